@@ -1,0 +1,133 @@
+/**
+ * The whole native surface of uspan (native/src, built to native/build/Release/uspan.node).
+ * Every handle closes exactly once: by close(), by garbage collection or at exit, whichever comes first; using a closed handle throws.
+ * Errors are `Error` with `code` = a uspan error code (src/contract/errors.ts), `errno` (number, positive) and, for a refused load, `verifierLog` (the tail).
+ */
+
+export interface Versions {
+  /** e.g. "1.7.0" */
+  readonly libbpf: string;
+  /** USPAN native ABI; bumped when this file changes incompatibly. */
+  readonly abi: number;
+}
+export function versions(): Versions;
+
+/** A read-only private mapping of a file. A file that shrinks meanwhile reads as zeros (SIGBUS is caught) and sets `faulted`. */
+export interface MappedFile {
+  /** View of the mapping. After close() its byteLength is 0 (detached). */
+  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly mtimeNs: bigint;
+  /** An O_RDONLY descriptor of the same file, open until close(): attach through /proc/self/fd/N. */
+  readonly fd: number;
+  /** True once a read hit pages beyond the file's end. */
+  faulted(): boolean;
+  close(): void;
+}
+/** Throws E_FILE_READ; refuses what is not a regular file or is larger than maxBytes. */
+export function mapFile(path: string, maxBytes: number): MappedFile;
+
+/** Nanoseconds: CLOCK_REALTIME minus CLOCK_MONOTONIC (bpf_ktime_get_ns), the tightest of a few samples. */
+export function clockOffsetNs(): bigint;
+/** CLOCK_MONOTONIC now. */
+export function monotonicNs(): bigint;
+
+export type FeatureName = 'btf' | 'ringbuf' | 'uprobeMulti' | 'uprobeSession' | 'attachCookie' | 'rawTracepoint' | 'iterTaskVma' | 'copyFromUserStr';
+/** Probes the running kernel (never its version). `detail` says why not: an errno name and what was tried. */
+export function probeFeature(name: FeatureName): { readonly supported: boolean; readonly detail: string };
+
+export interface OpenOptions {
+  /** BPF object file bytes (ELF). */
+  readonly object: Uint8Array;
+  /** For messages. */
+  readonly name: string;
+  /** Bytes to copy over the start of `.rodata` (the object's const volatile configuration), by variable name. Unknown name or wrong size throws E_BPF_OPEN. */
+  readonly rodata?: Readonly<Record<string, Uint8Array>>;
+  /** max_entries by map name. */
+  readonly mapMaxEntries?: Readonly<Record<string, number>>;
+  /** Programs not to load. */
+  readonly skipPrograms?: readonly string[];
+  /** Load uprobe programs for uprobe_multi links; else for perf links. */
+  readonly uprobeMulti: boolean;
+}
+
+export interface BpfMap {
+  readonly name: string;
+  readonly keySize: number;
+  /** For per-CPU maps, lookups return value_size rounded up to 8, times possible CPUs. */
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  /** Undefined when there is no such key. */
+  lookup(key: Uint8Array): Uint8Array | undefined;
+  update(key: Uint8Array, value: Uint8Array): void;
+  /** False when there was no such key. */
+  delete(key: Uint8Array): boolean;
+  /** All keys, concatenated (at most maxEntries of them). */
+  keys(): Uint8Array;
+}
+
+export interface ProgramInfo {
+  readonly name: string;
+  readonly runCount: bigint;
+  readonly runTimeNs: bigint;
+  /** Instructions the verifier processed. */
+  readonly verifiedInstructions: number;
+}
+
+export interface UprobeMultiOptions {
+  readonly program: string;
+  /** Path of the binary; /proc/self/fd/N is fine. */
+  readonly path: string;
+  /** File offsets. */
+  readonly offsets: BigUint64Array;
+  /** Same length as offsets: bpf_get_attach_cookie(). */
+  readonly cookies: BigUint64Array;
+  /** Semaphore file offsets (0 = none), same length, or absent. */
+  readonly refCtrOffsets?: BigUint64Array;
+  /** Only this process's threads (0 or absent = every process that maps the file). */
+  readonly pid?: number;
+  /** Fire at function return / at both (session needs the kernel feature). */
+  readonly mode?: 'entry' | 'return' | 'session';
+}
+
+export interface Link {
+  readonly kind: 'uprobe_multi' | 'perf' | 'tracepoint' | 'raw_tracepoint' | 'cgroup' | 'sk_msg';
+  /** Number of kernel links behind it (perf: one a site). */
+  readonly count: number;
+  /** Runs on a worker thread (a detach waits for RCU, tens of ms). Resolves once the kernel has let go; a second call returns the same promise. */
+  close(): Promise<void>;
+}
+
+export interface RingBuffer {
+  /** Copies whole records, each at an 8-byte boundary, into `slab` until it is full or the ring is empty. Returns bytes written (0 = nothing there). */
+  drain(slab: Uint8Array): number;
+  /** Bytes waiting. */
+  availableBytes(): number;
+  readonly sizeBytes: number;
+  /** Calls `callback` on the event loop when BPF forces a wake-up. Does not keep the process alive. */
+  onWakeup(callback: () => void): void;
+  close(): void;
+}
+
+export interface BpfObject {
+  programs(): ProgramInfo[];
+  map(name: string): BpfMap;
+  ring(name: string): RingBuffer;
+  /** One kernel link for all sites (uprobe_multi), or one perf link a site, all or none: a failure detaches what was attached and throws E_ATTACH. */
+  attachUprobes(options: UprobeMultiOptions): Link;
+  attachTracepoint(program: string, category: string, name: string): Link;
+  attachRawTracepoint(program: string, name: string): Link;
+  /** Runs a BPF iterator to its end and returns what it wrote. `pid` restricts task iterators to one process where the kernel can. */
+  runIterator(program: string, maxBytes: number, pid?: number): Uint8Array;
+  /** SEC("syscall") test hook: runs the program once with ctx (in and out). Returns the program's return value. */
+  testRun(program: string, ctx: Uint8Array): number;
+  /** Closes programs, maps and rings; links must be closed by their owner first, and are closed here if they were not. */
+  close(): Promise<void>;
+}
+/** Opens and loads. Throws E_BPF_OPEN or E_BPF_LOAD (with verifierLog). */
+export function openObject(options: OpenOptions): BpfObject;
+
+/** Effective capabilities of this process as names without CAP_ (e.g. "BPF", "PERFMON", "SYS_ADMIN"). */
+export function capabilities(): string[];

@@ -1,0 +1,86 @@
+/**
+ * What discovery knows of a file, as plain data: shared by every process that maps it.
+ * Addresses are link-time virtual addresses (`vaddr`) as numbers (< 2^53), offsets are file offsets in bytes.
+ */
+
+/** ELF `e_machine` values uspan plans for: 62 (EM_X86_64) and 183 (EM_AARCH64). */
+export type Machine = 'x64' | 'arm64';
+
+export interface FunctionSymbol {
+  readonly name: string;
+  /** Link-time virtual address of the entry. */
+  readonly address: number;
+  /** Bytes up to the next function or `st_size`; 0 if unknown. */
+  readonly sizeBytes: number;
+  /** File offset of the entry: what uprobes take. */
+  readonly fileOffset: number;
+}
+
+export interface SymbolTable {
+  /** `symtab`, `dynsym` or `pclntab`: where the names come from. */
+  readonly source: 'symtab' | 'dynsym' | 'pclntab';
+  readonly count: number;
+  /** First function of that exact name, or undefined. Go ABI0 twins: the ABIInternal one. */
+  find(name: string): FunctionSymbol | undefined;
+  /** The function that contains the address, or undefined. */
+  at(address: number): FunctionSymbol | undefined;
+}
+
+/** One step of a field path: add `offset`, then load the pointer there when `deref` (Go: the field is a pointer to the next struct). */
+export interface FieldStep {
+  readonly offset: number;
+  readonly deref: boolean;
+}
+
+export interface FieldPath {
+  readonly steps: readonly FieldStep[];
+  /** Sum of the offsets when no step but the last dereferences, else undefined. */
+  readonly flatOffset: number | undefined;
+  /** Size in bytes of the last field. */
+  readonly sizeBytes: number;
+  /** `reflect.Kind` of the last field: Bool 1, Int 2, … Interface 20, Map 21, Ptr 22, Slice 23, String 24, Struct 25. */
+  readonly kind: number;
+}
+
+/** How the map type `map[string][]string` of this binary lays out its memory. */
+export type GoMapLayout =
+  | { readonly kind: 'swiss'; readonly used: number; readonly dirPtr: number; readonly dirLen: number; readonly tableGroups: number; readonly tableLengthMask: number; readonly slots: number; readonly slotStride: number; readonly groupSize: number }
+  | { readonly kind: 'hmap'; readonly count: number; readonly log2Buckets: number; readonly buckets: number; readonly keys: number; readonly elems: number; readonly overflow: number; readonly bucketSize: number };
+
+export interface GoTypes {
+  /** `field('net/http.Request', 'URL', 'Path')`; undefined where type or field is not in the binary. */
+  field(typeName: string, ...path: string[]): FieldPath | undefined;
+  /** Link-time address of the type descriptor of a named type (`*T` for pointers to it), or undefined. */
+  descriptor(typeName: string): number | undefined;
+  /** Layout of `map[string][]string` (http.Header). */
+  headerMap(): GoMapLayout | undefined;
+}
+
+export interface GoInfo {
+  /** As in build info: `go1.26.8`; empty when the binary has none. */
+  readonly version: string;
+  /** Path of the main package, e.g. `example.com/shop/cmd/api`. */
+  readonly path: string;
+  readonly main: { readonly path: string; readonly version: string } | undefined;
+  readonly modules: ReadonlyMap<string, string>;
+  /** `-buildmode`, `CGO_ENABLED`, `vcs.revision`, … */
+  readonly settings: ReadonlyMap<string, string>;
+  readonly types: GoTypes;
+}
+
+export interface Binary {
+  /** GNU or Go build id when there is one, and the real device and inode: the same file never gets two keys. */
+  readonly key: string;
+  /** A path for people, as the process sees it. */
+  readonly path: string;
+  readonly buildId: string | undefined;
+  readonly machine: Machine;
+  readonly pie: boolean;
+  readonly stripped: boolean;
+  readonly sizeBytes: number;
+  readonly runtime: 'go' | 'node' | 'native';
+  readonly symbols: SymbolTable;
+  readonly go: GoInfo | undefined;
+  /** Bytes of a function's code, for the site planner; at most `maxBytes`. A view or copy that stays valid after the file is unmapped. */
+  code(symbol: FunctionSymbol, maxBytes: number): Uint8Array;
+}

@@ -1,0 +1,56 @@
+/** Every error a user can meet. A code never changes its meaning; docs/errors.md explains each (a test checks). */
+export const errorCodes = [
+  // reading files
+  'E_ELF_FORMAT', // not an ELF file, truncated, or a header field is out of range
+  'E_ELF_UNSUPPORTED', // 32-bit, big endian or an unknown machine
+  'E_GO_PCLNTAB', // no usable Go function table
+  'E_GO_MODULEDATA', // no usable Go module data
+  'E_GO_TYPES', // Go type descriptors unreadable
+  'E_FILE_READ', // the file could not be opened or mapped
+  'E_FILE_CHANGED', // the file shrank or was rewritten while it was read
+  // processes
+  'E_PROCESS_GONE', // the process ended while it was looked at
+  'E_NO_TARGET', // nothing matches the rules
+  // kernel
+  'E_CAPABILITY', // a capability is missing
+  'E_KERNEL_FEATURE', // the kernel lacks something needed
+  'E_BPF_OPEN', // a BPF object could not be opened
+  'E_BPF_LOAD', // the verifier or the kernel refused a BPF object
+  'E_BPF_MAP', // a BPF map operation failed
+  'E_ATTACH', // a probe could not be attached
+  'E_NATIVE', // the native addon is missing or does not fit
+  'E_BTF', // kernel BTF is missing
+  // export
+  'E_EXPORT', // the collector refused or could not be reached
+  // use
+  'E_USAGE', // command line or environment wrong
+  'E_REPORT', // the report file could not be written
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** An error says what was tried (`message`), on what (`on`) and what to do (`fix`). */
+export class UspanError extends Error {
+  override readonly name = 'UspanError';
+  readonly code: ErrorCode;
+  readonly on: string | undefined;
+  readonly fix: string | undefined;
+
+  constructor(code: ErrorCode, message: string, more: { on?: string; fix?: string; cause?: unknown } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.code = code;
+    this.on = more.on;
+    this.fix = more.fix;
+  }
+}
+
+/** One line: `E_CODE: what (on …): fix`. */
+export function describeError(error: unknown): string {
+  if (error instanceof UspanError) {
+    const on = error.on ? ` (${error.on})` : '';
+    const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+    const fix = error.fix ? `. ${error.fix}` : '';
+    return `${error.code}: ${error.message}${on}${cause}${fix}`;
+  }
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
