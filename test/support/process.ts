@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+/** How a process ended: exactly one of the two is set. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface StartOptions {
+  readonly cwd?: string;
+  /** Added to (or, when undefined, taken from) this process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A started process. It dies with this one: whatever still runs when Node exits is killed. */
+export interface RunningProcess {
+  readonly pid: number;
+  /** Everything written so far, the last 8 MiB of it. */
+  stdout(): string;
+  stderr(): string;
+  /** The first line, on stdout or stderr, past or future, that matches. Rejects at the deadline or when the process ends. */
+  waitForLine(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
+  readonly exited: Promise<Exit>;
+  /** SIGTERM, and SIGKILL when that was not enough. Idempotent. */
+  stop(graceMs?: number): Promise<Exit>;
+}
+
+const maxCollectedChars = 8 * 1024 * 1024;
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Starts a program (no shell). Rejects when it can't be executed. */
+export async function startProcess(
+  command: string,
+  args: readonly string[] = [],
+  options: StartOptions = {},
+): Promise<RunningProcess> {
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  await once(child, 'spawn');
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${command} has no pid`);
+  running.add(child);
+
+  const output = { stdout: '', stderr: '' };
+  const watchers = new Set<() => void>();
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] = (output[name] + text).slice(-maxCollectedChars);
+      for (const check of watchers) check();
+    });
+  }
+
+  let ended: Exit | undefined;
+  // 'close' comes after the last byte of output; 'exit' would not wait for it.
+  const exited = once(child, 'close').then(([code, signal]): Exit => {
+    running.delete(child);
+    ended = { code, signal };
+    for (const check of watchers) check();
+    return ended;
+  });
+
+  const tail = () => `\nstdout: ${output.stdout.slice(-2000)}\nstderr: ${output.stderr.slice(-2000)}`;
+
+  const waitForLine = (pattern: RegExp, deadlineMs = 10_000) =>
+    new Promise<RegExpExecArray>((resolve, reject) => {
+      const finish = (act: () => void) => {
+        watchers.delete(check);
+        clearTimeout(deadline);
+        act();
+      };
+      const check = () => {
+        for (const text of [output.stdout, output.stderr]) {
+          const whole = ended ? text : text.slice(0, text.lastIndexOf('\n') + 1);
+          for (const line of whole.split('\n')) {
+            const match = new RegExp(pattern.source, pattern.flags.replace('g', '')).exec(line);
+            if (match) return finish(() => resolve(match));
+          }
+        }
+        if (ended) {
+          const how = ended.signal ?? `code ${ended.code}`;
+          finish(() => reject(new Error(`${command} ended (${how}) before a line like ${pattern}${tail()}`)));
+        }
+      };
+      const deadline = setTimeout(() => {
+        finish(() => reject(new Error(`${command}: no line like ${pattern} within ${deadlineMs} ms${tail()}`)));
+      }, deadlineMs);
+      watchers.add(check);
+      check();
+    });
+
+  const stop = async (graceMs = 10_000) => {
+    if (ended) return ended;
+    child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
+    try {
+      return await exited;
+    } finally {
+      clearTimeout(kill);
+    }
+  };
+
+  return { pid, stdout: () => output.stdout, stderr: () => output.stderr, waitForLine, exited, stop };
+}
+
+/** Runs a program to its end. Does not reject on a non-zero exit, only when it can't start or outlives the deadline. */
+export async function runProcess(
+  command: string,
+  args: readonly string[] = [],
+  options: StartOptions & { readonly deadlineMs?: number } = {},
+): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+  const deadlineMs = options.deadlineMs ?? 60_000;
+  const child = await startProcess(command, args, options);
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    void child.stop(1000);
+  }, deadlineMs);
+  const exit = await child.exited;
+  clearTimeout(deadline);
+  if (late)
+    throw new Error(`${command} ${args.join(' ')} took longer than ${deadlineMs} ms: ${child.stderr().slice(-2000)}`);
+  return { ...exit, stdout: child.stdout(), stderr: child.stderr() };
+}
