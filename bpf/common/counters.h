@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters: per-CPU slots, added to atomically because a uprobe program can be preempted by another on the same CPU. */
+#ifndef USPAN_COUNTERS_H
+#define USPAN_COUNTERS_H
+
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+
+#define USPAN_MAX_PROBES 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, USPAN_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/* Hits by probe id and moment: key = probe id * USPAN_MOMENTS + moment. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, USPAN_MAX_PROBES * USPAN_MOMENTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} hits SEC(".maps");
+
+static __always_inline void count(__u32 counter)
+{
+	__u64 *slot = bpf_map_lookup_elem(&counters, &counter);
+
+	if (slot)
+		__sync_fetch_and_add(slot, 1);
+}
+
+static __always_inline void count_hit(__u32 probe_id, __u32 moment)
+{
+	__u32 key = probe_id * USPAN_MOMENTS + moment;
+	__u64 *slot = bpf_map_lookup_elem(&hits, &key);
+
+	if (slot)
+		__sync_fetch_and_add(slot, 1);
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registers of a probed thread. Go's ABIInternal: src/cmd/compile/abi-internal.md of the Go tree. */
+#ifndef USPAN_REGS_H
+#define USPAN_REGS_H
+
+#if defined(__TARGET_ARCH_x86)
+#define GO_G(ctx) ((ctx)->r14)
+#define GO_ARG0(ctx) ((ctx)->ax)
+#define GO_ARG1(ctx) ((ctx)->bx)
+#define GO_ARG2(ctx) ((ctx)->cx)
+#define GO_ARG3(ctx) ((ctx)->di)
+#elif defined(__TARGET_ARCH_arm64)
+#define GO_G(ctx) ((ctx)->regs[28])
+#define GO_ARG0(ctx) ((ctx)->regs[0])
+#define GO_ARG1(ctx) ((ctx)->regs[1])
+#define GO_ARG2(ctx) ((ctx)->regs[2])
+#define GO_ARG3(ctx) ((ctx)->regs[3])
+#else
+#error "unknown __TARGET_ARCH"
+#endif
+
+#endif

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/*
+ * Go net/http server, HTTP/1: one span a request from two hits.
+ *
+ *   start  net/http.serverHandler.ServeHTTP(handler *Server, rw ResponseWriter, req *Request), arguments still in registers
+ *   end    in net/http.(*conn).serve, the first cheap instruction after that call returned
+ *   panic  in net/http.(*conn).serve.func1 (its deferred recover), on the path taken only while a response is in flight
+ *
+ * All three are keyed by goroutine, never by thread. One program serves the three moments, so a binary needs one link.
+ * Own BPF rather than the generic pair because ids, sampling and the parent are decided at the start from the header map.
+ */
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+#include "common/counters.h"
+#include "common/go_headers.h"
+#include "common/regs.h"
+#include "common/traceparent.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile struct uspan_config uspan_config = {
+	.max_target_bytes = 1024,
+	.in_flight_keep = 16384,
+	.wake_bytes = 1 << 20,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} spans SEC(".maps");
+
+/* Twice the requests in flight: see keep_or_delete(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * 16384);
+	__type(key, struct uspan_http_in_flight_key);
+	__type(value, struct uspan_http_in_flight);
+} in_flight SEC(".maps");
+
+/* All zero: what a new in_flight entry starts from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct uspan_http_in_flight);
+} blank SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_LARGE_BUFFERS);
+	__type(key, __u32);
+	__type(value, struct uspan_http_large);
+} large_buffers SEC(".maps");
+
+/* Index: probe id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_MAX_PROBES);
+	__type(key, __u32);
+	__type(value, struct uspan_go_http_config);
+} go_http_configs SEC(".maps");
+
+/* Processes wanted where a binary is shared with others that are not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u32);
+} targets SEC(".maps");
+
+/* Entries in in_flight; touched only when one comes or goes. */
+static __u64 in_flight_entries;
+
+#define MAX_METHOD_BYTES 64
+#define MAX_HOST_BYTES 256
+#define MAX_PEER_BYTES 64
+#define MAX_USER_AGENT_BYTES 512
+#define MAX_PATTERN_BYTES 512
+#define MAX_TRACESTATE_BYTES 512
+
+static __always_inline __u32 max_text_bytes(__u32 text)
+{
+	switch (text) {
+	case USPAN_HTTP_METHOD:
+		return MAX_METHOD_BYTES;
+	case USPAN_HTTP_TARGET:
+		return uspan_config.max_target_bytes;
+	case USPAN_HTTP_HOST:
+		return MAX_HOST_BYTES;
+	case USPAN_HTTP_PEER:
+		return MAX_PEER_BYTES;
+	case USPAN_HTTP_USER_AGENT:
+		return MAX_USER_AGENT_BYTES;
+	case USPAN_HTTP_PATTERN:
+		return MAX_PATTERN_BYTES;
+	default:
+		return MAX_TRACESTATE_BYTES;
+	}
+}
+
+/* 8 bytes at `offset` of the Request copied to entry->raw; 0 for a field this Go does not have. */
+static __always_inline __u64 raw_u64(struct uspan_http_in_flight *entry, __u32 offset)
+{
+	if (offset > USPAN_RAW_BYTES - 8)
+		return 0;
+	return *(__u64 *)(entry->raw + offset);
+}
+
+static __always_inline void raw_text(struct uspan_http_in_flight *entry, __u32 text, __u32 offset)
+{
+	entry->text[text].ptr = raw_u64(entry, offset);
+	entry->text[text].len = raw_u64(entry, offset + 8);
+}
+
+/* The first string of a []string whose data is at `strings`, 0: none. */
+static __always_inline void slice_text(struct uspan_http_in_flight *entry, __u32 text, __u64 strings)
+{
+	struct uspan_text_ref ref = {};
+
+	if (strings)
+		bpf_probe_read_user(&ref, sizeof(ref), (void *)strings);
+	entry->text[text] = ref;
+}
+
+/* Takes over the caller's trace, or begins one. Returns whether the span is wanted. */
+static __always_inline bool begin_trace(struct uspan_http_in_flight *entry, const struct header_scan *scan)
+{
+	struct uspan_span_head *span = &entry->event.span;
+	struct uspan_text_ref header = {};
+	bool parented = false;
+
+	if (scan->traceparent) {
+		__u8 text[64] = {};
+
+		/* Two traceparent headers are malformed; 56 bytes show what follows in versions above 00. */
+		if (scan->traceparent_values == 1 &&
+		    bpf_probe_read_user(&header, sizeof(header), (void *)scan->traceparent) == 0 &&
+		    header.len >= TRACEPARENT_BYTES &&
+		    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)header.ptr)
+						    : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)header.ptr)) == 0)
+			parented = parse_traceparent(text, header.len, span);
+		if (!parented)
+			count(USPAN_COUNTER_BAD_TRACEPARENT);
+	}
+	if (!parented)
+		new_trace(span);
+	slice_text(entry, USPAN_HTTP_TRACESTATE, parented ? scan->tracestate : 0);
+	random_bytes(span->span_id, 8);
+	span->span_id[7] |= 1;
+	return sample(&uspan_config, span, parented);
+}
+
+static __always_inline struct uspan_http_in_flight *new_entry(const struct uspan_http_in_flight_key *key)
+{
+	struct uspan_http_in_flight *zero;
+	__u32 first = 0;
+
+	zero = bpf_map_lookup_elem(&blank, &first);
+	if (!zero || bpf_map_update_elem(&in_flight, key, zero, BPF_ANY)) {
+		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+		return 0;
+	}
+	__sync_fetch_and_add(&in_flight_entries, 1);
+	return bpf_map_lookup_elem(&in_flight, key);
+}
+
+/*
+ * A finished entry stays for its goroutine's next request, which saves two map writes a request on keep-alive connections.
+ * Only the first half of the map may be held that way, so the other half is always there for requests in flight.
+ */
+static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key *key)
+{
+	if (in_flight_entries > uspan_config.in_flight_keep && bpf_map_delete_elem(&in_flight, key) == 0)
+		__sync_fetch_and_add(&in_flight_entries, -1);
+}
+
+static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+				  const struct uspan_go_http_config *config)
+{
+	__u64 response = GO_ARG2(ctx), request = GO_ARG3(ctx), header_map, request_ctx;
+	struct uspan_http_in_flight *entry;
+	struct header_scan scan = {};
+	struct uspan_span_head *span;
+
+	entry = bpf_map_lookup_elem(&in_flight, key);
+	if (!entry) {
+		entry = new_entry(key);
+		if (!entry)
+			return;
+	} else if (entry->active) {
+		if (entry->request == request && entry->response == response) {
+			count(USPAN_COUNTER_REFIRED);
+			return;
+		}
+		count(USPAN_COUNTER_LOST_NEVER_ENDED);
+		entry->active = 0;
+	}
+	span = &entry->event.span;
+	span->start_ktime_ns = bpf_ktime_get_ns();
+	if (bpf_probe_read_user(entry->raw, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)request)) {
+		count(USPAN_COUNTER_LOST_UNREADABLE);
+		return;
+	}
+	if (raw_u64(entry, config->request_proto_major) != 1) {
+		count(USPAN_COUNTER_SKIPPED_HTTP2);
+		return;
+	}
+	entry->request = request;
+	entry->response = response;
+	entry->event.proto_major = 1;
+	entry->event.proto_minor = raw_u64(entry, config->request_proto_minor);
+	span->span_flags = raw_u64(entry, config->request_tls) ? USPAN_SPAN_TLS : 0;
+	raw_text(entry, USPAN_HTTP_METHOD, config->request_method);
+	raw_text(entry, USPAN_HTTP_TARGET, config->request_target);
+	raw_text(entry, USPAN_HTTP_HOST, config->request_host);
+	raw_text(entry, USPAN_HTTP_PEER, config->request_remote_addr);
+	header_map = raw_u64(entry, config->request_header);
+	/* The request's context is a cancelCtx of its own, made from the connection's: ctx interface, data word, parent. */
+	request_ctx = raw_u64(entry, config->request_ctx + 8);
+	entry->connection_ctx = 0;
+	if (request_ctx && config->cancel_ctx_parent != USPAN_FIELD_ABSENT)
+		entry->connection_ctx = read_u64(request_ctx + config->cancel_ctx_parent);
+	/* From here on raw holds header groups. */
+	if (header_map && !scan_headers(&scan, config, entry, header_map))
+		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
+	slice_text(entry, USPAN_HTTP_USER_AGENT, scan.user_agent);
+	entry->sampled = begin_trace(entry, &scan);
+	entry->active = 1;
+}
+
+/* What only the end knows. */
+static __always_inline void read_outcome(struct uspan_http_in_flight *entry, const struct uspan_go_http_config *config,
+					 __u32 moment)
+{
+	struct uspan_http_server_event *event = &entry->event;
+	struct uspan_text_ref pattern = {};
+	__u64 connection, pat;
+	__u8 hijacked = 0;
+
+	event->status = (__u32)read_u64(entry->response + config->response_status);
+	if (moment == USPAN_MOMENT_PANIC)
+		event->span.span_flags |= USPAN_SPAN_PANIC;
+	if (entry->connection_ctx && config->cancel_ctx_err != USPAN_FIELD_ABSENT &&
+	    read_u64(entry->connection_ctx + config->cancel_ctx_err))
+		event->span.span_flags |= USPAN_SPAN_ABORTED;
+	/* A hijacked connection never has a status written through the response. */
+	if (event->status == 0 && config->conn_hijacked != USPAN_FIELD_ABSENT) {
+		connection = read_u64(entry->response + config->response_conn);
+		bpf_probe_read_user(&hijacked, 1, (void *)(connection + config->conn_hijacked));
+		if (hijacked & 1)
+			event->span.span_flags |= USPAN_SPAN_HIJACKED;
+	}
+	if (config->request_pattern != USPAN_FIELD_ABSENT) {
+		bpf_probe_read_user(&pattern, sizeof(pattern), (void *)(entry->request + config->request_pattern));
+	} else if (config->request_pat != USPAN_FIELD_ABSENT && config->pattern_str != USPAN_FIELD_ABSENT) {
+		pat = read_u64(entry->request + config->request_pat);
+		if (pat)
+			bpf_probe_read_user(&pattern, sizeof(pattern), (void *)(pat + config->pattern_str));
+	}
+	entry->text[USPAN_HTTP_PATTERN] = pattern;
+}
+
+/* Sets text_len and cut_mask; returns the bytes all texts need, each rounded up to 8. */
+static __always_inline __u32 measure_texts(struct uspan_http_in_flight *entry)
+{
+	struct uspan_http_server_event *event = &entry->event;
+	__u32 total = 0;
+
+	event->cut_mask = 0;
+	event->unreadable_mask = 0;
+	for (__u32 i = 0; i < USPAN_HTTP_TEXTS; i++) {
+		__u64 len = entry->text[i].len;
+		__u32 max = max_text_bytes(i);
+
+		if (len > max) {
+			len = max;
+			event->cut_mask |= 1 << i;
+			event->span.span_flags |= USPAN_SPAN_CUT;
+		}
+		event->text_len[i] = len;
+		total += (len + 7) & ~7u;
+	}
+	return total;
+}
+
+/* Copies the texts behind an event. `max_offset` and `max_bytes` are powers of two minus one: bounds the verifier can see. */
+static __always_inline __u32 copy_texts(struct uspan_http_in_flight *entry, struct uspan_http_server_event *event, __u8 *to,
+					__u32 max_offset, __u32 max_bytes)
+{
+	__u32 offset = 0;
+
+	for (__u32 i = 0; i < USPAN_HTTP_TEXTS; i++) {
+		__u32 len = event->text_len[i];
+
+		if (len == 0)
+			continue;
+		if (offset > max_offset || len > max_bytes)
+			break;
+		if (bpf_probe_read_user(to + offset, len, (void *)entry->text[i].ptr)) {
+			event->text_len[i] = 0;
+			event->unreadable_mask |= 1 << i;
+			event->span.span_flags |= USPAN_SPAN_UNREADABLE;
+			continue;
+		}
+		offset += (len + 7) & ~7u;
+	}
+	return offset;
+}
+
+/* Sends `event` with `text_bytes` bytes behind it. Never wakes the agent, except once as the ring passes its mark. */
+static __always_inline void submit(struct uspan_http_server_event *event, __u32 text_bytes, __u32 max_text_bytes)
+{
+	__u64 unread = bpf_ringbuf_query(&spans, BPF_RB_AVAIL_DATA);
+	__u64 mark = uspan_config.wake_bytes;
+	__u64 flags = unread < mark && unread + 4096 >= mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u32 len = sizeof(*event) + (text_bytes > max_text_bytes ? max_text_bytes : text_bytes);
+
+	event->span.head.len = len;
+	if (bpf_ringbuf_output(&spans, event, len, flags))
+		count(USPAN_COUNTER_LOST_RING_FULL);
+	else
+		count(USPAN_COUNTER_SPANS);
+}
+
+static __always_inline struct uspan_http_large *take_large(void)
+{
+	__u32 first = bpf_get_smp_processor_id();
+
+	for (__u32 i = 0; i < USPAN_LARGE_BUFFERS; i++) {
+		__u32 slot = (first + i) % USPAN_LARGE_BUFFERS;
+		struct uspan_http_large *buffer = bpf_map_lookup_elem(&large_buffers, &slot);
+
+		if (buffer && __sync_val_compare_and_swap(&buffer->busy, 0, 1) == 0)
+			return buffer;
+	}
+	return 0;
+}
+
+static __always_inline void submit_small(struct uspan_http_in_flight *entry)
+{
+	__u32 bytes = copy_texts(entry, &entry->event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1, USPAN_SMALL_TEXT_BYTES - 1);
+
+	submit(&entry->event, bytes, USPAN_SMALL_TEXT_BYTES * 2);
+}
+
+static __always_inline void submit_large(struct uspan_http_in_flight *entry, struct uspan_http_large *buffer)
+{
+	__u32 bytes;
+
+	buffer->event = entry->event;
+	bytes = copy_texts(entry, &buffer->event, buffer->text, USPAN_LARGE_TEXT_BYTES - 1, USPAN_TARGET_MAX_BYTES);
+	submit(&buffer->event, bytes, sizeof(buffer->text));
+	__sync_lock_test_and_set(&buffer->busy, 0);
+}
+
+static __always_inline void end(const struct uspan_http_in_flight_key *key,
+				const struct uspan_go_http_config *config, __u32 probe_id, __u32 moment)
+{
+	struct uspan_http_in_flight *entry = bpf_map_lookup_elem(&in_flight, key);
+	struct uspan_http_large *buffer;
+	struct uspan_event_head *head;
+
+	if (!entry || !entry->active) {
+		count(USPAN_COUNTER_END_WITHOUT_START);
+		return;
+	}
+	entry->active = 0;
+	if (!entry->sampled) {
+		count(USPAN_COUNTER_SAMPLED_OUT);
+	} else {
+		head = &entry->event.span.head;
+		head->ktime_ns = bpf_ktime_get_ns();
+		head->pid = key->pid;
+		head->tid = (__u32)bpf_get_current_pid_tgid();
+		head->kind = USPAN_EVENT_HTTP_SERVER;
+		head->probe_id = probe_id;
+		read_outcome(entry, config, moment);
+		if (measure_texts(entry) < USPAN_SMALL_TEXT_BYTES) {
+			submit_small(entry);
+		} else {
+			buffer = take_large();
+			if (buffer)
+				submit_large(entry, buffer);
+			else
+				count(USPAN_COUNTER_LOST_RING_FULL);
+		}
+	}
+	keep_or_delete(key);
+}
+
+SEC("uprobe")
+int go_http_server(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	__u32 probe_id = cookie >> USPAN_COOKIE_MOMENT_BITS, moment = cookie & (USPAN_MOMENTS - 1);
+	struct uspan_http_in_flight_key key = { .goroutine = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
+	const struct uspan_go_http_config *config = bpf_map_lookup_elem(&go_http_configs, &probe_id);
+
+	if (!config)
+		return 0;
+	count_hit(probe_id, moment);
+	if (config->filter_by_process && !bpf_map_lookup_elem(&targets, &key.pid)) {
+		if (moment == USPAN_MOMENT_START)
+			count(USPAN_COUNTER_OTHER_PROCESS);
+		return 0;
+	}
+	if (moment == USPAN_MOMENT_START)
+		start(ctx, &key, config);
+	else
+		end(&key, config, probe_id, moment);
+	return 0;
+}
