@@ -1,0 +1,124 @@
+import type { Binary, FieldPath, FunctionSymbol, GoInfo, GoMapLayout, SymbolTable } from '../contract/binary.ts';
+import { UspanError } from '../contract/errors.ts';
+import { readBuildIds } from './elf/build-id.ts';
+import { type DynamicTable, readDynamic } from './elf/dynamic.ts';
+import { type ElfImage, openElfImage } from './elf/image.ts';
+import { relativeRelocations } from './elf/relocations.ts';
+import { firstOf } from './elf/symbol-tables.ts';
+import { elfSymbols } from './elf/symbols.ts';
+import { readGoProgram } from './go/go-info.ts';
+
+/** A file as the caller mapped it. */
+export interface BinarySource {
+  /** The whole file. Only read, and only until `release`. */
+  readonly bytes: Uint8Array;
+  readonly path: string;
+  /** The real device and inode, not those of an overlay mount. */
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly mtimeNs: bigint;
+}
+
+/**
+ * A Binary that still reads from the map. Call `release` before the map is closed: it drops every index and view of the map.
+ * Afterwards the plain properties hold, `find`, `field`, `descriptor` and `headerMap` repeat every answer they have given before, and
+ * anything new (and `at` and `code`) throws E_FILE_CHANGED.
+ */
+export interface OpenBinary extends Binary {
+  release(): void;
+}
+
+/**
+ * Reads an executable or a shared library. Pure over `source.bytes`; indexes are built on the first question that needs them.
+ * Throws E_ELF_FORMAT, E_ELF_UNSUPPORTED, and for a Go program E_GO_PCLNTAB, E_GO_MODULEDATA; type lookups throw E_GO_TYPES.
+ */
+export function openBinary(source: BinarySource): OpenBinary {
+  const { path } = source;
+  const image = openElfImage(source.bytes, path);
+  const dynamic = readDynamic(image);
+  const relocations = relativeRelocations(image, dynamic);
+  const ids = readBuildIds(image);
+  const buildId = ids.gnu ?? ids.go;
+  const program = readGoProgram(image, relocations, ids.go);
+  const symtab = elfSymbols(image, 'symtab');
+  const tables = [program?.functions, symtab, elfSymbols(image, 'dynsym')].filter((table) => table !== undefined);
+
+  let live: { image: ElfImage; symbols: SymbolTable; go: GoInfo | undefined } | undefined;
+  live = { image, symbols: firstOf(tables), go: program?.info };
+  const use = () => {
+    if (live) return live;
+    throw new UspanError('E_FILE_CHANGED', 'a new question about a file that is no longer mapped', { on: path });
+  };
+  const { source: symbolSource, count } = live.symbols;
+  const find = remember((name: string) => use().symbols.find(name));
+  return {
+    key: `${buildId ?? `mtime-${source.mtimeNs}`}@${source.dev}:${source.ino}`,
+    path,
+    buildId,
+    machine: image.machine,
+    pie: image.positionIndependent,
+    stripped: symtab === undefined,
+    sizeBytes: source.bytes.length,
+    runtime: program ? 'go' : isNode(image, dynamic) ? 'node' : 'native',
+    symbols: { source: symbolSource, count, find, at: (address) => use().symbols.at(address) },
+    go: program ? rememberGo(program.info, () => use().go!) : undefined,
+    code: (symbol, maxBytes) => readCode(use().image, symbol, maxBytes),
+    release() {
+      live = undefined;
+    },
+  };
+}
+
+function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
+  const { version, path, main, modules, settings } = info;
+  const descriptor = remember((name: string) => use().types.descriptor(name));
+  const fields = remember((key: string): FieldPath | undefined => {
+    const [typeName = '', ...names] = key.split('\0');
+    return use().types.field(typeName, ...names);
+  });
+  const headerMap = remember((_: 'map[string][]string'): GoMapLayout | undefined => use().types.headerMap());
+  return {
+    version,
+    path,
+    main,
+    modules,
+    settings,
+    types: {
+      field: (typeName, ...names) => fields([typeName, ...names].join('\0')),
+      descriptor,
+      headerMap: () => headerMap('map[string][]string'),
+    },
+  };
+}
+
+/** The same function, asked once for each key. */
+function remember<K, V>(ask: (key: K) => V): (key: K) => V {
+  const answers = new Map<K, V>();
+  return (key) => {
+    const known = answers.get(key);
+    if (known !== undefined || answers.has(key)) return known as V;
+    const answer = ask(key);
+    answers.set(key, answer);
+    return answer;
+  };
+}
+
+/** A copy. */
+function readCode(image: ElfImage, symbol: FunctionSymbol, maxBytes: number): Uint8Array {
+  const load = image.loads.find(
+    (each) => symbol.address >= each.address && symbol.address < each.address + each.fileBytes,
+  );
+  if (!load) return new Uint8Array(0);
+  const inSegment = load.address + load.fileBytes - symbol.address;
+  const sizeBytes = Math.min(maxBytes, inSegment, symbol.sizeBytes || maxBytes);
+  const offset = load.offset + symbol.address - load.address;
+  return new Uint8Array(image.bytes.subarray(offset, offset + sizeBytes));
+}
+
+/** Node.js itself, statically or in libnode: both name `node::Start(int, char**)` in their dynamic symbols. */
+function isNode(image: ElfImage, dynamic: DynamicTable): boolean {
+  if (dynamic.needed.some((name) => name.startsWith('libnode.so'))) return true;
+  const strings = image.section('.dynstr');
+  if (!strings) return false;
+  return image.buffer.subarray(strings.offset, strings.offset + strings.sizeBytes).includes('\0_ZN4node5StartEiPPc\0');
+}

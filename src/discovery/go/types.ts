@@ -1,0 +1,54 @@
+import type { FieldPath, GoTypes } from '../../contract/binary.ts';
+import type { ElfImage } from '../elf/image.ts';
+import type { RelativeRelocations } from '../elf/relocations.ts';
+import { resolveFieldPath } from './field-path.ts';
+import { isHeaderMap, mapLayout } from './map-layout.ts';
+import type { ModuleData } from './moduledata.ts';
+import { hasPackedOffsets, structFieldsReader } from './struct-fields.ts';
+import { indexTypes, type TypeIndex } from './type-index.ts';
+import { typeMemory } from './type-memory.ts';
+
+/** Struct layouts by the type descriptors the program itself carries. The descriptors are scanned on the first question (E_GO_TYPES). */
+export function goTypes(image: ElfImage, relocations: RelativeRelocations, module: ModuleData): GoTypes {
+  let opened: ReturnType<typeof open> | undefined;
+  const open = () => {
+    const memory = typeMemory(image, relocations, module);
+    const index: TypeIndex = indexTypes(memory, module.hasTypeDescLength);
+    const [own] = index.named('runtime.moduledata');
+    const packed = module.pclntab.before120 && own !== undefined && hasPackedOffsets(memory, own);
+    return { memory, index, fieldsOf: structFieldsReader(memory, packed) };
+  };
+  const use = () => {
+    opened ??= open();
+    return opened;
+  };
+
+  const field = (typeName: string, ...path: string[]): FieldPath | undefined => {
+    const { memory, index, fieldsOf } = use();
+    for (const type of index.named(typeName)) {
+      const found = resolveFieldPath(memory, fieldsOf, type, path);
+      if (found) return found;
+    }
+    return undefined;
+  };
+  return {
+    field,
+    descriptor(typeName) {
+      const { memory, index } = use();
+      const pointer = typeName.startsWith('*');
+      for (const type of index.named(pointer ? typeName.slice(1) : typeName)) {
+        const found = pointer ? index.pointerTo(type) : type;
+        if (found !== undefined) return memory.start + found;
+      }
+      return undefined;
+    },
+    headerMap() {
+      const { memory, index, fieldsOf } = use();
+      for (const map of index.maps) {
+        const layout = isHeaderMap(memory, map) ? mapLayout(memory, fieldsOf, map, field) : undefined;
+        if (layout) return layout;
+      }
+      return undefined;
+    },
+  };
+}
