@@ -1,0 +1,73 @@
+# uspan: `make help` lists the targets.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# Node.js 24 as brought by setup, then the tools of package.json.
+export PATH := $(CURDIR)/.toolchain/node/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# As root everything can run, so a skipped kernel test is a failed one.
+export REQUIRE_KERNEL ?= $(if $(filter 0,$(shell id -u)),1,)
+
+# Directories are listed too: their time changes when a file comes or goes.
+tree = $(shell find $(1) -not -path '*/build*' -not -path '*/vendor/*' -print 2>/dev/null)
+results := build/test-results
+vitest := vitest run --reporter=default --reporter=json
+
+##@ Use
+demo: build ## Run the example app and show its traces
+	bin/uspan demo
+
+##@ Build
+setup: ## Install what building needs (as root also Debian packages)
+	@scripts/setup.sh build
+
+build: setup ## Build the native addon, the BPF objects and dist/
+	@$(MAKE) build/.native build/.bpf build/.dist
+
+build/.native: scripts/build-native.sh package-lock.json $(call tree,native)
+	scripts/build-native.sh
+	@mkdir -p $(@D) && touch $@
+
+build/.bpf: scripts/build-bpf.sh $(call tree,bpf)
+	scripts/build-bpf.sh
+	@mkdir -p $(@D) && touch $@
+
+# From scratch, so that dist never holds a module whose source is gone.
+build/.dist: tsconfig.json tsconfig.build.json package-lock.json $(call tree,src)
+	rm -rf dist build/tsc.tsbuildinfo
+	tsc -p tsconfig.build.json
+	@mkdir -p $(@D) && touch $@
+
+clean: ## Remove what a build makes (.toolchain and node_modules stay)
+	rm -rf build dist native/build coverage
+
+##@ Test
+test: build ## Lint, type check and run all tests (as root those with the kernel too)
+	@scripts/setup.sh test
+	@$(MAKE) lint typecheck
+	$(vitest) --outputFile.json=$(results)/host.json
+
+test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu (root)
+	scripts/test-kernels.sh $(results)
+
+fuzz: build ## Feed damaged files and records to every parser (FUZZ_SECONDS each)
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} vitest run test/unit/fuzz
+
+bench: build ## Measure overhead, loss and memory (writes nothing)
+	@scripts/setup.sh test
+	node bench/run.ts
+
+lint: ## Check style
+	biome check .
+
+format: ## Repair style where a tool can
+	biome check --write .
+
+typecheck: ## Check types
+	tsc -p tsconfig.json --noEmit
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo setup build clean test test-kernels fuzz bench lint format typecheck help
