@@ -34,7 +34,15 @@ export function clockOffsetNs(): bigint;
 /** CLOCK_MONOTONIC now. */
 export function monotonicNs(): bigint;
 
-export type FeatureName = 'btf' | 'ringbuf' | 'uprobeMulti' | 'uprobeSession' | 'attachCookie' | 'rawTracepoint' | 'iterTaskVma' | 'copyFromUserStr';
+export type FeatureName =
+  | 'btf'
+  | 'ringbuf'
+  | 'uprobeMulti'
+  | 'uprobeSession'
+  | 'attachCookie'
+  | 'rawTracepoint'
+  | 'iterTaskVma'
+  | 'copyFromUserStr';
 /** Probes the running kernel (never its version). `detail` says why not: an errno name and what was tried. */
 export function probeFeature(name: FeatureName): { readonly supported: boolean; readonly detail: string };
 
@@ -106,6 +114,8 @@ export interface RingBuffer {
   /** Bytes waiting. */
   availableBytes(): number;
   readonly sizeBytes: number;
+  /** Records skipped because they are larger than the whole slab given to drain(). */
+  readonly oversizedRecords: number;
   /** Calls `callback` on the event loop when BPF forces a wake-up. Does not keep the process alive. */
   onWakeup(callback: () => void): void;
   close(): void;

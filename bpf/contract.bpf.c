@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Never loaded. Puts every type and number of event.h into BTF, from which scripts/gen-layout.ts writes src/probes/layout.gen.ts.
+ * Clang emits BTF only for what is used, and knows no macros, hence these anchors; the generator says which one is missing.
+ */
+#include "common/vmlinux.h"
+#include "event.h"
+
+#define STRUCT(name) struct uspan_##name *anchor_##name
+#define ENUM(name) enum uspan_##name anchor_##name
+#define CONSTANT(name) USPAN_CONSTANT_##name = USPAN_##name
+
+ENUM(event_kind);
+STRUCT(event_head);
+STRUCT(span_head);
+ENUM(span_flag);
+ENUM(http_text);
+STRUCT(http_server_event);
+ENUM(counter);
+ENUM(moment);
+ENUM(sampler);
+STRUCT(config);
+ENUM(go_map);
+STRUCT(go_http_config);
+STRUCT(text_ref);
+STRUCT(http_in_flight_key);
+STRUCT(http_in_flight);
+STRUCT(http_large);
+
+enum uspan_constant {
+	CONSTANT(CONTRACT_VERSION),
+	CONSTANT(COOKIE_MOMENT_BITS),
+	CONSTANT(TARGET_MAX_BYTES),
+	CONSTANT(FIELD_ABSENT),
+	CONSTANT(RAW_BYTES),
+	CONSTANT(SMALL_TEXT_BYTES),
+	CONSTANT(LARGE_TEXT_BYTES),
+	CONSTANT(LARGE_BUFFERS),
+};
+ENUM(constant);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/*
+ * Which processes come and go, so that discovery need not poll /proc. One record (struct uspan_event_head only) for each exec and for
+ * each process that ended. Raw tracepoints: no tracefs mount is needed. These are rare, so each wakes the agent.
+ */
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} process_events SEC(".maps");
+
+/* One slot: records that found the ring full. The slow re-scan of /proc makes up for them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} process_counters SEC(".maps");
+
+static __always_inline void count_lost(void)
+{
+	__u32 slot = 0;
+	__u64 *lost = bpf_map_lookup_elem(&process_counters, &slot);
+
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+}
+
+static __always_inline void submit(__u16 kind)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct uspan_event_head *event = bpf_ringbuf_reserve(&process_events, sizeof(*event), 0);
+
+	if (!event) {
+		count_lost();
+		return;
+	}
+	event->ktime_ns = bpf_ktime_get_ns();
+	event->pid = id >> 32;
+	event->tid = (__u32)id;
+	event->len = sizeof(*event);
+	event->kind = kind;
+	event->probe_id = 0;
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm); runs in p, which is the only thread by now */
+SEC("raw_tp/sched_process_exec")
+int process_exec(void *ctx __attribute__((unused)))
+{
+	submit(USPAN_EVENT_PROCESS_EXEC);
+	return 0;
+}
+
+/*
+ * TP_PROTO(struct task_struct *p, ...); runs in p, a thread, after do_exit() took it out of signal->live. At zero nobody is left,
+ * leader or not (a leader may end first). Two last threads that end side by side can both see zero: an exit is told at least once.
+ */
+SEC("raw_tp/sched_process_exit")
+int process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+
+	if (BPF_CORE_READ(task, signal, live.counter) == 0)
+		submit(USPAN_EVENT_PROCESS_EXIT);
+	return 0;
+}

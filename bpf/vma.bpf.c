@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/*
+ * Which files a process executes from, by their real (device, inode). stat(2) and /proc/PID/maps give a file on overlayfs the device
+ * of its mount, so one file shared by two containers looks like two; uprobes attach to the inode underneath, and so do we.
+ *
+ * Run with the pid as the iterator's parameter where the kernel takes one (6.1), and always with it in vma_pid.
+ */
+#include "common/vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define VM_EXEC 4
+
+/* What the iterator writes for each executable mapping of a file; src/discovery reads it. */
+struct vma_file {
+	__u64 start;
+	__u64 end;
+	__u64 offset_pages;
+	__u64 ino;
+	__u32 dev; /* the kernel's own encoding: major << 20 | minor */
+	__u32 pid;
+};
+
+/* The one process wanted; 0: all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} vma_pid SEC(".maps");
+
+SEC("iter/task_vma")
+int vma_files(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+	struct vma_file out = {};
+	struct file *file;
+	__u32 first = 0, *wanted = bpf_map_lookup_elem(&vma_pid, &first);
+
+	/* Threads share their mappings: the leader speaks for all. */
+	if (!task || !vma || task->pid != task->tgid)
+		return 0;
+	if (wanted && *wanted && *wanted != (__u32)task->tgid)
+		return 0;
+	file = vma->vm_file;
+	if (!file || !(vma->vm_flags & VM_EXEC))
+		return 0;
+	out.start = vma->vm_start;
+	out.end = vma->vm_end;
+	out.offset_pages = vma->vm_pgoff;
+	out.ino = BPF_CORE_READ(file, f_inode, i_ino);
+	out.dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	out.pid = task->tgid;
+	/* Fails when the buffer is full; the kernel then calls again with a larger one. */
+	bpf_seq_write(ctx->meta->seq, &out, sizeof(out));
+	return 0;
+}

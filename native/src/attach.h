@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <napi.h>
+
+#include <string>
+
+#include "object_state.h"
+
+namespace uspan {
+
+/** native.d.ts BpfObject.attachUprobes: throws E_ATTACH, with nothing left attached. */
+Napi::Value AttachUprobes(Napi::Env env, ObjectState& state, const Napi::Object& options);
+Napi::Value AttachTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& category,
+                             const std::string& name);
+Napi::Value AttachRawTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& name);
+
+}  // namespace uspan

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "feature_probes.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "errors.h"
+
+namespace uspan {
+
+namespace {
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  int get() const { return fd_; }
+  bool ok() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+FeatureAnswer Refused(const std::string& what, int error) { return {false, what + ": " + DescribeErrno(error)}; }
+FeatureAnswer Tried(const std::string& what, const Fd& result) { return result.ok() ? FeatureAnswer{true, {}} : Refused(what, errno); }
+
+// Instructions: include/uapi/linux/bpf.h. There is no assembler in libbpf's installed headers.
+constexpr bpf_insn Move(uint8_t to, int32_t value) { return {BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value}; }
+constexpr bpf_insn kExit = {BPF_JMP | BPF_EXIT, 0, 0, 0, 0};
+const std::vector<bpf_insn> kReturnZero = {Move(BPF_REG_0, 0), kExit};
+
+int LoadProgram(bpf_prog_type type, const std::vector<bpf_insn>& code, bpf_attach_type attach = static_cast<bpf_attach_type>(0),
+                uint32_t flags = 0, uint32_t btf_id = 0) {
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.expected_attach_type = attach;
+  options.prog_flags = flags;
+  options.attach_btf_id = btf_id;
+  return bpf_prog_load(type, "uspan_probe", "GPL", code.data(), code.size(), &options);
+}
+
+std::unique_ptr<btf, decltype(&btf__free)> KernelTypes() { return {btf__load_vmlinux_btf(), btf__free}; }
+
+FeatureAnswer Btf() {
+  return access("/sys/kernel/btf/vmlinux", R_OK) == 0 ? FeatureAnswer{true, {}} : Refused("read /sys/kernel/btf/vmlinux", errno);
+}
+
+FeatureAnswer Ringbuf() {
+  const Fd map(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "uspan_probe", 0, 0, static_cast<uint32_t>(sysconf(_SC_PAGESIZE)), nullptr));
+  return Tried("create a ring buffer", map);
+}
+
+/** Asks for a link on "/", which a kernel that knows the link type refuses with EBADF: not a regular file. Nothing is ever attached. */
+int TryMultiLink(bpf_attach_type type, int pid) {
+  const Fd program(LoadProgram(BPF_PROG_TYPE_KPROBE, kReturnZero, type));
+  if (!program.ok()) return errno;
+  const unsigned long offset = 0;
+  LIBBPF_OPTS(bpf_link_create_opts, options);
+  options.uprobe_multi.path = "/";
+  options.uprobe_multi.offsets = &offset;
+  options.uprobe_multi.cnt = 1;
+  options.uprobe_multi.pid = static_cast<uint32_t>(pid);
+  const Fd link(bpf_link_create(program.get(), -1, type, &options));
+  return link.ok() ? 0 : errno;
+}
+
+FeatureAnswer MultiLink(const char* what, bpf_attach_type type) {
+  const int error = TryMultiLink(type, 0);
+  return error == EBADF ? FeatureAnswer{true, {}} : Refused(std::string("create a ") + what + " link", error);
+}
+
+FeatureAnswer UprobeMulti() {
+  FeatureAnswer answer = MultiLink("uprobe_multi", BPF_TRACE_UPROBE_MULTI);
+  if (answer.supported && !UprobeMultiFiltersByProcess()) answer.detail = "the pid filter covers one thread only";
+  return answer;
+}
+
+FeatureAnswer UprobeSession() { return MultiLink("uprobe session", BPF_TRACE_UPROBE_SESSION); }
+
+FeatureAnswer AttachCookie() {
+  const Fd program(LoadProgram(BPF_PROG_TYPE_KPROBE, {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, Move(BPF_REG_0, 0), kExit}));
+  return Tried("load a program that calls bpf_get_attach_cookie", program);
+}
+
+FeatureAnswer RawTracepoint() {
+  const Fd program(LoadProgram(BPF_PROG_TYPE_RAW_TRACEPOINT, kReturnZero));
+  if (!program.ok()) return Refused("load a raw tracepoint program", errno);
+  const Fd link(bpf_raw_tracepoint_open("sched_process_exit", program.get()));
+  return Tried("attach to raw tracepoint sched_process_exit", link);
+}
+
+FeatureAnswer IterTaskVma() {
+  const int id = libbpf_find_vmlinux_btf_id("task_vma", BPF_TRACE_ITER);
+  if (id < 0) return Refused("find iterator task_vma in the kernel's BTF", -id);
+  const Fd program(LoadProgram(BPF_PROG_TYPE_TRACING, kReturnZero, BPF_TRACE_ITER, 0, static_cast<uint32_t>(id)));
+  if (!program.ok()) return Refused("load a task_vma iterator", errno);
+  const Fd link(bpf_link_create(program.get(), 0, BPF_TRACE_ITER, nullptr));
+  return Tried("create a task_vma iterator", link);
+}
+
+FeatureAnswer CopyFromUserStr() {
+  const auto types = KernelTypes();
+  const int id = types ? btf__find_by_name_kind(types.get(), "bpf_copy_from_user_str", BTF_KIND_FUNC) : -ENOENT;
+  if (id < 0) return Refused("find bpf_copy_from_user_str in the kernel's BTF", -id);
+  const std::vector<bpf_insn> code = {
+      {BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, -8, 0},
+      {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0, 0},
+      {BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, -8},
+      Move(BPF_REG_2, 8),
+      Move(BPF_REG_3, 0),
+      Move(BPF_REG_4, 0),
+      {BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, id},
+      Move(BPF_REG_0, 0),
+      kExit,
+  };
+  const Fd program(LoadProgram(BPF_PROG_TYPE_KPROBE, code, BPF_TRACE_UPROBE_MULTI, BPF_F_SLEEPABLE));
+  return Tried("load a sleepable program that calls bpf_copy_from_user_str", program);
+}
+
+}  // namespace
+
+const std::map<std::string, std::function<FeatureAnswer()>>& FeatureProbes() {
+  static const std::map<std::string, std::function<FeatureAnswer()>> probes = {
+      {"btf", Btf},
+      {"ringbuf", Ringbuf},
+      {"uprobeMulti", UprobeMulti},
+      {"uprobeSession", UprobeSession},
+      {"attachCookie", AttachCookie},
+      {"rawTracepoint", RawTracepoint},
+      {"iterTaskVma", IterTaskVma},
+      {"copyFromUserStr", CopyFromUserStr},
+  };
+  return probes;
+}
+
+bool Feature(const std::string& name, FeatureAnswer& answer) {
+  static std::mutex one_at_a_time;
+  static std::map<std::string, FeatureAnswer> known;
+  const std::lock_guard lock(one_at_a_time);
+  const auto probe = FeatureProbes().find(name);
+  if (probe == FeatureProbes().end()) return false;
+  auto found = known.find(name);
+  if (found == known.end()) found = known.emplace(name, probe->second()).first;
+  answer = found->second;
+  return true;
+}
+
+bool UprobeMultiFiltersByProcess() {
+  // The fix (Linux 6.10, backported) also began to refuse negative pids, before it looks at the path.
+  static const bool by_process = TryMultiLink(BPF_TRACE_UPROBE_MULTI, -1) == EINVAL;
+  return by_process;
+}
+
+}  // namespace uspan

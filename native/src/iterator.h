@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+
+#include "object_state.h"
+
+namespace uspan {
+
+/** Everything one run of a BPF iterator writes. Throws E_ATTACH; output beyond max_bytes is E_NATIVE, never cut. pid 0: every task. */
+Napi::Value RunIterator(Napi::Env env, const ObjectState& state, const std::string& program, size_t max_bytes, uint32_t pid);
+
+}  // namespace uspan

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <bpf/libbpf.h>
+#include <napi.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "link.h"
+#include "resource.h"
+#include "ring_buffer.h"
+
+namespace uspan {
+
+/** A loaded object. Shared by its JavaScript handle and those of its maps, rings and links; closed with the last of them at the latest. */
+class ObjectState : public Resource, public std::enable_shared_from_this<ObjectState> {
+ public:
+  ObjectState(std::shared_ptr<Registry> registry, bpf_object* object, std::string name, bool uprobe_multi);
+  ~ObjectState() override;
+
+  /** From now on every handle refuses; closes the rings. The returned rest closes links and object and may run on any thread. */
+  std::function<void()> BeginClose();
+  void CloseNow() noexcept override;
+
+  /** Throws E_NATIVE when closed. */
+  bpf_object* Open(Napi::Env env) const;
+  /** Throws E_NATIVE when closed, or when there is no such program or it was skipped. */
+  bpf_program* Program(Napi::Env env, const std::string& name) const;
+  /** Throws E_BPF_MAP when there is no such map. */
+  bpf_map* Map(Napi::Env env, const std::string& name) const;
+
+  Napi::Object AddLinks(Napi::Env env, const char* kind, std::vector<bpf_link*> links);
+  /** Throws E_BPF_MAP when it is no ring, or is open already: a ring has one consumer. */
+  Napi::Object OpenRing(Napi::Env env, const std::string& name);
+
+  const std::string name;
+  const bool uprobe_multi;
+
+ private:
+  bpf_object* object_;  // null once closed
+  std::vector<std::weak_ptr<LinkSet>> links_;
+  std::map<std::string, std::weak_ptr<RingState>> rings_;
+};
+
+}  // namespace uspan

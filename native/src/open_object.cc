@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "open_object.h"
+
+#include <bpf/libbpf.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "addon.h"
+#include "arguments.h"
+#include "bpf_object.h"
+#include "errors.h"
+#include "libbpf_log.h"
+#include "rodata.h"
+
+namespace uspan {
+
+namespace {
+
+struct CloseObject {
+  void operator()(bpf_object* object) const { bpf_object__close(object); }
+};
+using OwnedObject = std::unique_ptr<bpf_object, CloseObject>;
+
+OwnedObject Open(Napi::Env env, std::span<uint8_t> bytes, const std::string& name) {
+  const LibbpfLog log;
+  LIBBPF_OPTS(bpf_object_open_opts, options);
+  options.object_name = name.c_str();
+  OwnedObject object(bpf_object__open_mem(bytes.data(), bytes.size(), &options));
+  if (!object) {
+    const int error = errno;
+    Throw(env, "E_BPF_OPEN", "open BPF object " + name + ": " + log.Message(), {error, {}});
+  }
+  return object;
+}
+
+void SetRodata(Napi::Env env, bpf_object* object, const std::string& name, const Napi::Object& values) {
+  const Napi::Array variables = values.GetPropertyNames();
+  for (uint32_t index = 0; index < variables.Length(); index++) {
+    const std::string variable = StringArgument(variables.Get(index), "rodata name");
+    const std::string refused = WriteRodata(object, variable, BytesArgument(values.Get(variable), variable.c_str()));
+    if (!refused.empty()) Throw(env, "E_BPF_OPEN", "BPF object " + name + ": " + refused);
+  }
+}
+
+void SetMaxEntries(Napi::Env env, bpf_object* object, const std::string& name, const Napi::Object& sizes) {
+  const Napi::Array maps = sizes.GetPropertyNames();
+  for (uint32_t index = 0; index < maps.Length(); index++) {
+    const std::string map_name = StringArgument(maps.Get(index), "map name");
+    const uint64_t entries = NumberArgument(sizes.Get(map_name), map_name.c_str(), UINT32_MAX);
+    bpf_map* map = bpf_object__find_map_by_name(object, map_name.c_str());
+    if (!map) Throw(env, "E_BPF_OPEN", "BPF object " + name + " has no map " + map_name);
+    const int error = bpf_map__set_max_entries(map, static_cast<uint32_t>(entries));
+    if (error) Throw(env, "E_BPF_OPEN", "BPF object " + name + ": set max_entries of " + map_name, {-error, {}});
+  }
+}
+
+void SkipPrograms(Napi::Env env, bpf_object* object, const std::string& name, const Napi::Value& names) {
+  if (!names.IsArray()) Throw(env, "E_NATIVE", "skipPrograms must be an array");
+  const auto programs = names.As<Napi::Array>();
+  for (uint32_t index = 0; index < programs.Length(); index++) {
+    const std::string program_name = StringArgument(programs.Get(index), "skipPrograms[]");
+    bpf_program* program = bpf_object__find_program_by_name(object, program_name.c_str());
+    if (!program) Throw(env, "E_BPF_OPEN", "BPF object " + name + " has no program " + program_name);
+    bpf_program__set_autoload(program, false);
+  }
+}
+
+/** The kernel fixes at load time which kind of link a uprobe program may have; the section name says only what the author had in mind. */
+void ChooseLinkType(Napi::Env env, bpf_object* object, const std::string& name, bool multi) {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object) {
+    if (bpf_program__type(program) != BPF_PROG_TYPE_KPROBE || !bpf_program__autoload(program)) continue;
+    const bool session = std::string(bpf_program__section_name(program)).starts_with("uprobe.session");
+    if (session && !multi) {
+      Throw(env, "E_BPF_OPEN", "BPF object " + name + ": session program " + bpf_program__name(program) + " needs uprobe_multi; skip it");
+    }
+    const bpf_attach_type type = session ? BPF_TRACE_UPROBE_SESSION : BPF_TRACE_UPROBE_MULTI;
+    bpf_program__set_expected_attach_type(program, multi ? type : static_cast<bpf_attach_type>(0));
+  }
+}
+
+void Load(Napi::Env env, bpf_object* object, const std::string& name) {
+  const LibbpfLog log;
+  const int error = bpf_object__load(object);
+  if (error) Throw(env, "E_BPF_LOAD", "load BPF object " + name + ": " + log.Message(), {-error, log.VerifierLogTail()});
+}
+
+}  // namespace
+
+Napi::Value OpenObject(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const Napi::Object options = ObjectArgument(info[0], "options");
+  const std::string name = StringArgument(options.Get("name"), "name");
+  const bool multi = options.Get("uprobeMulti").ToBoolean();
+  OwnedObject object = Open(env, BytesArgument(options.Get("object"), "object"), name);
+  if (const auto values = options.Get("rodata"); !values.IsUndefined()) {
+    SetRodata(env, object.get(), name, ObjectArgument(values, "rodata"));
+  }
+  if (const auto sizes = options.Get("mapMaxEntries"); !sizes.IsUndefined()) {
+    SetMaxEntries(env, object.get(), name, ObjectArgument(sizes, "mapMaxEntries"));
+  }
+  if (const auto names = options.Get("skipPrograms"); !names.IsUndefined()) SkipPrograms(env, object.get(), name, names);
+  ChooseLinkType(env, object.get(), name, multi);
+  Load(env, object.get(), name);
+  return BpfObject::Wrap(env, std::make_shared<ObjectState>(AddonData::Of(env).registry, object.release(), name, multi));
+}
+
+}  // namespace uspan

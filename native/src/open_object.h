@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <napi.h>
+
+namespace uspan {
+
+/** native.d.ts openObject. */
+Napi::Value OpenObject(const Napi::CallbackInfo& info);
+
+}  // namespace uspan
