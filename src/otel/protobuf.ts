@@ -19,15 +19,22 @@ export function putAscii(out: Uint8Array, at: number, text: string): number {
   return seen < 0x80 ? at + text.length : -1;
 }
 
-/** Copies bytes; returns the position after them, or -1 if they are not ASCII. */
-export function copyAscii(out: Uint8Array, at: number, bytes: Uint8Array, from: number, length: number): number {
+/** Copies bytes, four at a time; returns the position after them, or -1 if they are not ASCII. */
+export function copyAscii(out: DataView, at: number, source: DataView, from: number, length: number): number {
+  const whole = length - 3;
   let seen = 0;
-  for (let i = 0; i < length; i++) {
-    const byte = bytes[from + i]!;
-    seen |= byte;
-    out[at + i] = byte;
+  let i = 0;
+  for (; i < whole; i += 4) {
+    const four = source.getUint32(from + i, true);
+    seen |= four;
+    out.setUint32(at + i, four, true);
   }
-  return seen < 0x80 ? at + length : -1;
+  for (; i < length; i++) {
+    const byte = source.getUint8(from + i);
+    seen |= byte;
+    out.setUint8(at + i, byte);
+  }
+  return (seen & 0x80808080) === 0 ? at + length : -1;
 }
 
 /** Bytes of `value` (< 2^32) as a varint. */
