@@ -1,0 +1,33 @@
+import { type ErrorCode, UspanError } from '../contract/errors.ts';
+
+/** What uspan exits with; docs/errors.md explains each (a test checks). Never 0 on failure. */
+export const exitCodes = {
+  ok: 0,
+  /** Anything without a more telling status, a bug included. */
+  failure: 1,
+  usage: 2,
+  /** No process matches the rules, or nothing in those that do can be traced. */
+  noTarget: 3,
+  /** A capability or a kernel feature is missing, or the kernel refused a program. */
+  kernel: 4,
+  /** 128 + signal number, as shells report it: a second SIGINT or SIGTERM cut the draining short. */
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+const byError: Partial<Record<ErrorCode, ExitCode>> = {
+  E_USAGE: exitCodes.usage,
+  E_NO_TARGET: exitCodes.noTarget,
+  E_PROCESS_GONE: exitCodes.noTarget,
+  E_CAPABILITY: exitCodes.kernel,
+  E_KERNEL_FEATURE: exitCodes.kernel,
+  E_BTF: exitCodes.kernel,
+  E_BPF_LOAD: exitCodes.kernel,
+};
+
+/** The exit code for an error that ends the program. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return (error instanceof UspanError ? byError[error.code] : undefined) ?? exitCodes.failure;
+}

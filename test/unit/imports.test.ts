@@ -1,0 +1,88 @@
+/** The one way: discovery → plan → attach → decode → correlate → span → export. What a layer may import is written here, once. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+interface Layer {
+  readonly name: string;
+  /** The first layer whose pattern matches a path below src/ is the file's. */
+  readonly files: RegExp;
+  /** Layers it may import, besides itself. */
+  readonly imports: readonly string[];
+}
+
+const layers: readonly Layer[] = [
+  { name: 'contract', files: /^contract\//, imports: [] },
+  { name: 'native', files: /^native\.ts$/, imports: ['contract'] },
+  { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
+  { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
+  { name: 'layout', files: /^probes\/layout\.gen\.ts$/, imports: [] },
+  { name: 'plan', files: /^probes\/(sites|plan|definitions)[./]/, imports: ['contract', 'discovery', 'layout'] },
+  {
+    name: 'attach',
+    files: /^probes\/attach[./]/,
+    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'native'],
+  },
+  { name: 'decode', files: /^probes\/decode[./]/, imports: ['contract', 'layout', 'plan'] },
+  { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode'] },
+  { name: 'otel', files: /^otel\//, imports: ['contract'] },
+  { name: 'config', files: /^config\//, imports: ['contract'] },
+  {
+    name: 'agent',
+    files: /^agent\.ts$/,
+    imports: [
+      ...['contract', 'discovery', 'map-file', 'layout', 'plan'],
+      ...['attach', 'decode', 'correlate', 'otel', 'config'],
+    ],
+  },
+  {
+    name: 'cli',
+    files: /^cli\//,
+    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'attach', 'otel', 'config', 'agent'],
+  },
+];
+
+/** A file that imports from each of these knows the whole way. */
+const way = ['discovery', 'plan', 'attach', 'otel'];
+
+const source = resolve(import.meta.dirname, '../../src');
+const files = globSync('**/*.ts', { cwd: source }).sort();
+
+function layerOf(path: string): Layer | undefined {
+  return layers.find((layer) => layer.files.test(path));
+}
+
+/** `import … from '…'`, `export … from '…'`, `import '…'` and `import('…')` of relative paths, as paths below src/. */
+function importsOf(path: string): string[] {
+  const text = readFileSync(resolve(source, path), 'utf8');
+  const specifiers = text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g);
+  return [...specifiers].map((match) => relative(source, resolve(source, dirname(path), match[1]!)));
+}
+
+describe('imports follow the one way', () => {
+  test('the source is found', () => {
+    expect(files).toContain('contract/errors.ts');
+    expect(importsOf('contract/span.ts')).toEqual(['contract/attribute-key.ts']);
+  });
+
+  test.each(files)('src/%s', (path) => {
+    const layer = layerOf(path);
+    expect(layer, `src/${path} belongs to no layer of ${relative(process.cwd(), import.meta.filename)}`).toBeDefined();
+    const wrong = importsOf(path).filter((imported) => {
+      if (imported.startsWith('..')) return !(layer?.name === 'native' && imported.startsWith('../native/'));
+      const other = layerOf(imported)?.name;
+      return other !== layer?.name && !layer?.imports.includes(other ?? '');
+    });
+    expect(
+      wrong.map((imported) => `src/${path} (${layer?.name}) must not import ${imported} (${layerOf(imported)?.name})`),
+    ).toEqual([]);
+  });
+
+  test('only agent.ts knows every layer', () => {
+    const knowing = files.filter((path) => {
+      const known = new Set(importsOf(path).map((imported) => layerOf(imported)?.name));
+      return way.every((name) => known.has(name));
+    });
+    expect(knowing.filter((path) => path !== 'agent.ts')).toEqual([]);
+  });
+});
