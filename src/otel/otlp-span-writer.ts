@@ -3,27 +3,10 @@ import type { Resource, Slab, SpanKind, StatusCode } from '../contract/span.ts';
 import { spanHead } from '../contract/span-head.ts';
 import type { ClockedSpanWriter } from './clocked-span-writer.ts';
 import type { SpanSink } from './encoded-spans.ts';
+import { type OpenBatch, OpenBatches, type OpenBatchLimits } from './open-batches.ts';
 import { copyAscii, putAscii, putU32, putVarint, putVarint64, varint64Bytes, varintBytes } from './protobuf.ts';
 import { cutUtf8, decodeUtf8, encodeUtf8 } from './utf8.ts';
 
-export interface OtlpSpanWriterLimits {
-  /** A batch is handed over when it has this many spans. */
-  readonly maxBatchSpans: number;
-  /** A batch never has more bytes, unless one span alone does. */
-  readonly maxBatchBytes: number;
-  /** Bytes of unfinished batches over all resources; when passed, all are handed over. */
-  readonly maxOpenBytes: number;
-}
-
-/** The batch of one resource that is being filled. */
-interface OpenBatch {
-  readonly resource: Resource;
-  bytes: Uint8Array;
-  length: number;
-  spans: number;
-}
-
-const firstBytes = 4096;
 const noBytes = new Uint8Array(0);
 
 /** Longest name in bytes: what a two-byte length can say. Longer ones are cut at a code point. */
@@ -38,12 +21,7 @@ export const maxNameBytes = 0x3fff;
  * A span begun but never ended (its definition threw) is dropped by the next `begin`.
  */
 export class OtlpSpanWriter implements ClockedSpanWriter {
-  readonly #sink: SpanSink;
-  readonly #limits: OtlpSpanWriterLimits;
-  readonly #open = new Map<Resource, OpenBatch>();
-  /** What the last batch of a resource needed: growing costs copies and page faults. */
-  readonly #batchBytes = new WeakMap<Resource, number>();
-  #openBytes = 0;
+  readonly #batches: OpenBatches;
   #offsetLo = 0;
   #offsetHi = 0;
 
@@ -56,9 +34,8 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
   /** Where the bytes of the name begin, 0 once it is closed. */
   #nameAt = 0;
 
-  constructor(sink: SpanSink, limits: OtlpSpanWriterLimits) {
-    this.#sink = sink;
-    this.#limits = limits;
+  constructor(sink: SpanSink, limits: OpenBatchLimits) {
+    this.#batches = new OpenBatches(sink, limits);
   }
 
   setClockOffsetNs(offsetNs: bigint): void {
@@ -68,22 +45,13 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
   /** Hands every unfinished batch to the sink. */
   flush(): void {
-    for (const batch of this.#open.values()) if (batch.spans > 0) this.#seal(batch);
-    this.#open.clear();
-    this.#openBytes = 0;
+    this.#batches.flush();
     this.#batch = undefined;
   }
 
   begin(slab: Slab, at: number, resource: Resource, kind: SpanKind): void {
-    let batch = this.#batch;
-    if (batch === undefined || batch.resource !== resource) {
-      batch = this.#open.get(resource) ?? this.#openBatch(resource);
-      this.#batch = batch;
-    }
-    if (this.#slab !== slab) {
-      this.#slab = slab;
-      this.#slabView = viewOf(slab.bytes);
-    }
+    const batch = this.#batches.of(resource);
+    this.#batch = batch;
     if (this.#out !== batch.bytes) {
       this.#out = batch.bytes;
       this.#outView = viewOf(batch.bytes);
@@ -142,7 +110,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
   nameBytes(slab: Slab, from: number, length: number): void {
     this.#reserve(length);
-    const p = copyAscii(this.#outView, this.#pos, this.#slabView, from, length);
+    const p = copyAscii(this.#outView, this.#pos, this.#viewOf(slab), from, length);
     if (p < 0) this.#append(encodeUtf8(decodeUtf8(slab.bytes, from, length)));
     else this.#pos = p;
   }
@@ -153,7 +121,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     this.#reserve(length + 6);
     const out = this.#out;
     out[this.#pos] = 0x1a; // trace_state = 3
-    const p = copyAscii(this.#outView, putVarint(out, this.#pos + 1, length), this.#slabView, from, length);
+    const p = copyAscii(this.#outView, putVarint(out, this.#pos + 1, length), this.#viewOf(slab), from, length);
     if (p >= 0) this.#pos = p;
     else this.#field(0x1a, encodeUtf8(decodeUtf8(slab.bytes, from, length)));
   }
@@ -168,7 +136,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
   bytes(key: AttributeKey, slab: Slab, from: number, length: number): void {
     const valueAt = this.#stringAttribute(key, length);
-    const p = copyAscii(this.#outView, valueAt, this.#slabView, from, length);
+    const p = copyAscii(this.#outView, valueAt, this.#viewOf(slab), from, length);
     if (p >= 0) this.#pos = p;
     else this.#slowText(key, encodeUtf8(decodeUtf8(slab.bytes, from, length)));
   }
@@ -219,54 +187,8 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     out[from + 2] = ((spanBytes >>> 7) & 0x7f) | 0x80;
     out[from + 3] = ((spanBytes >>> 14) & 0x7f) | 0x80;
     out[from + 4] = (spanBytes >>> 21) & 0x7f;
-    const limits = this.#limits;
-    if (this.#pos > limits.maxBatchBytes && batch.spans > 0) this.#handOverBefore(batch, from);
-    else this.#keep(batch, out, this.#pos);
-    if (batch.spans >= limits.maxBatchSpans || batch.length >= limits.maxBatchBytes) this.#handOver(batch);
-    else if (this.#openBytes > limits.maxOpenBytes) this.flush();
-  }
-
-  #openBatch(resource: Resource): OpenBatch {
-    const bytes = new Uint8Array(this.#batchBytes.get(resource) ?? firstBytes);
-    const batch = { resource, bytes, length: 0, spans: 0 };
-    this.#open.set(resource, batch);
-    this.#openBytes += bytes.length;
-    return batch;
-  }
-
-  /** Takes the finished span into its batch; `out` may have grown on the way. */
-  #keep(batch: OpenBatch, out: Uint8Array, length: number): void {
-    this.#openBytes += out.length - batch.bytes.length;
-    batch.bytes = out;
-    batch.length = length;
-    batch.spans++;
-  }
-
-  /** The span just written does not fit: all before it goes, and it opens the next batch. */
-  #handOverBefore(batch: OpenBatch, from: number): void {
-    const span = this.#out.slice(from, this.#pos);
-    this.#seal(batch);
-    this.#openBytes += span.length - batch.bytes.length;
-    batch.bytes = span;
-    batch.length = span.length;
-    batch.spans = 1;
-  }
-
-  #handOver(batch: OpenBatch): void {
-    this.#open.delete(batch.resource);
-    this.#openBytes -= batch.bytes.length;
     this.#batch = undefined;
-    this.#seal(batch);
-  }
-
-  /** Gives the batch to the sink, without its spare room unless that is small. */
-  #seal({ resource, bytes, length, spans }: OpenBatch): void {
-    this.#batchBytes.set(resource, Math.max(firstBytes, Math.ceil(length * 1.125)));
-    this.#sink({
-      resource,
-      bytes: length * 2 < bytes.length ? bytes.slice(0, length) : bytes.subarray(0, length),
-      spans,
-    });
+    this.#batches.add(batch, out, this.#pos);
   }
 
   #closeName(): void {
@@ -324,6 +246,14 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     this.#reserve(utf8.length);
     this.#out.set(utf8, this.#pos);
     this.#pos += utf8.length;
+  }
+
+  #viewOf(slab: Slab): DataView {
+    if (slab !== this.#slab) {
+      this.#slab = slab;
+      this.#slabView = viewOf(slab.bytes);
+    }
+    return this.#slabView;
   }
 
   #unixTime(p: number, ktimeLo: number, ktimeHi: number): void {

@@ -1,0 +1,96 @@
+import type { Resource } from '../contract/span.ts';
+import type { SpanSink } from './encoded-spans.ts';
+
+export interface OpenBatchLimits {
+  /** A batch is handed over when it has this many spans. */
+  readonly maxBatchSpans: number;
+  /** A batch never has more bytes, unless one span alone does. */
+  readonly maxBatchBytes: number;
+  /** Bytes of unfinished batches over all resources; when passed, all are handed over. */
+  readonly maxOpenBytes: number;
+}
+
+/** The batch of one resource that is being filled: `length` bytes of whole spans, and room after them. */
+export interface OpenBatch {
+  readonly resource: Resource;
+  bytes: Uint8Array;
+  length: number;
+  spans: number;
+}
+
+const firstBytes = 4096;
+
+/** The unfinished batches, one a resource, within limits. */
+export class OpenBatches {
+  readonly #sink: SpanSink;
+  readonly #limits: OpenBatchLimits;
+  readonly #batches = new Map<Resource, OpenBatch>();
+  /** What the last batch of a resource needed: growing costs copies and page faults. */
+  readonly #lastBytes = new WeakMap<Resource, number>();
+  #current: OpenBatch | undefined;
+  #openBytes = 0;
+
+  constructor(sink: SpanSink, limits: OpenBatchLimits) {
+    this.#sink = sink;
+    this.#limits = limits;
+  }
+
+  of(resource: Resource): OpenBatch {
+    const current = this.#current;
+    if (current !== undefined && current.resource === resource) return current;
+    this.#current = this.#batches.get(resource) ?? this.#open(resource);
+    return this.#current;
+  }
+
+  /** Takes a finished span that begins at `batch.length` of `out` and ends at `to`; `out` is `batch.bytes` or a grown copy. */
+  add(batch: OpenBatch, out: Uint8Array, to: number): void {
+    const { maxBatchSpans, maxBatchBytes, maxOpenBytes } = this.#limits;
+    if (to > maxBatchBytes && batch.spans > 0) {
+      // All before this span goes, and the span opens the next batch.
+      const span = out.slice(batch.length, to);
+      this.#seal(batch);
+      this.#replace(batch, span, span.length, 1);
+    } else {
+      this.#replace(batch, out, to, batch.spans + 1);
+    }
+    if (batch.spans >= maxBatchSpans || batch.length >= maxBatchBytes) this.#close(batch);
+    else if (this.#openBytes > maxOpenBytes) this.flush();
+  }
+
+  /** Hands every batch to the sink. */
+  flush(): void {
+    for (const batch of this.#batches.values()) if (batch.spans > 0) this.#seal(batch);
+    this.#batches.clear();
+    this.#openBytes = 0;
+    this.#current = undefined;
+  }
+
+  #open(resource: Resource): OpenBatch {
+    const bytes = new Uint8Array(this.#lastBytes.get(resource) ?? firstBytes);
+    const batch = { resource, bytes, length: 0, spans: 0 };
+    this.#batches.set(resource, batch);
+    this.#openBytes += bytes.length;
+    return batch;
+  }
+
+  #replace(batch: OpenBatch, bytes: Uint8Array, length: number, spans: number): void {
+    this.#openBytes += bytes.length - batch.bytes.length;
+    batch.bytes = bytes;
+    batch.length = length;
+    batch.spans = spans;
+  }
+
+  #close(batch: OpenBatch): void {
+    this.#batches.delete(batch.resource);
+    this.#openBytes -= batch.bytes.length;
+    this.#current = undefined;
+    this.#seal(batch);
+  }
+
+  /** Gives the batch to the sink, without its spare room unless that is small. */
+  #seal({ resource, bytes, length, spans }: OpenBatch): void {
+    this.#lastBytes.set(resource, Math.max(firstBytes, Math.ceil(length * 1.125)));
+    const used = length * 2 < bytes.length ? bytes.slice(0, length) : bytes.subarray(0, length);
+    this.#sink({ resource, bytes: used, spans });
+  }
+}
