@@ -1,6 +1,6 @@
 /**
- * Exact-name lookup over NUL-terminated names in a byte range, without making a string of each: a table of hashes (FNV-1a, 32 bits) of
- * every name, built in one pass, and byte comparison on a hit. Names may share their tails, as linkers write them.
+ * Exact-name lookup over NUL-terminated names in a byte range, without making a string of each: by searching the bytes at first, then by a
+ * table of hashes (FNV-1a, 32 bits) of every name, built in one pass. Names may share their tails, as linkers write them.
  */
 export interface NameIndex {
   /** Positions in `offsets` of the names equal to `name`, ascending; at most 64. */
@@ -12,6 +12,9 @@ export const maxNameBytes = 4096;
 /** Bound on the bytes hashed in all: far beyond any real table, small enough for one whose entries all name the same long text. */
 const maxHashedBytes = 256 * 1024 * 1024;
 const maxFound = 64;
+const maxMatches = 16;
+/** Until so many bytes have been searched, a native search for one name is cheaper than hashing all, which begins in the interpreter. */
+const maxSearchedBytes = 32 * 1024 * 1024;
 /** Marks an entry of `offsets` to leave out. */
 export const noName = 0xffffffff;
 
@@ -21,45 +24,82 @@ export const noName = 0xffffffff;
  * @param offsets where each name begins in `names`, or `noName`
  */
 export function indexNames(names: Buffer, offsets: Uint32Array): NameIndex {
+  let searchedBytes = 0;
+  let buckets: Buckets | undefined;
+  return {
+    find(name) {
+      const text = Buffer.from(name, 'utf8');
+      searchedBytes += names.length;
+      const found = searchedBytes <= maxSearchedBytes ? search(names, offsets, text) : undefined;
+      if (found) return found;
+      buckets ??= hashNames(names, offsets);
+      return lookUp(buckets, names, offsets, text);
+    },
+  };
+}
+
+/** By native search; undefined when the text occurs too often. */
+function search(names: Buffer, offsets: Uint32Array, name: Buffer): number[] | undefined {
+  const pattern = Buffer.concat([name, Buffer.alloc(1)]);
+  const found: number[] = [];
+  let matches = 0;
+  for (let at = names.indexOf(pattern); at >= 0; at = names.indexOf(pattern, at + 1)) {
+    if (++matches > maxMatches) return undefined;
+    for (let index = offsets.indexOf(at); index >= 0; index = offsets.indexOf(at, index + 1)) {
+      if (found.push(index) === maxFound) break;
+    }
+  }
+  return found.sort((a, b) => a - b).slice(0, maxFound);
+}
+
+function lookUp({ heads, next, hashes }: Buckets, names: Buffer, offsets: Uint32Array, name: Buffer): number[] {
+  let hash = basis;
+  for (const byte of name) hash = Math.imul(hash ^ byte, prime);
+  const found: number[] = [];
+  let index = heads[spread(hash) & (heads.length - 1)]!;
+  for (; index !== -1 && found.length < maxFound; index = next[index]!) {
+    if (hashes[index] !== hash) continue;
+    const at = offsets[index]!;
+    if (names[at + name.length] === 0 && name.equals(names.subarray(at, at + name.length))) found.push(index);
+  }
+  return found;
+}
+
+interface Buckets {
+  /** First entry of each bucket, or -1. */
+  readonly heads: Int32Array;
+  /** The entry after each in its bucket, or -1. */
+  readonly next: Int32Array;
+  readonly hashes: Int32Array;
+}
+
+/** On its own and without closures: most of its work is done before the optimising compiler is. */
+function hashNames(names: Uint8Array, offsets: Uint32Array): Buckets {
   const heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(8, offsets.length)))).fill(-1);
-  const next = new Int32Array(offsets.length);
+  const next = new Int32Array(offsets.length).fill(-1);
   const hashes = new Int32Array(offsets.length);
   const mask = heads.length - 1;
   let budget = maxHashedBytes;
   // From the end, so that chains run in ascending order.
   for (let index = offsets.length - 1; index >= 0 && budget > 0; index--) {
     const start = offsets[index]!;
-    if (start >= names.length) continue;
     const end = Math.min(names.length, start + maxNameBytes);
     let hash = basis;
     let at = start;
-    for (; at < end; at++) {
+    while (at < end) {
       const byte = names[at]!;
       if (byte === 0) break;
       hash = Math.imul(hash ^ byte, prime);
+      at++;
     }
     budget -= at - start + 1;
-    if (at === end) continue;
+    if (at >= end) continue;
     hashes[index] = hash;
     const bucket = spread(hash) & mask;
     next[index] = heads[bucket]!;
     heads[bucket] = index;
   }
-
-  return {
-    find(name) {
-      const wanted = Buffer.from(name, 'utf8');
-      let hash = basis;
-      for (const byte of wanted) hash = Math.imul(hash ^ byte, prime);
-      const found: number[] = [];
-      for (let index = heads[spread(hash) & mask]!; index !== -1 && found.length < maxFound; index = next[index]!) {
-        if (hashes[index] !== hash) continue;
-        const at = offsets[index]!;
-        if (names[at + wanted.length] === 0 && wanted.equals(names.subarray(at, at + wanted.length))) found.push(index);
-      }
-      return found;
-    },
-  };
+  return { heads, next, hashes };
 }
 
 const basis = 0x811c9dc5 | 0;

@@ -86,25 +86,20 @@ function parseModuleText(text: string): Omit<GoBuildInfo, 'version'> {
   return { path, main, modules, settings };
 }
 
-/** `KEY=VALUE`, either part quoted as a Go string when it has spaces, quotes or the like. */
+/** `KEY=VALUE`; a value with spaces, quotes or the like is quoted as a Go string. */
 function setting(settings: Map<string, string>, text: string): void {
-  const match = /^(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`|([^=]*))=(.*)$/.exec(text);
-  if (!match) return;
-  settings.set(unquote(match[1]) ?? match[2] ?? match[3]!, unquoteValue(match[4]!));
+  const equals = text.indexOf('=');
+  if (equals > 0) settings.set(text.slice(0, equals), unquote(text.slice(equals + 1)));
 }
 
-function unquoteValue(text: string): string {
+/** Undoes the escapes that `strconv.Quote` and JSON share; other text stays as it is. */
+function unquote(text: string): string {
   if (text.length < 2) return text;
   if (text.startsWith('`') && text.endsWith('`')) return text.slice(1, -1);
-  return (text.startsWith('"') && text.endsWith('"') ? unquote(text.slice(1, -1)) : undefined) ?? text;
-}
-
-/** Escapes that `strconv.Quote` writes and JSON shares; undefined for others. */
-function unquote(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
+  if (!text.startsWith('"')) return text;
   try {
-    return JSON.parse(`"${text}"`) as string;
+    return String(JSON.parse(text));
   } catch {
-    return undefined;
+    return text;
   }
 }

@@ -1,5 +1,5 @@
 import { GoKind, kindOf, plausible, stringOf, typeFlag, typeLayout, uncommonOf } from './type-descriptor.ts';
-import type { GoName, TypeMemory } from './type-memory.ts';
+import type { TypeMemory } from './type-memory.ts';
 
 /** Every named type and every map type of the program, found by one linear scan of [types, etypes). Offsets from `types`. */
 export interface TypeIndex {
@@ -15,74 +15,109 @@ export interface TypeIndex {
 
 const maxMaps = 65_536;
 const maxFound = 64;
-const prime = 0x01000193;
+/** Bound on a hostile file; the largest real one seen needs 5 MB. */
+const maxHashedBytes = 128 * 1024 * 1024;
 
 /** @param newestMaps true for Go 1.27, whose map descriptor is longer */
 export function indexTypes(memory: TypeMemory, newestMaps: boolean): TypeIndex {
-  const byHash = new Map<number, number | number[]>();
-  const maps: number[] = [];
-  const packageHashes = new Map<number, number>();
-  let mapBytes: number | undefined;
-
-  /** Package path and the rest of the name from its first dot on; undefined when they are not readable. */
-  const nameParts = (type: number) => {
-    const name = stringOf(memory, type);
-    if (!name) return undefined;
-    if (kindOf(memory, type) === GoKind.map) mapBytes ??= mapDescriptorBytes(memory, type, newestMaps);
-    const uncommon = uncommonOf(memory, type, mapBytes ?? 88);
-    const path = uncommon === undefined ? 0 : memory.view.getInt32(uncommon, true);
-    if (path === 0) return { path, rest: name };
-    const dot = memory.bytes.subarray(name.start, name.end).indexOf(0x2e);
-    return dot < 0 ? undefined : { path, rest: { ...name, start: name.start + dot } };
-  };
-  const packageHash = (path: number): number | undefined => {
-    const known = packageHashes.get(path);
-    if (known !== undefined) return known;
-    const name = memory.name(path);
-    if (!name) return undefined;
-    const hash = hashName(memory.bytes, name, basis);
-    packageHashes.set(path, hash);
-    return hash;
-  };
-
-  const { view } = memory;
-  for (let type = (8 - (memory.start % 8)) % 8, end = memory.sizeBytes - 48; type <= end; type += 8) {
-    // The same tests as `plausible` begins with, on one word: nearly every offset is turned away here.
-    const word = view.getUint32(type + typeLayout.flags, true);
-    const kind = (word >>> 24) & 31;
-    if (kind === 0 || kind > 26 || (word & 0x8000_00c0) !== 0) continue;
-    const isNamed = (word & typeFlag.named) !== 0;
-    if ((!isNamed && kind !== GoKind.map) || !plausible(memory, type)) continue;
-    if (kind === GoKind.map && maps.length < maxMaps) maps.push(type);
-    if (!isNamed) continue;
-    const parts = nameParts(type);
-    const seed = parts && (parts.path === 0 ? basis : packageHash(parts.path));
-    if (!parts || seed === undefined) continue;
-    const hash = hashName(memory.bytes, parts.rest, seed);
-    const known = byHash.get(hash);
-    if (known === undefined) byHash.set(hash, type);
-    else if (typeof known === 'number') byHash.set(hash, [known, type]);
-    else if (known.length < maxFound) known.push(type);
-  }
-
+  const { types, hashes, maps } = scan(memory, newestMaps);
   return {
     maps,
     named(fullName) {
       const bytes = Buffer.from(fullName, 'utf8');
-      const found = byHash.get(hashName(bytes, { start: 0, end: bytes.length }, basis)) ?? [];
-      return (typeof found === 'number' ? [found] : found).filter((type) => {
-        const parts = nameParts(type);
-        const path = parts?.path ? memory.name(parts.path) : undefined;
-        return parts && `${path ? memory.text(path) : ''}${memory.text(parts.rest)}` === fullName;
-      });
+      const hash = hashBytes(bytes, 0, bytes.length, basis);
+      const found: number[] = [];
+      for (let at = hashes.indexOf(hash); at >= 0 && found.length < maxFound; at = hashes.indexOf(hash, at + 1)) {
+        const type = types[at]!;
+        if (plausible(memory, type) && fullNameOf(memory, type, newestMaps) === fullName) found.push(type);
+      }
+      return found;
     },
     pointerTo(type) {
       // PtrToThis of a named type is there whenever the program has the pointer type.
-      const pointer = view.getInt32(type + typeLayout.pointerToThis, true);
+      const pointer = memory.view.getInt32(type + typeLayout.pointerToThis, true);
       if (pointer <= 0 || !plausible(memory, pointer) || kindOf(memory, pointer) !== GoKind.pointer) return undefined;
       return memory.pointer(pointer + typeLayout.element) === type ? pointer : undefined;
     },
   };
+}
+
+interface Scan {
+  /** Named types, as far as their flags, kind and name tell: `plausible` is asked of those looked up only. */
+  readonly types: readonly number[];
+  /** Hash of the full name of each. */
+  readonly hashes: Int32Array;
+  readonly maps: readonly number[];
+}
+
+/**
+ * One pass over all 8-aligned offsets. It turns away nearly every one of them, mostly before the optimising compiler is done, so the
+ * loop has no closures, property reads or allocations.
+ */
+function scan(memory: TypeMemory, newestMaps: boolean): Scan {
+  const { view } = memory;
+  const flagsAt = typeLayout.flags;
+  const { named } = typeFlag;
+  const mapKind = GoKind.map;
+  const types: number[] = [];
+  const hashes: number[] = [];
+  const maps: number[] = [];
+  const packages = new Map<number, number>();
+  let budget = maxHashedBytes;
+  const end = memory.sizeBytes - 48;
+  for (let type = (8 - (memory.start % 8)) % 8; type <= end; type += 8) {
+    const word = view.getUint32(type + flagsAt, true);
+    // Bits that no flags, alignment (up to 64) or kind has.
+    if ((word & 0x8080_80c0) !== 0) continue;
+    const kind = (word >>> 24) & 31;
+    const isNamed = (word & named) !== 0;
+    if (kind === 0 || kind > 26 || (!isNamed && kind !== mapKind)) continue;
+    if (kind === mapKind && maps.length < maxMaps && plausible(memory, type)) maps.push(type);
+    const name = isNamed ? nameParts(memory, type, newestMaps) : undefined;
+    if (!name) continue;
+    let hash = basis;
+    if (name.path !== 0) {
+      hash = packages.get(name.path) ?? 0;
+      if (hash === 0) {
+        const path = memory.name(name.path);
+        if (!path) continue;
+        budget -= path.end - path.start;
+        hash = hashBytes(memory.bytes, path.start, path.end, basis);
+        packages.set(name.path, hash);
+      }
+    }
+    budget -= name.end - name.start;
+    if (budget < 0) break;
+    types.push(type);
+    hashes.push(hashBytes(memory.bytes, name.start, name.end, hash));
+  }
+  return { types, hashes: Int32Array.from(hashes), maps };
+}
+
+interface NameParts {
+  /** Name offset of the package path; 0 for a predeclared type. */
+  readonly path: number;
+  /** The rest of the full name: from the first dot of the type's string, as a package name has none. */
+  readonly start: number;
+  readonly end: number;
+}
+
+function nameParts(memory: TypeMemory, type: number, newestMaps: boolean): NameParts | undefined {
+  const name = stringOf(memory, type);
+  if (!name) return undefined;
+  const mapBytes = kindOf(memory, type) === GoKind.map ? mapDescriptorBytes(memory, type, newestMaps) : 0;
+  const uncommon = uncommonOf(memory, type, mapBytes);
+  const path = uncommon === undefined ? 0 : memory.view.getInt32(uncommon, true);
+  let { start } = name;
+  if (path === 0) return { path, start, end: name.end };
+  while (start < name.end && memory.bytes[start] !== 0x2e) start++;
+  return start === name.end ? undefined : { path, start, end: name.end };
+}
+
+function fullNameOf(memory: TypeMemory, type: number, newestMaps: boolean): string | undefined {
+  const parts = nameParts(memory, type, newestMaps);
+  const path = parts?.path ? memory.name(parts.path) : undefined;
+  return parts && `${path ? memory.text(path) : ''}${memory.text(parts)}`;
 }
 
 /** Size of `abi.OldMapType` (88), of the swiss `abi.MapType` of 1.24–1.26 (112) or of 1.27 (136), told by the first field of its group. */
@@ -95,10 +130,11 @@ function mapDescriptorBytes(memory: TypeMemory, map: number, newest: boolean): n
 }
 
 const basis = 0x811c9dc5 | 0;
+const prime = 0x01000193;
 
 /** FNV-1a. */
-function hashName(bytes: Uint8Array, name: Pick<GoName, 'start' | 'end'>, seed: number): number {
+function hashBytes(bytes: Uint8Array, start: number, end: number, seed: number): number {
   let hash = seed;
-  for (let at = name.start; at < name.end; at++) hash = Math.imul(hash ^ bytes[at]!, prime);
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, prime);
   return hash;
 }

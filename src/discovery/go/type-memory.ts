@@ -26,7 +26,7 @@ export interface TypeMemory {
   /** The pointer at an offset as an offset from `types`; NaN if it points elsewhere. */
   pointer(offset: number): number;
   name(offset: number): GoName | undefined;
-  text(name: GoName): string;
+  text(name: Pick<GoName, 'start' | 'end'>): string;
 }
 
 const maxNameBytes = 4096;
