@@ -95,6 +95,8 @@ enum uspan_moment {
 	USPAN_MOMENTS = 4,
 };
 
+#define USPAN_MAX_PROBES 1024 /* attached (binary, definition) pairs at a time */
+
 enum uspan_sampler {
 	USPAN_SAMPLER_ALWAYS_ON = 0,
 	USPAN_SAMPLER_ALWAYS_OFF = 1,

@@ -7,8 +7,6 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 
-#define USPAN_MAX_PROBES 1024
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, USPAN_COUNTERS);

@@ -266,4 +266,5 @@ export const Constant = {
   SMALL_TEXT_BYTES: 512,
   LARGE_TEXT_BYTES: 16384,
   LARGE_BUFFERS: 16,
+  MAX_PROBES: 1024,
 } as const;

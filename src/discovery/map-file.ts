@@ -1,0 +1,10 @@
+import { loadNative } from '../native.ts';
+import type { MappedFile } from '../../native/native.d.ts';
+
+/** Larger than any program we have met (Chromium: 0.3 GB); a sparse file of a terabyte is not read. */
+const maxBytes = 2 ** 32 - 1;
+
+/** Maps a file read-only. Close it as soon as what is needed has been read. @throws UspanError-coded E_FILE_READ */
+export function mapFile(path: string): MappedFile {
+  return loadNative().mapFile(path, maxBytes);
+}

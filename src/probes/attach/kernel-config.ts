@@ -1,0 +1,39 @@
+import { Config, Constant, Sampler } from '../layout.gen.ts';
+
+/** How requests without a sampled or unsampled parent are chosen; OpenTelemetry's standard samplers. */
+export interface SamplerConfig {
+  readonly kind: 'always_on' | 'always_off' | 'traceidratio';
+  /** A remote parent's decision is followed. */
+  readonly parentBased: boolean;
+  /** 0 to 1, for traceidratio. */
+  readonly ratio: number;
+}
+
+export interface KernelConfig {
+  readonly sampler: SamplerConfig;
+  /** Requests between start and end at a time, over all processes. */
+  readonly maxInFlight: number;
+  /** Longest request target kept, at most 8192. */
+  readonly maxPathBytes: number;
+  /** Power of two, a multiple of the page size. */
+  readonly ringBytes: number;
+}
+
+const samplers = {
+  always_on: Sampler.ALWAYS_ON,
+  always_off: Sampler.ALWAYS_OFF,
+  traceidratio: Sampler.RATIO,
+} as const;
+
+/** `struct uspan_config`. */
+export function encodeKernelConfig(config: KernelConfig): Uint8Array {
+  const bytes = new Uint8Array(Config.size);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(Config.wakeBytes, BigInt(config.ringBytes >> 2), true);
+  view.setBigUint64(Config.ratioThreshold, BigInt(Math.floor(config.sampler.ratio * 2 ** 63)), true);
+  view.setUint32(Config.sampler, samplers[config.sampler.kind], true);
+  view.setUint32(Config.parentBased, config.sampler.parentBased ? 1 : 0, true);
+  view.setUint32(Config.maxTargetBytes, Math.min(config.maxPathBytes, Constant.TARGET_MAX_BYTES), true);
+  view.setUint32(Config.inFlightKeep, config.maxInFlight, true);
+  return bytes;
+}

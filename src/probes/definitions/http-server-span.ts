@@ -1,0 +1,146 @@
+/**
+ * A `struct uspan_http_server_event` as a span, by the stable HTTP semantic conventions (design §6).
+ * Hot path: works on bytes; strings are made only for what is rare.
+ */
+import { attributeKey } from '../../contract/attribute-key.ts';
+import { type Resource, type Slab, SpanKind, type SpanWriter, StatusCode } from '../../contract/span.ts';
+import { HttpServerEvent, HttpText, SpanFlag, SpanHead } from '../layout.gen.ts';
+import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
+
+const key = {
+  method: attributeKey('http.request.method'),
+  methodOriginal: attributeKey('http.request.method_original'),
+  path: attributeKey('url.path'),
+  query: attributeKey('url.query'),
+  scheme: attributeKey('url.scheme'),
+  route: attributeKey('http.route'),
+  status: attributeKey('http.response.status_code'),
+  serverAddress: attributeKey('server.address'),
+  serverPort: attributeKey('server.port'),
+  clientAddress: attributeKey('client.address'),
+  peerAddress: attributeKey('network.peer.address'),
+  peerPort: attributeKey('network.peer.port'),
+  protocolVersion: attributeKey('network.protocol.version'),
+  userAgent: attributeKey('user_agent.original'),
+  errorType: attributeKey('error.type'),
+  hijacked: attributeKey('uspan.connection.hijacked'),
+  truncated: attributeKey('uspan.truncated'),
+  unreadable: attributeKey('uspan.unreadable'),
+} as const;
+
+/** Attribute names by `enum uspan_http_text`, for marks. */
+const textNames: readonly string[] = [
+  'http.request.method',
+  'url',
+  'server.address',
+  'network.peer.address',
+  'user_agent.original',
+  'http.route',
+  'tracestate',
+];
+
+const align = (length: number) => (length + 7) & ~7;
+
+/** Writes the record at byte offset `at`. */
+export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): void {
+  const { bytes } = slab;
+  const lengths = at + HttpServerEvent.textLen;
+  const length = (text: number) => bytes[lengths + 2 * text]! | (bytes[lengths + 2 * text + 1]! << 8);
+  const methodLength = length(HttpText.METHOD);
+  const targetLength = length(HttpText.TARGET);
+  const hostLength = length(HttpText.HOST);
+  const peerLength = length(HttpText.PEER);
+  const userAgentLength = length(HttpText.USER_AGENT);
+  const patternLength = length(HttpText.PATTERN);
+  const method = at + HttpServerEvent.size;
+  const target = method + align(methodLength);
+  const host = target + align(targetLength);
+  const peer = host + align(hostLength);
+  const userAgent = peer + align(peerLength);
+  const pattern = userAgent + align(userAgentLength);
+  const traceState = pattern + align(patternLength);
+  const flags = slab.words[(at + SpanHead.spanFlags) >> 2]!;
+
+  out.begin(slab, at, resource, SpanKind.server);
+  const known = knownMethod(bytes, method, methodLength);
+  // A ServeMux pattern is "[METHOD ][HOST]/[PATH]"; the route is its path.
+  const patternEnd = pattern + patternLength;
+  const route = indexOf(bytes, 0x2f, pattern, patternEnd);
+  out.nameText(known ?? 'HTTP');
+  if (route < patternEnd) {
+    out.nameText(' ');
+    out.nameBytes(slab, route, patternEnd - route);
+  }
+  out.text(key.method, known ?? '_OTHER');
+  if (known === undefined) out.bytes(key.methodOriginal, slab, method, methodLength);
+  writeTarget(slab, target, target + targetLength, out);
+  out.text(key.scheme, flags & SpanFlag.TLS ? 'https' : 'http');
+  if (route < patternEnd) out.bytes(key.route, slab, route, patternEnd - route);
+  writeHost(slab, host, host + hostLength, out);
+  writePeer(slab, peer, peer + peerLength, out);
+  out.text(key.protocolVersion, bytes[at + HttpServerEvent.protoMinor] === 0 ? '1.0' : '1.1');
+  if (userAgentLength > 0) out.bytes(key.userAgent, slab, userAgent, userAgentLength);
+  const traceStateLength = length(HttpText.TRACESTATE);
+  if (traceStateLength > 0) out.traceState(slab, traceState, traceStateLength);
+  writeOutcome(slab.words[(at + HttpServerEvent.status) >> 2]!, flags, out);
+  if (flags & SpanFlag.CUT) out.text(key.truncated, names(bytes[at + HttpServerEvent.cutMask]!));
+  if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
+  out.end();
+}
+
+function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): void {
+  const { bytes } = slab;
+  if (from === to) return;
+  const path = pathStart(bytes, from, to);
+  const mark = queryMark(bytes, path, to);
+  if (mark > path) out.bytes(key.path, slab, path, mark - path);
+  if (mark + 1 >= to) return;
+  if (hasSecret(bytes, mark + 1, to)) out.text(key.query, redactedQuery(bytes, mark + 1, to));
+  else out.bytes(key.query, slab, mark + 1, to - mark - 1);
+}
+
+function writeHost(slab: Slab, from: number, to: number, out: SpanWriter): void {
+  if (from === to) return;
+  const { bytes } = slab;
+  const end = hostEnd(bytes, from, to);
+  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
+  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  const number = port(bytes, end + 1, to);
+  if (number >= 0) out.int(key.serverPort, number);
+}
+
+/** `ip:port` of a TCP peer; a Unix socket has none. */
+function writePeer(slab: Slab, from: number, to: number, out: SpanWriter): void {
+  const { bytes } = slab;
+  const end = hostEnd(bytes, from, to);
+  const number = port(bytes, end + 1, to);
+  if (number < 0) return;
+  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
+  out.bytes(key.clientAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  out.bytes(key.peerAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  out.int(key.peerPort, number);
+}
+
+/** Error on 5xx, on a panic that left the handler, and when the client went away before the end. */
+function writeOutcome(written: number, flags: number, out: SpanWriter): void {
+  const panicked = (flags & SpanFlag.PANIC) !== 0;
+  const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
+  // A handler that sets no status answers 200; one that panicked or took the connection over answers nothing we can see.
+  const status = written !== 0 ? written : panicked || hijacked ? 0 : 200;
+  if (status !== 0) out.int(key.status, status);
+  if (hijacked) out.bool(key.hijacked, true);
+  if (panicked) {
+    out.text(key.errorType, 'panic');
+    out.status(StatusCode.error, 'the handler panicked');
+  } else if (status >= 500) {
+    out.text(key.errorType, String(status));
+    out.status(StatusCode.error);
+  } else if (flags & SpanFlag.ABORTED) {
+    out.text(key.errorType, 'aborted');
+    out.status(StatusCode.error, 'the client went away before the response was complete');
+  }
+}
+
+function names(mask: number): string {
+  return textNames.filter((_, text) => mask & (1 << text)).join(',');
+}

@@ -1,0 +1,82 @@
+/** Byte-level pieces of HTTP, for spans written without making strings. Positions are offsets into a slab's bytes. */
+
+const question = 0x3f;
+const slash = 0x2f;
+const colon = 0x3a;
+
+/** RFC 9110 and RFC 5789 methods, as the HTTP semantic conventions list them, and QUERY. */
+const methods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'QUERY'] as const;
+const methodBytes = methods.map((method) => new TextEncoder().encode(method));
+
+/** The known method at `from`, or undefined. Case matters (RFC 9110 §9.1). */
+export function knownMethod(bytes: Uint8Array, from: number, length: number): (typeof methods)[number] | undefined {
+  for (let m = 0; m < methods.length; m++) {
+    const candidate = methodBytes[m]!;
+    if (candidate.length !== length || candidate[0] !== bytes[from]) continue;
+    let i = 1;
+    while (i < length && candidate[i] === bytes[from + i]) i++;
+    if (i === length) return methods[m];
+  }
+  return undefined;
+}
+
+/** First position of `byte` in [from, to), or `to`. */
+export function indexOf(bytes: Uint8Array, byte: number, from: number, to: number): number {
+  let i = from;
+  while (i < to && bytes[i] !== byte) i++;
+  return i;
+}
+
+/** Start of the path in a request target (RFC 9112 §3.2): origin-form, absolute-form, or `*`; `to` when there is none (authority-form). */
+export function pathStart(bytes: Uint8Array, from: number, to: number): number {
+  const first = bytes[from];
+  if (first === slash || first === 0x2a) return from;
+  const scheme = indexOf(bytes, colon, from, to);
+  if (bytes[scheme + 1] !== slash || bytes[scheme + 2] !== slash) return to;
+  return indexOf(bytes, slash, scheme + 3, to);
+}
+
+/** Position of the `?` that begins the query, or `to`. */
+export function queryMark(bytes: Uint8Array, from: number, to: number): number {
+  return indexOf(bytes, question, from, to);
+}
+
+/** End of the host in `host[:port]` or `[v6][:port]`: the position of the port's colon, or `to`. */
+export function hostEnd(bytes: Uint8Array, from: number, to: number): number {
+  if (bytes[from] === 0x5b) return indexOf(bytes, colon, indexOf(bytes, 0x5d, from, to), to);
+  return indexOf(bytes, colon, from, to);
+}
+
+/** Decimal number in [from, to), or -1. */
+export function port(bytes: Uint8Array, from: number, to: number): number {
+  if (from >= to || to - from > 5) return -1;
+  let value = 0;
+  for (let i = from; i < to; i++) {
+    const digit = bytes[i]! - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/** Query keys whose values are credentials: OpenTelemetry HTTP semantic conventions, `url.query`. */
+const secretKeys = ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature'].map((key) => new TextEncoder().encode(key));
+
+/** Whether a query has a key that must be redacted; made for the usual answer, no. */
+export function hasSecret(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at = indexOf(bytes, 0x26, at, to) + 1) {
+    for (const key of secretKeys) {
+      let i = 0;
+      while (i < key.length && bytes[at + i] === key[i]) i++;
+      if (i === key.length && at + i < to && bytes[at + i] === 0x3d) return true;
+    }
+  }
+  return false;
+}
+
+const secretPattern = /(^|&)(AWSAccessKeyId|Signature|sig|X-Goog-Signature)=[^&]*/g;
+
+/** The query as text with credentials replaced by `REDACTED`. */
+export function redactedQuery(bytes: Uint8Array, from: number, to: number): string {
+  return new TextDecoder().decode(bytes.subarray(from, to)).replace(secretPattern, '$1$2=REDACTED');
+}
