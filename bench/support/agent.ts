@@ -1,0 +1,58 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RunningProcess, startProcess } from '../../test/support/process.ts';
+import { exportEnv } from './receiver.ts';
+
+/** The uspan agent, running and attached. */
+export interface Agent {
+  readonly process: RunningProcess;
+  /** From its start to its `ready` line, Node's own start included. */
+  readonly readyMs: number;
+  /** SIGTERM; gives what the agent wrote to its report file and how long it took to end. */
+  stop(): Promise<{ readonly report: AgentReport; readonly stopMs: number }>;
+}
+
+/** The report file as the benchmark reads it: `lost` is summed over whatever it is broken down by. */
+export interface AgentReport {
+  readonly lost: number;
+  readonly all: unknown;
+}
+
+const uspan = join(import.meta.dirname, '..', '..', 'bin', 'uspan');
+
+/** Starts `uspan run` with more arguments and waits until it is ready. */
+export async function startAgent(endpoint: string, args: readonly string[]): Promise<Agent> {
+  const dir = await mkdtemp(join(tmpdir(), 'uspan-bench-'));
+  const reportFile = join(dir, 'report.json');
+  const started = performance.now();
+  const child = await startProcess(uspan, ['run', ...args, '--report', reportFile], { env: exportEnv(endpoint) });
+  try {
+    await child.waitForLine(/\bready\b/, 20_000);
+  } catch (error) {
+    await child.stop();
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  }
+  const readyMs = performance.now() - started;
+
+  const stop = async () => {
+    const from = performance.now();
+    const { code, signal } = await child.stop(15_000);
+    const stopMs = performance.now() - from;
+    try {
+      if (code !== 0) throw new Error(`uspan ended with ${signal ?? `code ${code}`}: ${child.stderr().slice(-2000)}`);
+      const all = JSON.parse(await readFile(reportFile, 'utf8')) as unknown;
+      return { report: { lost: sumOfNumbers((all as { lost?: unknown }).lost), all }, stopMs };
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  };
+  return { process: child, readyMs, stop };
+}
+
+function sumOfNumbers(value: unknown): number {
+  if (typeof value === 'number') return value;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.values(value).reduce<number>((sum, each) => sum + sumOfNumbers(each), 0);
+}

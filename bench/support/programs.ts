@@ -1,0 +1,43 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runProcess } from '../../test/support/process.ts';
+
+const benchDir = join(import.meta.dirname, '..');
+const outDir = join(benchDir, '..', 'build', 'bench');
+
+/** Paths of the benchmark's Go programs. */
+export interface Programs {
+  readonly bare: string;
+  /** The same bytes as `bare` in another file: probes belong to an inode, and the bare server must have none. */
+  readonly observed: string;
+  readonly sdk: string;
+  readonly receiver: string;
+  /** About 10 MB, stripped: examples/go-app. */
+  readonly shop: string;
+}
+
+/** Builds what changed (the go command's cache knows), as services are shipped: stripped, without cgo. */
+export async function buildPrograms(): Promise<Programs> {
+  await mkdir(outDir, { recursive: true });
+  const [bare, sdk, receiver, shop] = [
+    await build(benchDir, './go-http/plain', 'bare'),
+    await build(benchDir, './go-http/sdk', 'sdk'),
+    await build(benchDir, './receiver', 'receiver'),
+    await build(join(benchDir, '..', 'examples', 'go-app'), '.', 'shop'),
+  ];
+  const observed = join(outDir, 'observed');
+  await copyFile(bare, observed);
+  return { bare, observed, sdk, receiver, shop };
+}
+
+async function build(module: string, pkg: string, name: string): Promise<string> {
+  const out = join(outDir, name);
+  const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', out, pkg];
+  const { code, stderr } = await runProcess('go', args, {
+    cwd: module,
+    env: { CGO_ENABLED: '0' },
+    deadlineMs: 600_000,
+  });
+  if (code !== 0) throw new Error(`go build ${pkg} in ${module} failed: ${stderr}`);
+  return out;
+}

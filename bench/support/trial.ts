@@ -1,0 +1,70 @@
+import { startProcess } from '../../test/support/process.ts';
+import { type Agent, type AgentReport, startAgent } from './agent.ts';
+import type { Programs } from './programs.ts';
+import { exportEnv, startReceiver } from './receiver.ts';
+import { cpuSnapshot, cpuUsedUs, type MemoryUse, memoryUse } from './usage.ts';
+import { type Load, wrk } from './wrk.ts';
+
+/** How the server is traced: not at all, by uspan from outside, by the OpenTelemetry SDK from within. */
+export const columns = ['bare', 'uspan', 'sdk'] as const;
+export type Column = (typeof columns)[number];
+
+/** What one run of one column under one load gave. */
+export interface Trial {
+  readonly requestsPerSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly appCpuUsPerRequest: number;
+  /** Requests the server handled from start to end, the warm-up included: how many spans there should be. */
+  readonly handled: number;
+  readonly spansReceived?: number;
+  readonly agent?: { readonly cpuUsPerSpan: number; readonly memory: MemoryUse; readonly report: AgentReport };
+}
+
+/**
+ * Starts a server (and the agent, attached before the first request), warms it up, loads it and stops everything.
+ * CPU is counted until the spans have been delivered, so that work put off until after the load counts too.
+ */
+export async function runTrial(programs: Programs, column: Column, load: Load, seconds: number): Promise<Trial> {
+  const receiver = column === 'bare' ? undefined : await startReceiver(programs.receiver);
+  const program = { bare: programs.bare, uspan: programs.observed, sdk: programs.sdk }[column];
+  const env = column === 'sdk' && receiver ? exportEnv(receiver.endpoint) : {};
+  const server = await startProcess(program, [], { env: { GOMAXPROCS: undefined, ...env } });
+  let agent: Agent | undefined;
+  try {
+    const [, address] = await server.waitForLine(/^listening (\S+)$/);
+    if (column === 'uspan' && receiver) agent = await startAgent(receiver.endpoint, ['--pid', String(server.pid)]);
+    const url = `http://${address}/hello/world?from=bench`;
+
+    await wrk(url, load, 1);
+    await receiver?.settle(300, 2000);
+    const spansBefore = (await receiver?.spans()) ?? 0;
+    const [appBefore, agentBefore] = [cpuSnapshot(server.pid), agent && cpuSnapshot(agent.process.pid)];
+    const result = await wrk(url, load, seconds);
+    const spansAfter = (await receiver?.settle(300, 8000)) ?? 0;
+    const appCpuUs = cpuUsedUs(appBefore, cpuSnapshot(server.pid));
+    const agentUse = agent &&
+      agentBefore && {
+        cpuUsPerSpan: cpuUsedUs(agentBefore, cpuSnapshot(agent.process.pid)) / Math.max(1, spansAfter - spansBefore),
+        memory: memoryUse(agent.process.pid),
+      };
+
+    // The agent first: it must not see its target end. Then the server, whose SDK exports the rest before it ends.
+    const stopped = await agent?.stop();
+    await server.stop();
+    const [, handled] = await server.waitForLine(/^handled (\d+)$/);
+    return {
+      requestsPerSecond: result.requests / (result.durationUs / 1e6),
+      p50Us: result.p50Us,
+      p99Us: result.p99Us,
+      appCpuUsPerRequest: appCpuUs / result.requests,
+      handled: Number(handled),
+      ...(receiver && { spansReceived: await receiver.spans() }),
+      ...(agentUse && stopped && { agent: { ...agentUse, report: stopped.report } }),
+    };
+  } finally {
+    await agent?.process.stop();
+    await server.stop();
+    await receiver?.stop();
+  }
+}
