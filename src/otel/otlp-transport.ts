@@ -3,6 +3,8 @@ import type { ISerializer } from '@opentelemetry/otlp-transformer';
 import { UspanError } from '../contract/errors.ts';
 import type { ExportRequest } from './export-request.ts';
 import { rejectedSpans } from './export-response.ts';
+import type { Notify } from './losses.ts';
+import { checkOtlpEnvironment, forwardOtlpWarnings } from './otlp-environment.ts';
 
 export type OtlpProtocol = 'grpc' | 'http/protobuf';
 
@@ -12,6 +14,8 @@ export interface OtlpTransportOptions {
   readonly endpoint?: string | undefined;
   /** Goes into the User-Agent, in front of the exporter's own. */
   readonly userAgent: string;
+  /** Hears the official exporter's warnings. */
+  readonly notify: Notify;
 }
 
 /** What became of a request. `retry`: nothing arrived, and sending it again may help. */
@@ -28,9 +32,11 @@ export interface OtlpTransport {
 /**
  * The official OTLP transport with our bytes. Endpoint, headers, compression, timeout, TLS and mTLS come from
  * `OTEL_EXPORTER_OTLP_[TRACES_]*` as the official exporters read them. Only the transport in use is loaded: gRPC costs 29 MB.
- * @throws UspanError E_USAGE if the endpoint is no URL or another setting is invalid.
+ * @throws UspanError E_USAGE if the endpoint is no URL, a certificate cannot be read or another setting is invalid.
  */
 export async function openOtlpTransport(options: OtlpTransportOptions): Promise<OtlpTransport> {
+  checkOtlpEnvironment(options.protocol, options.endpoint);
+  forwardOtlpWarnings(options.notify);
   // The delegate calls deserializeResponse and then, without a pause, the callback of the same request.
   let rejected = 0;
   const serializer: ISerializer<ExportRequest, object> = {

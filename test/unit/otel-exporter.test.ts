@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
 import { type BatchSettings, defaultBatchSettings } from '../../src/otel/export-settings.ts';
 import { Losses } from '../../src/otel/losses.ts';
@@ -14,6 +14,7 @@ const { slab } = slabWith({});
 const closing: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   for (const close of closing.splice(0).reverse()) await close();
 });
 
@@ -24,13 +25,18 @@ async function receiverOf(options: OtlpReceiverOptions): Promise<OtlpReceiver> {
 }
 
 async function exporterTo(
-  { endpoint, protocol = 'grpc' }: { endpoint: string; protocol?: 'grpc' | 'http/protobuf' },
+  { endpoint, protocol = 'grpc' }: { endpoint?: string; protocol?: 'grpc' | 'http/protobuf' },
   batch: Partial<BatchSettings> = {},
 ) {
   const notices: string[] = [];
   const notify = (_level: string, message: string): void => void notices.push(message);
   const losses = new Losses(notify, 50);
-  const transport = await openOtlpTransport({ protocol, endpoint, userAgent: 'uspan/1.2.3' });
+  const transport = await openOtlpTransport({
+    protocol,
+    ...(endpoint && { endpoint }),
+    userAgent: 'uspan/1.2.3',
+    notify,
+  });
   const exporter = new SpanExporter({ transport, scope, batch: { ...defaultBatchSettings, ...batch }, losses, notify });
   closing.push(() => exporter.shutdown(0));
   return { exporter, losses, notices };
@@ -69,3 +75,146 @@ for (const protocol of ['grpc', 'http/protobuf'] as const) {
     });
   });
 }
+
+for (const protocol of ['grpc', 'http/protobuf'] as const) {
+  test(`${protocol}: endpoint, headers, gzip and the signal's own variables come from the environment`, async () => {
+    const receiver = await receiverOf({ protocol });
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', receiver.endpoint);
+    vi.stubEnv('OTEL_EXPORTER_OTLP_HEADERS', 'x-tenant=a,x-team=t');
+    vi.stubEnv('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'x-tenant=b');
+    vi.stubEnv('OTEL_EXPORTER_OTLP_COMPRESSION', 'gzip');
+    const { exporter } = await exporterTo({ protocol });
+    writeSpans(exporter, 100);
+    expect(await exporter.flush(5000)).toBe(true);
+    expect(receiver.spanCount).toBe(100);
+    expect(receiver.requests[0]?.headers).toMatchObject({ 'x-tenant': 'b', 'x-team': 't' });
+  });
+
+  test(`${protocol}: a collector that comes late gets every span, once`, async () => {
+    const receiver = await receiverOf({ protocol, behaviour: { kind: 'unavailable' } });
+    const { exporter, notices } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    writeSpans(exporter, 50);
+    expect(await exporter.flush(100)).toBe(false);
+    receiver.behaviour = { kind: 'accept' };
+    await receiver.waitForSpans(50, 10_000);
+    expect(await exporter.flush(5000)).toBe(true);
+    expect(receiver.spanCount).toBe(50);
+    expect(exporter.state()).toMatchObject({ accepted: 50, exported: 50, queuedSpans: 0 });
+    if (protocol === 'grpc') expect(notices).toEqual(['cannot export spans', 'the collector takes spans again']);
+  });
+
+  test(`${protocol}: a refused request is lost at once and counted`, async () => {
+    const receiver = await receiverOf({ protocol, behaviour: { kind: 'refuse' } });
+    const { exporter, losses } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    writeSpans(exporter, 5);
+    expect(await exporter.flush(5000)).toBe(true);
+    expect(receiver.requests).toHaveLength(1);
+    expect(exporter.state()).toMatchObject({ exported: 0, lost: { failed: 5 }, failedRequests: 1 });
+    expect(losses.snapshot()).toEqual([{ stage: 'export', reason: 'failed', count: 5 }]);
+  });
+
+  test(`${protocol}: partial success counts the rejected spans`, async () => {
+    const receiver = await receiverOf({ protocol, behaviour: { kind: 'partial', rejectedSpans: 3 } });
+    const { exporter } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    writeSpans(exporter, 10);
+    expect(await exporter.flush(5000)).toBe(true);
+    expect(exporter.state()).toMatchObject({ accepted: 10, exported: 7, lost: { rejected: 3 } });
+  });
+}
+
+test('an unreachable collector neither stalls the writer nor grows the queue past its limits', async () => {
+  const receiver = await receiverOf({});
+  await receiver.close();
+  const limits = { maxBatchSpans: 100, maxQueueSpans: 1000, scheduleDelayMs: 10 };
+  const { exporter, losses, notices } = await exporterTo({ endpoint: receiver.endpoint }, limits);
+  for (let i = 0; i < 50; i++) writeSpans(exporter, 100);
+  const { queuedSpans, accepted, lost } = exporter.state();
+  expect({ queuedSpans, accepted, queueFull: lost.queue_full }).toEqual({
+    queuedSpans: 1000,
+    accepted: 1000,
+    queueFull: 4000,
+  });
+  expect(await exporter.shutdown(300)).toBe(false);
+  expect(exporter.state()).toMatchObject({
+    accepted: 1000,
+    queuedSpans: 0,
+    queuedBytes: 0,
+    lost: { shutdown_timeout: 1000 },
+  });
+  expect(losses.total()).toBe(5000);
+  losses.close();
+  expect(notices.filter((notice) => notice === 'losing spans')).toHaveLength(2);
+});
+
+test('the queue is bounded in bytes too', async () => {
+  const receiver = await receiverOf({ behaviour: { kind: 'slow', delayMs: 60_000 } });
+  const limits = { maxBatchSpans: 10, maxQueueBytes: 64 * 1024 };
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint }, limits);
+  writeSpans(exporter, 5000);
+  const { queuedBytes, lost, accepted } = exporter.state();
+  expect(queuedBytes).toBeLessThanOrEqual(64 * 1024);
+  expect(lost.queue_full).toBe(5000 - accepted);
+  expect(lost.queue_full).toBeGreaterThan(0);
+});
+
+test('retrying ends with the export timeout', async () => {
+  const receiver = await receiverOf({ behaviour: { kind: 'unavailable' } });
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint }, { exportTimeoutMs: 100 });
+  writeSpans(exporter, 5);
+  expect(await exporter.flush(10_000)).toBe(true);
+  expect(exporter.state()).toMatchObject({ lost: { failed: 5 }, queuedSpans: 0, requests: 1 });
+});
+
+test('a slow collector gets at most two requests at a time, and all spans', async () => {
+  const receiver = await receiverOf({ behaviour: { kind: 'slow', delayMs: 100 } });
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint }, { maxBatchSpans: 10 });
+  writeSpans(exporter, 60);
+  await vi.waitUntil(() => receiver.requests.length > 0, { timeout: 5000 });
+  expect(exporter.state().requests).toBe(2);
+  expect(await exporter.flush(10_000)).toBe(true);
+  expect(receiver.requests.map((request) => request.spans)).toEqual([10, 10, 10, 10, 10, 10]);
+  expect(receiver.spanCount).toBe(60);
+});
+
+test('batches go by themselves: full ones at once, the rest after the delay', async () => {
+  const receiver = await receiverOf({});
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint }, { maxBatchSpans: 10, scheduleDelayMs: 100 });
+  writeSpans(exporter, 15);
+  await receiver.waitForSpans(15, 5000);
+  expect(receiver.requests.map((request) => request.spans)).toEqual([10, 5]);
+});
+
+test('requests stay below the byte limit', async () => {
+  const receiver = await receiverOf({ countOnly: true });
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint }, { maxBatchBytes: 10_000 });
+  for (let i = 0; i < 20; i++) writeSpans(exporter, 100, i % 2 ? shop : cart);
+  expect(await exporter.flush(5000)).toBe(true);
+  expect(receiver.spanCount).toBe(2000);
+  expect(Math.max(...receiver.requests.map((request) => request.bytes))).toBeLessThan(10_500);
+});
+
+test('shutdown sends what is there, is idempotent, and counts what comes after', async () => {
+  const receiver = await receiverOf({});
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint });
+  writeSpans(exporter, 7);
+  const first = exporter.shutdown(5000);
+  expect(exporter.shutdown(5000)).toBe(first);
+  expect(await first).toBe(true);
+  expect(receiver.spanCount).toBe(7);
+  writeSpans(exporter, 2);
+  await exporter.flush(100);
+  expect(exporter.state()).toMatchObject({ accepted: 7, exported: 7, lost: { shutdown_timeout: 2 } });
+});
+
+test('a collector killed in the middle and restarted loses nothing', async () => {
+  const receiver = await receiverOf({ behaviour: { kind: 'slow', delayMs: 60_000 } });
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint });
+  writeSpans(exporter, 20);
+  const flushed = exporter.flush(20_000);
+  await vi.waitUntil(() => receiver.requests.length > 0, { timeout: 5000 });
+  await receiver.close();
+  const again = await receiverOf({ port: receiver.port });
+  expect(await flushed).toBe(true);
+  expect(again.spanCount).toBe(20);
+  expect(exporter.state()).toMatchObject({ exported: 20, lost: { failed: 0 } });
+});

@@ -1,0 +1,28 @@
+import { createColors } from 'picocolors';
+import type { SpanObject } from './span-object.ts';
+import { renderTrace } from './span-tree.ts';
+import { TraceGatherer, type TraceGathererLimits } from './trace-gatherer.ts';
+
+/** Where spans are shown to people or machines. */
+export interface SpanOutput {
+  add(span: SpanObject): void;
+  /** Writes what is still held back. */
+  flush(): void;
+}
+
+/** The part of process.stdout that is needed. */
+export interface TextStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+/** `--console`: span trees, in colour on a terminal that has any (NO_COLOR is honoured). */
+export function spanTreeOutput(stream: TextStream, limits?: TraceGathererLimits): SpanOutput {
+  const terminal = stream.isTTY === true;
+  const colours = createColors(terminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb');
+  return new TraceGatherer((spans) => {
+    const columns = terminal ? (stream.columns ?? 120) : Number.POSITIVE_INFINITY;
+    stream.write(`${renderTrace(spans, { colours, columns }).join('\n')}\n`);
+  }, limits);
+}
