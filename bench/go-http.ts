@@ -15,17 +15,26 @@ const loads: readonly Load[] = [
   { name: 'one at a time', threads: 1, connections: 1 },
 ];
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    load: { type: 'string', multiple: true },
-    'require-agent': { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-});
+const options = readOptions();
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        load: { type: 'string', multiple: true },
+        'require-agent': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}; see --help`);
+    process.exit(2);
+  }
+}
 
 const usage = `node bench/go-http.ts [options]
   --quick           one round of one second each, without the fixed rate (about 30 s in all, once built)

@@ -43,9 +43,13 @@ export async function runTrial(programs: Programs, column: Column, load: Load, s
     const result = await wrk(url, load, seconds);
     const spansAfter = (await receiver?.settle(300, 8000)) ?? 0;
     const appCpuUs = cpuUsedUs(appBefore, cpuSnapshot(server.pid));
+    const spans = spansAfter - spansBefore;
+    if (column === 'uspan' && spans === 0) {
+      throw new Error(`uspan was attached but sent no span: ${agent?.process.stderr().slice(-2000)}`);
+    }
     const agentUse = agent &&
       agentBefore && {
-        cpuUsPerSpan: cpuUsedUs(agentBefore, cpuSnapshot(agent.process.pid)) / Math.max(1, spansAfter - spansBefore),
+        cpuUsPerSpan: cpuUsedUs(agentBefore, cpuSnapshot(agent.process.pid)) / spans,
         memory: memoryUse(agent.process.pid),
       };
 
