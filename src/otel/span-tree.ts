@@ -53,7 +53,7 @@ export function renderTrace(spans: readonly SpanObject[], { colours, columns }: 
     const start = i === 0 ? time : ' '.repeat(time.length);
     const fixed = `${start}  ${services[i]!.padEnd(serviceColumns)}  ${''.padEnd(nameColumns)}  ${''.padEnd(8)}${duration}  `;
     const failure = failed ? `✗ ${failureText(span)}`.trimEnd() : '';
-    const room = columns - fixed.length - (failure ? failure.length + 1 : 0);
+    const room = columns - fixed.length - (failure ? failure.length + 2 : 0);
     const details = cut(detailText(span), room);
     return [
       `${colours.dim(start)}  ${colours.cyan(services[i]!.padEnd(serviceColumns))}  `,

@@ -1,13 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
 import { type BatchSettings, defaultBatchSettings } from '../../src/otel/export-settings.ts';
 import { Losses } from '../../src/otel/losses.ts';
-import { openOtlpTransport } from '../../src/otel/otlp-transport.ts';
-import { SpanExporter } from '../../src/otel/span-exporter.ts';
+import { openSpanExporter, schemaUrl } from '../../src/otel/open-span-exporter.ts';
+import type { SpanExporter } from '../../src/otel/span-exporter.ts';
 import { type OtlpReceiver, type OtlpReceiverOptions, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { slabWith } from '../support/otlp-slab.ts';
 
-const scope = { name: 'uspan', version: '1.2.3', schemaUrl: 'https://opentelemetry.io/schemas/1.45.0' };
+const scope = { name: 'uspan', version: '1.2.3', schemaUrl };
 const shop: Resource = { attributes: { 'service.name': 'shop' } };
 const cart: Resource = { attributes: { 'service.name': 'cart' } };
 const { slab } = slabWith({});
@@ -31,13 +32,8 @@ async function exporterTo(
   const notices: string[] = [];
   const notify = (_level: string, message: string): void => void notices.push(message);
   const losses = new Losses(notify, 50);
-  const transport = await openOtlpTransport({
-    protocol,
-    ...(endpoint && { endpoint }),
-    userAgent: 'uspan/1.2.3',
-    notify,
-  });
-  const exporter = new SpanExporter({ transport, scope, batch: { ...defaultBatchSettings, ...batch }, losses, notify });
+  const settings = { ...defaultBatchSettings, ...batch };
+  const exporter = await openSpanExporter({ protocol, endpoint, batch: settings, version: '1.2.3', losses, notify });
   closing.push(() => exporter.shutdown(0));
   return { exporter, losses, notices };
 }
@@ -88,6 +84,7 @@ for (const protocol of ['grpc', 'http/protobuf'] as const) {
     expect(await exporter.flush(5000)).toBe(true);
     expect(receiver.spanCount).toBe(100);
     expect(receiver.requests[0]?.headers).toMatchObject({ 'x-tenant': 'b', 'x-team': 't' });
+    if (protocol !== 'grpc') expect(receiver.requests[0]?.headers['content-encoding']).toBe('gzip');
   });
 
   test(`${protocol}: a collector that comes late gets every span, once`, async () => {
@@ -217,4 +214,9 @@ test('a collector killed in the middle and restarted loses nothing', async () =>
   expect(await flushed).toBe(true);
   expect(again.spanCount).toBe(20);
   expect(exporter.state()).toMatchObject({ exported: 20, lost: { failed: 0 } });
+});
+
+test('the schema is that of the semantic conventions we use', () => {
+  const { version } = JSON.parse(readFileSync('node_modules/@opentelemetry/semantic-conventions/package.json', 'utf8'));
+  expect(schemaUrl).toBe(`https://opentelemetry.io/schemas/${version}`);
 });

@@ -1,0 +1,28 @@
+import type { BatchSettings } from './export-settings.ts';
+import type { Losses, Notify } from './losses.ts';
+import { type OtlpProtocol, openOtlpTransport } from './otlp-transport.ts';
+import { SpanExporter } from './span-exporter.ts';
+
+/** Schema of the attributes we write: the release of @opentelemetry/semantic-conventions in package.json (a test compares). */
+export const schemaUrl = 'https://opentelemetry.io/schemas/1.45.0';
+
+export interface OpenSpanExporterOptions {
+  readonly protocol: OtlpProtocol;
+  /** Overrides `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT`. */
+  readonly endpoint?: string | undefined;
+  readonly batch: BatchSettings;
+  /** The agent's version, for scope and User-Agent. */
+  readonly version: string;
+  readonly losses: Losses;
+  readonly notify: Notify;
+}
+
+/**
+ * An exporter to an OTLP collector. Nothing is sent yet, so an unreachable collector is no error here.
+ * @throws UspanError E_USAGE on settings that cannot be followed
+ */
+export async function openSpanExporter(options: OpenSpanExporterOptions): Promise<SpanExporter> {
+  const { protocol, endpoint, batch, version, losses, notify } = options;
+  const transport = await openOtlpTransport({ protocol, endpoint, userAgent: `uspan/${version}`, notify });
+  return new SpanExporter({ transport, scope: { name: 'uspan', version, schemaUrl }, batch, losses, notify });
+}
