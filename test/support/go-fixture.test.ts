@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGoFixture, type GoFixture, type GoRelease, startGoFixture } from './go-fixture.ts';
 import { concurrently, encodeRequest, get, RawConnection, requestOnce } from './http.ts';
@@ -57,6 +59,13 @@ describe.each<GoRelease>(['1.21', '1.27'])('the Go HTTP fixture, Go %s', (go) =>
     expect(JSON.parse(odd.body.toString())).toMatchObject({ method: 'BREW' });
   });
 
+  test('offers HTTP/2 only when told to', async () => {
+    const withHttp2 = await startGoFixture(await buildGoFixture({ go, variant: 'stripped' }), { h2: true });
+    expect(await negotiatedProtocol(withHttp2.tlsPort)).toBe('h2');
+    expect(await negotiatedProtocol(fixture.tlsPort)).not.toBe('h2');
+    await withHttp2.stop();
+  });
+
   test('counts panics, aborts and hijacked connections', async () => {
     const before = await fixture.stats();
     await expect(get(fixture.port, '/panic')).rejects.toThrow('closed before a whole response');
@@ -89,3 +98,10 @@ describe.each<GoRelease>(['1.21', '1.27'])('the Go HTTP fixture, Go %s', (go) =>
     expect((await answers).every((answer) => answer.body.toString() === 'released\n')).toBe(true);
   });
 });
+
+async function negotiatedProtocol(port: number): Promise<string | false | null> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['h2', 'http/1.1'] });
+  await once(socket, 'secureConnect');
+  socket.destroy();
+  return socket.alpnProtocol;
+}
