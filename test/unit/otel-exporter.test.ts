@@ -188,6 +188,7 @@ test('requests stay below the byte limit', async () => {
   expect(await exporter.flush(5000)).toBe(true);
   expect(receiver.spanCount).toBe(2000);
   expect(Math.max(...receiver.requests.map((request) => request.bytes))).toBeLessThan(10_500);
+  expect(exporter.state()).toMatchObject({ queuedSpans: 0, queuedBytes: 0 });
 });
 
 test('shutdown sends what is there, is idempotent, and counts what comes after', async () => {
