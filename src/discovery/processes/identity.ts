@@ -1,0 +1,88 @@
+import type { GoInfo } from '../../contract/binary.ts';
+import type { Attributes, AttributeValue, Resource } from '../../contract/span.ts';
+import { readSupervision, type Supervision } from './cgroup.ts';
+import { readEnviron } from './environ.ts';
+import { hostAttributes } from './host.ts';
+import { instanceId } from './instance-id.ts';
+import type { ProcessFacts } from './process-facts.ts';
+import { programName } from './program-name.ts';
+import { parseResourceAttributes } from './resource-attributes.ts';
+import { workloadName } from './workload-name.ts';
+
+export interface IdentityOptions {
+  /** `telemetry.distro.version`. */
+  readonly agentVersion: string;
+  /** By a rule of the user: goes before anything the process says of itself. */
+  readonly serviceName?: string | undefined;
+  /** What is known of its executable, if it is looked into already. */
+  readonly binary?: { readonly runtime: 'go' | 'node' | 'native'; readonly go: GoInfo | undefined } | undefined;
+}
+
+/** The process's own words, as read from /proc. */
+export interface Surroundings {
+  readonly environ: ReadonlyMap<string, string>;
+  readonly supervision: Supervision;
+}
+
+const languages = { go: 'go', node: 'nodejs', native: undefined } as const;
+
+/** The OpenTelemetry Resource of a process. The command line and its own environment are left out: they hold secrets. */
+export function identity(facts: ProcessFacts, options: IdentityOptions): Resource {
+  return resourceOf(facts, { environ: readEnviron(facts.pid), supervision: readSupervision(facts.pid) }, options);
+}
+
+/** As `identity`, of what is read already. Pure but for the host's own attributes. */
+export function resourceOf(facts: ProcessFacts, around: Surroundings, options: IdentityOptions): Resource {
+  const { environ, supervision } = around;
+  const given = parseResourceAttributes(environ.get('OTEL_RESOURCE_ATTRIBUTES'));
+  const podName = isPod(around) ? environ.get('HOSTNAME') : undefined;
+  const { binary } = options;
+  const go = binary?.go;
+  const language = binary && languages[binary.runtime];
+  const serviceName =
+    options.serviceName ||
+    environ.get('OTEL_SERVICE_NAME') ||
+    given['service.name'] ||
+    (podName && workloadName(podName)) ||
+    supervision.unit ||
+    programName(facts, go) ||
+    'unknown_service';
+  return {
+    attributes: defined({
+      ...hostAttributes(),
+      'service.instance.id': instanceId(facts),
+      'service.version': versionOf(go),
+      'process.pid': facts.pid,
+      'process.executable.name': facts.exe?.path.slice(facts.exe.path.lastIndexOf('/') + 1),
+      'process.executable.path': facts.exe?.path,
+      'process.runtime.name': language,
+      'process.runtime.version': go?.version || undefined,
+      'container.id': supervision.containerId,
+      'k8s.pod.name': podName,
+      'k8s.pod.uid': supervision.podUid,
+      ...given,
+      'service.name': serviceName,
+      'telemetry.sdk.language': language,
+      'telemetry.distro.name': 'uspan',
+      'telemetry.distro.version': options.agentVersion,
+    }),
+  };
+}
+
+/** Every container of a pod gets the first, unless its pod says enableServiceLinks: false; HOSTNAME is the pod's name there. */
+function isPod({ environ, supervision }: Surroundings): boolean {
+  return environ.has('KUBERNETES_SERVICE_HOST') || supervision.podUid !== undefined;
+}
+
+/** The main module's version, where it is one: not `(devel)`, and not the time and hash of a commit. */
+function versionOf(go: GoInfo | undefined): string | undefined {
+  const version = go?.main?.version;
+  return version && /^v\d+\.\d+\.\d+/.test(version) && !/[.-]\d{14}-[0-9a-f]{12}/.test(version) ? version : undefined;
+}
+
+function defined(attributes: Readonly<Record<string, AttributeValue | undefined>>): Attributes {
+  const entries = Object.entries(attributes).filter(
+    (entry): entry is [string, AttributeValue] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,54 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { readProcFile } from './proc-file.ts';
+
+/** 7,000 sockets. The kernel lists the listening ones before all others (net/ipv4/tcp_ipv4.c, tcp_seq_start). */
+const maxTableBytes = 1024 * 1024;
+
+/** `TCP_LISTEN` of include/net/tcp_states.h as the tables print it. */
+const listenState = '0A';
+
+/** The TCP ports a process listens on, in rising order, seen in its own network namespace. Empty when its descriptors may not be read. */
+export function listeningPorts(pid: number): number[] {
+  const listening = new Map<string, number>();
+  for (const table of ['tcp', 'tcp6']) {
+    const bytes = readProcFile(`/proc/${pid}/net/${table}`, maxTableBytes);
+    for (const [inode, port] of parseListening(bytes?.toString('latin1') ?? '')) listening.set(inode, port);
+  }
+  if (listening.size === 0) return [];
+  const ports = new Set<number>();
+  for (const inode of socketInodes(pid)) {
+    const port = listening.get(inode);
+    if (port !== undefined) ports.add(port);
+  }
+  return [...ports].sort((a, b) => a - b);
+}
+
+/** Socket inode to local port, of the listening lines of /proc/net/tcp or tcp6 (proc_pid_net(5)). */
+export function parseListening(table: string): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const line of table.split('\n').slice(1)) {
+    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
+    if (state !== listenState || !local || !inode) continue;
+    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
+    if (port > 0) found.set(inode, port);
+  }
+  return found;
+}
+
+function* socketInodes(pid: number): Generator<string> {
+  const directory = `/proc/${pid}/fd`;
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`${directory}/${name}`))?.[1];
+      if (inode) yield inode;
+    } catch {
+      // Closed since the listing.
+    }
+  }
+}
