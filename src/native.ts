@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import type * as Native from '../native/native.d.ts';
 import { UspanError } from './contract/errors.ts';
 
+export type { BpfMap, BpfObject, FeatureName, Link, MappedFile, ProgramInfo, RingBuffer } from '../native/native.d.ts';
+
 /** What native/native.d.ts declares. */
 export type NativeModule = typeof Native;
 

@@ -1,5 +1,4 @@
-import { loadNative } from '../native.ts';
-import type { MappedFile } from '../../native/native.d.ts';
+import { loadNative, type MappedFile } from '../native.ts';
 
 /** Larger than any program we have met (Chromium: 0.3 GB); a sparse file of a terabyte is not read. */
 const maxBytes = 2 ** 32 - 1;

@@ -170,6 +170,16 @@ export const HttpLarge = {
   text: 104,
 } as const;
 
+export const VmaFile = {
+  size: 40,
+  start: 0,
+  end: 8,
+  offsetPages: 16,
+  ino: 24,
+  dev: 32,
+  pid: 36,
+} as const;
+
 export const EventKind = {
   HTTP_SERVER: 1,
   PROCESS_EXEC: 2,

@@ -27,7 +27,10 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
   if (!definition.matches(binary)) return skip('library_absent', `the binary does not contain ${definition.library}`);
   const instrumented = goHttpInstrumentation.find((module) => binary.go?.modules.has(module));
   if (instrumented && !options.allowInstrumented) {
-    return skip('already_instrumented', `it makes its own spans with ${instrumented}; --instrumented traces it all the same`);
+    return skip(
+      'already_instrumented',
+      `it makes its own spans with ${instrumented}; --instrumented traces it all the same`,
+    );
   }
   if (binary.machine !== 'x64') return skip('machine_untested', `no site rules for ${binary.machine} yet`);
   const constants = definition.constants(binary);

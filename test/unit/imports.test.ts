@@ -16,7 +16,7 @@ const layers: readonly Layer[] = [
   { name: 'native', files: /^native\.ts$/, imports: ['contract'] },
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
-  { name: 'layout', files: /^probes\/layout\.gen\.ts$/, imports: [] },
+  { name: 'layout', files: /^probes\/(layout\.gen|slab)\.ts$/, imports: ['contract'] },
   { name: 'plan', files: /^probes\/(sites|plan|definitions)[./]/, imports: ['contract', 'discovery', 'layout'] },
   {
     name: 'attach',
@@ -29,7 +29,7 @@ const layers: readonly Layer[] = [
   { name: 'config', files: /^config\//, imports: ['contract'] },
   {
     name: 'agent',
-    files: /^agent\.ts$/,
+    files: /^(agent|report)\.ts$/,
     imports: [
       ...['contract', 'discovery', 'map-file', 'layout', 'plan'],
       ...['attach', 'decode', 'correlate', 'otel', 'config'],

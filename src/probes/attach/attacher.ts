@@ -1,15 +1,11 @@
 /** The door to the kernel for span probes: loads the objects, attaches decisions, reads rings and counters. */
-import type { BpfMap, BpfObject, RingBuffer } from '../../../native/native.d.ts';
-import type { Decision } from '../../contract/decision.ts';
 import { UspanError } from '../../contract/errors.ts';
-import { loadNative } from '../../native.ts';
+import { type BpfMap, type BpfObject, loadNative, type RingBuffer } from '../../native.ts';
 import { Constant, counterNames, HttpInFlight, HttpInFlightKey, Moment } from '../layout.gen.ts';
-import { Attachment } from './attachment.ts';
+import { type AttachDecision, Attachment } from './attachment.ts';
 import { readBpfObject } from './bpf-files.ts';
 import { encodeKernelConfig, type KernelConfig } from './kernel-config.ts';
 import { sumOfCpus, u32 } from './map-values.ts';
-
-type AttachDecision = Extract<Decision, { do: 'attach' }>;
 
 export class Attacher {
   readonly uprobeMulti: boolean;
@@ -65,9 +61,12 @@ export class Attacher {
         offsets: BigUint64Array.from(decision.sites, (site) => BigInt(site.fileOffset)),
         cookies: BigUint64Array.from(decision.sites, (site) => cookie(site.moment)),
       });
-      const attachment = new Attachment(decision, probeId, link, () => {
-        this.#attachments.delete(attachment);
-        this.#freeProbeIds.push(probeId);
+      const attachment: Attachment = new Attachment(decision, probeId, link, {
+        hits: (moment) => this.#hitsOf(probeId, moment),
+        closed: () => {
+          this.#attachments.delete(attachment);
+          this.#freeProbeIds.push(probeId);
+        },
       });
       this.#attachments.add(attachment);
       return attachment;
@@ -103,8 +102,7 @@ export class Attacher {
     });
   }
 
-  /** Hits of one site. */
-  hits(probeId: number, moment: number): number {
+  #hitsOf(probeId: number, moment: number): number {
     const values = this.#hits.lookup(u32(probeId * Moment.COUNT + moment));
     return values ? sumOfCpus(values) : 0;
   }

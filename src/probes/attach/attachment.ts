@@ -1,24 +1,27 @@
-import type { Link } from '../../../native/native.d.ts';
 import type { Decision } from '../../contract/decision.ts';
+import type { Link } from '../../native.ts';
+
+export type AttachDecision = Extract<Decision, { do: 'attach' }>;
+
+interface Owner {
+  hits(moment: number): number;
+  closed(): void;
+}
 
 /** A definition attached to a binary: one link for all its sites. */
 export class Attachment {
-  readonly decision: Extract<Decision, { do: 'attach' }>;
+  readonly decision: AttachDecision;
   readonly probeId: number;
   readonly #link: Link;
-  readonly #onClosed: () => void;
+  readonly #owner: Owner;
   #closing: Promise<void> | undefined;
+  #finalHits: ReadonlyMap<number, number> | undefined;
 
-  constructor(
-    decision: Extract<Decision, { do: 'attach' }>,
-    probeId: number,
-    link: Link,
-    onClosed: () => void,
-  ) {
+  constructor(decision: AttachDecision, probeId: number, link: Link, owner: Owner) {
     this.decision = decision;
     this.probeId = probeId;
     this.#link = link;
-    this.#onClosed = onClosed;
+    this.#owner = owner;
   }
 
   /** `uprobe_multi`, or `perf` on kernels before 6.6. */
@@ -26,9 +29,23 @@ export class Attachment {
     return this.#link.kind;
   }
 
+  /** How often the sites of a moment were hit; still known after the detach. */
+  hits(moment: number): number {
+    return this.#finalHits?.get(moment) ?? this.#owner.hits(moment);
+  }
+
   /** Detaches, off the event loop: the kernel takes some 50 ms for it. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#link.close().finally(this.#onClosed);
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#link.close();
+    } finally {
+      this.#finalHits = new Map(this.decision.sites.map(({ moment }) => [moment, this.#owner.hits(moment)]));
+      this.#owner.closed();
+    }
   }
 }

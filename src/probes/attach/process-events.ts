@@ -1,5 +1,4 @@
-import type { BpfObject, Link } from '../../../native/native.d.ts';
-import { loadNative } from '../../native.ts';
+import { type BpfObject, type Link, loadNative } from '../../native.ts';
 import { EventHead, EventKind } from '../layout.gen.ts';
 import { readBpfObject } from './bpf-files.ts';
 import { sumOfCpus } from './map-values.ts';

@@ -106,7 +106,8 @@ function constants(binary: Binary): Constants {
   if (!optional.requestPattern && !(optional.requestPat && optional.patternStr)) {
     notes.push('http.route is not recorded: this Go keeps the matched pattern nowhere (1.22 and newer do)');
   }
-  if (!optional.cancelCtxErr) notes.push('aborted clients are not recognised: context.cancelCtx.err is not in the binary');
+  if (!optional.cancelCtxErr)
+    notes.push('aborted clients are not recognised: context.cancelCtx.err is not in the binary');
   return { found: true, bytes: new Uint8Array(view.buffer), notes };
 }
 

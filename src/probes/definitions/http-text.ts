@@ -60,7 +60,9 @@ export function port(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /** Query keys whose values are credentials: OpenTelemetry HTTP semantic conventions, `url.query`. */
-const secretKeys = ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature'].map((key) => new TextEncoder().encode(key));
+const secretKeys = ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature'].map((key) =>
+  new TextEncoder().encode(key),
+);
 
 /** Whether a query has a key that must be redacted; made for the usual answer, no. */
 export function hasSecret(bytes: Uint8Array, from: number, to: number): boolean {

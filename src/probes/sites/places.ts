@@ -53,7 +53,8 @@ function entrySite(symbol: FunctionSymbol, code: Uint8Array): Located {
     }
     if (instruction.leaves || instruction.conditional || instruction.call || instruction.writesArgument) break;
   }
-  if (stackCheck) return at(symbol, code, stackCheck, 'jcc', 'branch of the stack check; fires again when the stack grows');
+  if (stackCheck)
+    return at(symbol, code, stackCheck, 'jcc', 'branch of the stack check; fires again when the stack grows');
   const first = decode(code.subarray(skip), symbol.address + skip).next().value;
   if (!first) return missing(`${symbol.name}: no code at ${hex(symbol.address)}`);
   return at(symbol, code, first, first.class, 'no emulated instruction before the first branch');
@@ -94,7 +95,13 @@ function afterCallSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array,
   return at(symbol, code, stepped, 'stepped', `nothing emulated after the call of ${callee}`);
 }
 
-function at(symbol: FunctionSymbol, code: Uint8Array, instruction: Decoded, siteClass: SiteClass, why: string): Located {
+function at(
+  symbol: FunctionSymbol,
+  code: Uint8Array,
+  instruction: Decoded,
+  siteClass: SiteClass,
+  why: string,
+): Located {
   return {
     found: true,
     site: {

@@ -1,0 +1,288 @@
+/** The composition root: the only file that knows every layer. discovery → plan → attach → decode → correlate → span → export. */
+import type { ProbeDefinition } from './contract/decision.ts';
+import { UspanError } from './contract/errors.ts';
+import type { Resource } from './contract/span.ts';
+import { identity } from './discovery/processes/identity.ts';
+import type { ProcessFacts } from './discovery/processes/process-facts.ts';
+import { readProcess } from './discovery/processes/read-process.ts';
+import { scanProcesses } from './discovery/processes/scan-processes.ts';
+import { selectTargets, type TargetRules } from './discovery/processes/select-targets.ts';
+import type { ClockedSpanWriter } from './otel/clocked-span-writer.ts';
+import type { Losses, Notify } from './otel/losses.ts';
+import type { ExportState, SpanExporter } from './otel/span-exporter.ts';
+import { Attacher } from './probes/attach/attacher.ts';
+import { Binaries, type KnownBinary } from './probes/attach/binaries.ts';
+import { clockOffsetNs } from './probes/attach/clock.ts';
+import { DrainLoop } from './probes/attach/drain-loop.ts';
+import type { KernelConfig } from './probes/attach/kernel-config.ts';
+import { ProcessEvents } from './probes/attach/process-events.ts';
+import { VmaFiles } from './probes/attach/vma-files.ts';
+import { Correlator } from './probes/correlate.ts';
+import { counterNames } from './probes/layout.gen.ts';
+import type { PlanOptions } from './probes/plan.ts';
+import { makeReport, type Report } from './report.ts';
+
+export interface AgentOptions extends PlanOptions {
+  readonly version: string;
+  readonly rules: TargetRules;
+  readonly definitions: readonly ProbeDefinition[];
+  readonly kernel: KernelConfig;
+  /** `service.name` of every target, whatever it says itself. */
+  readonly serviceName: string | undefined;
+  /** Where spans go; the exporter among them, if there is one. */
+  readonly writer: ClockedSpanWriter;
+  readonly exporter: SpanExporter | undefined;
+  readonly losses: Losses;
+  readonly notify: Notify;
+}
+
+/** A process that just ended still has spans in the ring. */
+const lingerMs = 2000;
+const housekeepingMs = 1000;
+/** The safety net under the exec events. */
+const rescanMs = 15_000;
+/** With a port rule: a program listens some time after it was started. */
+const portRetriesMs = [50, 100, 200, 400, 800, 1600, 3200, 6400];
+
+interface Target {
+  readonly facts: ProcessFacts;
+  readonly resource: Resource;
+  readonly known: KnownBinary;
+}
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #attacher: Attacher;
+  readonly #vmaFiles: VmaFiles | undefined;
+  readonly #binaries: Binaries;
+  readonly #correlator: Correlator;
+  readonly #drainLoop: DrainLoop;
+  readonly #events: ProcessEvents | undefined;
+  readonly #targets = new Map<number, Target>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #countersSeen: number[] = [];
+  #lastPid = -1;
+  #lastResource: Resource | undefined;
+  #shortLived = 0;
+  #stopping: Promise<Report> | undefined;
+
+  /** Loads the programs and begins to follow processes. @throws UspanError-coded errors when the kernel refuses */
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    const { kernel, losses, rules } = options;
+    this.#attacher = new Attacher(kernel);
+    this.#vmaFiles = this.#optional('real inodes of overlay files', () => new VmaFiles());
+    this.#binaries = new Binaries({
+      ...options,
+      attacher: this.#attacher,
+      vmaFiles: this.#vmaFiles,
+      filterByProcess: rules.pids.length + rules.ports.length > 0,
+    });
+    this.#correlator = new Correlator({
+      definitions: options.definitions,
+      resourceOf: (pid) => this.#resourceOf(pid),
+      writer: options.writer,
+      lose: (stage, reason, count) => losses.add(stage, reason, count),
+    });
+    options.writer.setClockOffsetNs(clockOffsetNs());
+    this.#drainLoop = new DrainLoop(this.#attacher, kernel.ringBytes, (slab, length) =>
+      this.#correlator.write(slab, length),
+    );
+    this.#every(housekeepingMs, () => this.#housekeep());
+    // Before the first scan, so that nothing starts unseen in between.
+    this.#events = this.#optional(
+      'exec and exit events',
+      () =>
+        new ProcessEvents({
+          exec: (pid) => this.#onExec(pid),
+          exit: (pid) => this.#onExit(pid),
+        }),
+    );
+    this.#every(rescanMs, () => this.scan());
+  }
+
+  /** Looks at every process there is now and attaches the new ones. */
+  scan(): void {
+    const processes = scanProcesses();
+    for (const facts of selectTargets(processes, this.#options.rules)) this.#consider(facts);
+    const alive = new Set(processes.map(({ pid }) => pid));
+    for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.#onExit(pid);
+  }
+
+  /** What runs, by file. */
+  binaries(): KnownBinary[] {
+    return this.#binaries.all();
+  }
+
+  /** Processes with probes on their binary. */
+  tracedProcesses(): ProcessFacts[] {
+    return [...this.#targets.values()].filter(({ known }) => known.attachments.length > 0).map(({ facts }) => facts);
+  }
+
+  exportState(): ExportState | undefined {
+    return this.#options.exporter?.state();
+  }
+
+  /** Stops intake, drains, exports, detaches; within `withinMs`. The second call gives the first's promise. */
+  stop(withinMs: number): Promise<Report> {
+    this.#stopping ??= this.#stop(withinMs);
+    return this.#stopping;
+  }
+
+  async #stop(withinMs: number): Promise<Report> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#drainLoop.stop();
+    const { exporter, losses } = this.#options;
+    const deadline = performance.now() + withinMs;
+    await Promise.all([this.#attacher.detachAll(), this.#events?.close()]);
+    this.#drainLoop.drain();
+    losses.add('bpf', 'unfinished_at_exit', this.#attacher.sweep(undefined));
+    this.#countLosses();
+    await exporter?.shutdown(Math.max(100, deadline - performance.now()));
+    const report = this.report();
+    this.#binaries.close();
+    losses.close();
+    await Promise.all([this.#attacher.close(), this.#vmaFiles?.close()]);
+    return report;
+  }
+
+  report(): Report {
+    return makeReport({
+      version: this.#options.version,
+      definitions: this.#options.definitions,
+      spansOfKind: (kind) => this.#correlator.spans(kind),
+      attachments: this.#binaries.attachments(),
+      binaries: this.#binaries.all(),
+      counters: this.#attacher.counters(),
+      exporter: this.exportState(),
+      losses: this.#options.losses,
+      shortLivedProcesses: this.#shortLived,
+    });
+  }
+
+  #onExec(pid: number): void {
+    // The number now runs another program.
+    if (this.#targets.has(pid)) this.#forget(pid);
+    const { rules } = this.#options;
+    const take = (): boolean => {
+      const facts = readProcess(pid);
+      if (!facts) {
+        this.#shortLived++;
+        return true;
+      }
+      // Only its own ancestors matter to the rules, and the agent starts no programs.
+      const [target] = selectTargets([facts], rules);
+      if (target) this.#consider(target);
+      return target !== undefined;
+    };
+    if (take() || rules.ports.length === 0) return;
+    const retry = (n: number) => {
+      const delay = portRetriesMs[n];
+      if (delay === undefined) return;
+      this.#after(delay, () => void (readProcess(pid) && (take() || retry(n + 1))));
+    };
+    retry(0);
+  }
+
+  #onExit(pid: number): void {
+    const target = this.#targets.get(pid);
+    if (!target) return;
+    this.#after(lingerMs, () => {
+      if (this.#targets.get(pid) === target) this.#forget(pid);
+    });
+  }
+
+  #forget(pid: number): void {
+    const target = this.#targets.get(pid);
+    this.#targets.delete(pid);
+    this.#lastPid = -1;
+    if (!target || target.known.attachments.length === 0) return;
+    this.#binaries.remove(pid);
+    this.#options.losses.add('bpf', 'process_ended', this.#attacher.sweep(pid));
+  }
+
+  #consider(facts: ProcessFacts): void {
+    const before = this.#targets.get(facts.pid);
+    if (before?.facts.startBootNs === facts.startBootNs && before.facts.exe?.ino === facts.exe?.ino) return;
+    if (before) this.#forget(facts.pid);
+    const known = this.#binaries.add(facts);
+    if (!known) {
+      this.#shortLived++;
+      return;
+    }
+    this.#targets.set(facts.pid, { facts, known, resource: this.#identify(facts, known) });
+    this.#lastPid = -1;
+    for (const failure of known.failures) {
+      this.#options.notify('warn', 'could not attach', { pid: facts.pid, exe: known.path, error: failure.error });
+    }
+    if (known.attachments.length > 0) {
+      this.#options.notify('info', 'attached', {
+        pid: facts.pid,
+        exe: known.path,
+        definitions: known.attachments.map(({ decision }) => decision.definition.name).join(', '),
+      });
+    } else if (known.error) {
+      this.#options.notify('debug', 'not attached', { pid: facts.pid, exe: known.path, error: known.error.message });
+    }
+  }
+
+  #identify(facts: ProcessFacts, known: KnownBinary): Resource {
+    const { version, serviceName } = this.#options;
+    return identity(facts, { agentVersion: version, serviceName, binary: known.binary });
+  }
+
+  /** Called for every span; spans of one process come in runs. */
+  #resourceOf(pid: number): Resource | undefined {
+    if (pid === this.#lastPid) return this.#lastResource;
+    let target = this.#targets.get(pid);
+    if (!target) {
+      // Its exec event is still on the way, or it was forked from a target.
+      const facts = readProcess(pid);
+      if (facts) this.#consider(facts);
+      target = this.#targets.get(pid);
+    }
+    if (!target) return undefined;
+    this.#lastPid = pid;
+    this.#lastResource = target.resource;
+    return target.resource;
+  }
+
+  /** Follows clock steps, and gives kernel losses a voice. */
+  #housekeep(): void {
+    this.#options.writer.setClockOffsetNs(clockOffsetNs());
+    this.#countLosses();
+  }
+
+  #countLosses(): void {
+    this.#attacher.counters().forEach((value, counter) => {
+      const name = counterNames[counter]!;
+      if (!name.startsWith('lost_')) return;
+      this.#options.losses.add('bpf', name.slice('lost_'.length), value - (this.#countersSeen[counter] ?? 0));
+      this.#countersSeen[counter] = value;
+    });
+  }
+
+  /** Something the agent does without where the kernel lacks it, and says so. */
+  #optional<T>(what: string, make: () => T): T | undefined {
+    try {
+      return make();
+    } catch (error) {
+      this.#options.notify('warn', `going on without ${what}`, {
+        error: String(error instanceof UspanError ? error.code : error),
+      });
+      return undefined;
+    }
+  }
+
+  #every(ms: number, run: () => void): void {
+    this.#timers.add(setInterval(run, ms));
+  }
+
+  #after(ms: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, ms);
+    this.#timers.add(timer);
+  }
+}

@@ -1,0 +1,62 @@
+import type { Slab } from '../../contract/span.ts';
+import { newSlab } from '../slab.ts';
+import type { Attacher } from './attacher.ts';
+
+const busyMs = 20;
+const idleMs = 100;
+/** Drained at once before the event loop gets a turn. */
+const maxSlabsAtOnce = 8;
+
+/** Empties the ring on a timer: every 20 ms under load, every 100 ms without, and when the kernel says that it fills up. */
+export class DrainLoop {
+  readonly #attacher: Attacher;
+  readonly #handle: (slab: Slab, length: number) => void;
+  readonly #slab: Slab;
+  /** Bytes a round that ask for the shortest pause. */
+  readonly #busyBytes: number;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(attacher: Attacher, ringBytes: number, handle: (slab: Slab, length: number) => void) {
+    this.#attacher = attacher;
+    this.#handle = handle;
+    this.#slab = newSlab(1 << 20);
+    this.#busyBytes = ringBytes >> 6;
+    attacher.onWakeup(() => this.#round());
+    this.#schedule(idleMs);
+  }
+
+  /** Handles all that is in the ring now. */
+  drain(): number {
+    let total = 0;
+    for (let length = this.#next(); length > 0; length = this.#next()) total += length;
+    return total;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #next(): number {
+    const length = this.#attacher.drain(this.#slab.bytes);
+    if (length > 0) this.#handle(this.#slab, length);
+    return length;
+  }
+
+  #round(): void {
+    if (this.#stopped) return;
+    let total = 0;
+    for (let slabs = 0; slabs < maxSlabsAtOnce; slabs++) {
+      const length = this.#next();
+      total += length;
+      if (length === 0) break;
+    }
+    this.#schedule(total >= this.#busyBytes ? busyMs : total > 0 ? (busyMs + idleMs) / 2 : idleMs);
+  }
+
+  #schedule(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#round(), delayMs);
+  }
+}

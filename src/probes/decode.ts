@@ -1,0 +1,21 @@
+import type { Slab } from '../contract/span.ts';
+import { EventHead } from './layout.gen.ts';
+
+/** Called with the byte offset of a record, its `enum uspan_event_kind` and the pid it is of. */
+export type RecordHandler = (at: number, kind: number, pid: number) => void;
+
+/**
+ * Hands on each record of the first `length` bytes. Records lie at 8-byte boundaries and tell their own length.
+ * @returns bytes that are no records: 0, unless kernel side and agent disagree
+ */
+export function decode(slab: Slab, length: number, handle: RecordHandler): number {
+  const { words } = slab;
+  let at = 0;
+  while (at + EventHead.size <= length) {
+    const bytes = words[(at + EventHead.len) >> 2]!;
+    if (bytes < EventHead.size || at + bytes > length) break;
+    handle(at, words[(at + EventHead.kind) >> 2]! & 0xffff, words[(at + EventHead.pid) >> 2]!);
+    at += (bytes + 7) & ~7;
+  }
+  return length - Math.min(at, length);
+}

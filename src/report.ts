@@ -1,0 +1,105 @@
+/** What `run --report FILE` writes: one JSON object with everything a user would ask afterwards. */
+import type { ProbeDefinition } from './contract/decision.ts';
+import { describeError } from './contract/errors.ts';
+import type { Loss, Losses } from './otel/losses.ts';
+import type { ExportState } from './otel/span-exporter.ts';
+import type { Attachment } from './probes/attach/attachment.ts';
+import type { KnownBinary } from './probes/attach/binaries.ts';
+import { counterNames, Moment } from './probes/layout.gen.ts';
+
+export interface ProbeReport {
+  readonly definition: string;
+  readonly binary: string;
+  readonly moment: string;
+  readonly function: string;
+  /** `function+0x…: instruction`. */
+  readonly site: string;
+  readonly class: string;
+  readonly link: string;
+  readonly hits: number;
+}
+
+export interface SkipReport {
+  readonly binary: string;
+  readonly pids: readonly number[];
+  readonly definition: string | undefined;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+export interface Report {
+  readonly version: string;
+  /** By OTLP span kind. */
+  readonly spans: Readonly<Record<string, number>>;
+  /** Spans the collector took. */
+  readonly exported: number;
+  readonly lost: readonly Loss[];
+  readonly lostTotal: number;
+  readonly probes: readonly ProbeReport[];
+  readonly skipped: readonly SkipReport[];
+  /** Kernel counters. */
+  readonly counters: Readonly<Record<string, number>>;
+  readonly export: ExportState | undefined;
+  readonly shortLivedProcesses: number;
+}
+
+export interface ReportSources {
+  readonly version: string;
+  readonly definitions: readonly ProbeDefinition[];
+  readonly spansOfKind: (eventKind: number) => number;
+  readonly attachments: readonly Attachment[];
+  readonly binaries: readonly KnownBinary[];
+  readonly counters: readonly number[];
+  readonly exporter: ExportState | undefined;
+  readonly losses: Losses;
+  readonly shortLivedProcesses: number;
+}
+
+const momentNames = new Map(Object.entries(Moment).map(([name, value]) => [value as number, name.toLowerCase()]));
+
+export function makeReport(sources: ReportSources): Report {
+  return {
+    version: sources.version,
+    spans: { server: sources.definitions.reduce((sum, { eventKind }) => sum + sources.spansOfKind(eventKind), 0) },
+    exported: sources.exporter?.exported ?? 0,
+    lost: sources.losses.snapshot(),
+    lostTotal: sources.losses.total(),
+    probes: sources.attachments.flatMap(probeReports),
+    skipped: sources.binaries.flatMap(skipReports),
+    counters: Object.fromEntries(counterNames.map((name, slot) => [name, sources.counters[slot] ?? 0])),
+    export: sources.exporter,
+    shortLivedProcesses: sources.shortLivedProcesses,
+  };
+}
+
+function probeReports(attachment: Attachment): ProbeReport[] {
+  const { definition, binary, sites } = attachment.decision;
+  return sites.map((site) => ({
+    definition: definition.name,
+    binary: binary.path,
+    moment: momentNames.get(site.moment) ?? String(site.moment),
+    function: site.function,
+    site: `0x${site.address.toString(16)}: ${site.instruction}`,
+    class: site.class,
+    link: attachment.kind,
+    hits: attachment.hits(site.moment),
+  }));
+}
+
+/** What was looked at and left alone, and why. */
+export function skipReports(known: KnownBinary): SkipReport[] {
+  const common = { binary: known.path, pids: [...known.pids] };
+  if (known.error) {
+    return [{ ...common, definition: undefined, reason: known.error.code, detail: describeError(known.error) }];
+  }
+  const skips: SkipReport[] = known.decisions
+    .filter((decision) => decision.do === 'skip')
+    .map(({ definition, reason, detail }) => ({ ...common, definition: definition.name, reason, detail }));
+  const failures: SkipReport[] = known.failures.map(({ decision, error }) => ({
+    ...common,
+    definition: decision.definition.name,
+    reason: 'attach_failed',
+    detail: error,
+  }));
+  return [...skips, ...failures];
+}
