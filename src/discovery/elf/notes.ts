@@ -2,7 +2,7 @@ import type { ElfImage } from './image.ts';
 
 /** One ELF note. */
 export interface ElfNote {
-  /** Owner without its NUL: `GNU`, `Go`, `stapsdt`. */
+  /** Owner without its NULs: `GNU`, `Go`, `stapsdt`. */
   readonly name: string;
   readonly type: number;
   /** A view of the file. */
@@ -36,7 +36,8 @@ export function* elfNotes(image: ElfImage): Generator<ElfNote, void, undefined> 
       const desc = at + padded(headerBytes + nameBytes, align);
       if (nameBytes > maxNameBytes || desc + descBytes > end) break;
       yield {
-        name: image.buffer.toString('latin1', at + headerBytes, at + headerBytes + Math.max(0, nameBytes - 1)),
+        // Go counts its padding in, too: "Go\0\0".
+        name: image.buffer.toString('latin1', at + headerBytes, at + headerBytes + nameBytes).replace(/\0+$/, ''),
         type: image.view.getUint32(at + 8, true),
         desc: image.bytes.subarray(desc, desc + descBytes),
       };

@@ -4,13 +4,13 @@ import type { ElfImage } from './image.ts';
 
 /**
  * Relative relocations of an ET_DYN file, applied for a load address of 0: word at r_offset = r_addend.
- * Go's own linker, GNU ld and gold also leave the addend in the file, lld leaves zeros, so they are always applied.
- * DT_RELR needs nothing: its addends are in place by definition.
+ * Go's own linker, GNU ld and gold also leave the addend in the file; lld leaves zeros. DT_RELR needs nothing: its addends are in place
+ * by definition.
  */
 export interface RelativeRelocations {
-  /** Number of entries in DT_RELA, of any type. */
+  /** Entries of DT_RELA, of any type, that must be applied: 0 for a linker that leaves the addends in place. */
   readonly count: number;
-  /** Addresses of the words that hold `value` after relocation, at most `max`. */
+  /** Addresses of the words that an applied entry sets to `value`, at most `max`. */
   wordsHolding(value: number, max: number): number[];
   /** Writes the words relocated inside [address, address + view.byteLength) over `view`, a private copy of that range. */
   apply(view: DataView, address: number): void;
@@ -20,6 +20,7 @@ const DT_RELA = 7;
 const DT_RELASZ = 8;
 const DT_RELAENT = 9;
 const entryBytes = 24;
+const samples = 256;
 /** R_X86_64_RELATIVE and R_AARCH64_RELATIVE. */
 const relativeType = { x64: 8, arm64: 1027 } as const;
 
@@ -27,10 +28,20 @@ export function relativeRelocations(image: ElfImage, { tags }: DynamicTable): Re
   const sizeBytes = tags.get(DT_RELASZ) ?? 0;
   const table = image.offsetOf(tags.get(DT_RELA) ?? Number.NaN, sizeBytes);
   const usable = image.positionIndependent && table >= 0 && (tags.get(DT_RELAENT) ?? entryBytes) === entryBytes;
-  const count = usable ? Math.floor(sizeBytes / entryBytes) : 0;
+  const total = usable ? Math.floor(sizeBytes / entryBytes) : 0;
   const type = relativeType[image.machine];
   const { view } = image;
   const isRelative = (at: number) => view.getUint32(at + 8, true) === type && view.getUint32(at + 12, true) === 0;
+  const inPlace = (at: number) => {
+    const word = image.offsetOf(u64(view, at), 8);
+    return !isRelative(at) || (word >= 0 && u64(view, word) === u64(view, at + 16));
+  };
+  // A linker does it one way or the other: entries all over the table tell, without a pass over up to millions.
+  const stride = Math.max(1, Math.floor(total / samples));
+  let count = 0;
+  for (let index = 0; index < total && count === 0; index += stride) {
+    if (!inPlace(table + index * entryBytes)) count = total;
+  }
   return {
     count,
     wordsHolding(value, max) {

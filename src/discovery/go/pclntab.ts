@@ -1,5 +1,6 @@
 import { UspanError } from '../../contract/errors.ts';
 import { u64 } from '../elf/bytes.ts';
+import type { Segment } from '../elf/container.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { searchLoads } from '../elf/search.ts';
 
@@ -31,17 +32,26 @@ export function* pclntabCandidates(image: ElfImage): Generator<PclnHeader, void,
     const header = readHeader(image, named.address);
     if (header) yield header;
   }
-  for (const magic of [magic120, magic118]) {
-    const pattern = Buffer.alloc(8);
-    pattern.writeUInt32LE(magic, 0);
-    pattern[6] = minimumInstructionBytes(image);
-    pattern[7] = 8;
-    for (const address of searchLoads(image, pattern, { where: () => true, alignBytes: 8, maxMatches })) {
-      const header = address === named?.address ? undefined : readHeader(image, address);
-      if (header) yield header;
+  for (const where of searchOrder) {
+    for (const magic of [magic120, magic118]) {
+      const pattern = Buffer.alloc(8);
+      pattern.writeUInt32LE(magic, 0);
+      pattern[6] = minimumInstructionBytes(image);
+      pattern[7] = 8;
+      for (const address of searchLoads(image, pattern, { where, alignBytes: 8, maxMatches })) {
+        const header = address === named?.address ? undefined : readHeader(image, address);
+        if (header) yield header;
+      }
     }
   }
 }
+
+/** A table without a section name is found in relocated data (external PIE), in read-only data without section headers, hardly in code. */
+const searchOrder: readonly ((load: Segment) => boolean)[] = [
+  (load) => load.writable,
+  (load) => !load.writable && !load.executable,
+  (load) => !load.writable && load.executable,
+];
 
 /** E_GO_PCLNTAB with what the file has instead of a usable table. */
 export function noPclntab(image: ElfImage): UspanError {
