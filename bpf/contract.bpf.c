@@ -3,6 +3,7 @@
  * Never loaded. Puts every type and number of event.h into BTF, from which scripts/gen-layout.ts writes src/probes/layout.gen.ts.
  * Clang emits BTF only for what is used, and knows no macros, hence these anchors; the generator says which one is missing.
  */
+#include "common/vma_file.h"
 #include "common/vmlinux.h"
 #include "event.h"
 
@@ -26,6 +27,7 @@ STRUCT(text_ref);
 STRUCT(http_in_flight_key);
 STRUCT(http_in_flight);
 STRUCT(http_large);
+STRUCT(vma_file);
 
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),

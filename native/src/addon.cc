@@ -17,11 +17,12 @@
 namespace uspan {
 
 Napi::Object Construct(Napi::Env env, const Napi::FunctionReference& constructor) {
-  return constructor.New({Napi::External<Registry>::New(env, AddonData::Of(env).registry.get())});
+  return constructor.New({AddonData::Of(env).token.Value()});
 }
 
 void RequireInternal(const Napi::CallbackInfo& info) {
-  if (!info[0].IsExternal()) Throw(info.Env(), "E_NATIVE", "this class cannot be constructed: use the functions that return it");
+  if (info[0].StrictEquals(AddonData::Of(info.Env()).token.Value())) return;
+  Throw(info.Env(), "E_NATIVE", "this class cannot be constructed: use the functions that return it");
 }
 
 namespace {
@@ -42,6 +43,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data);
   env.AddCleanupHook(CloseEverything, data->registry.get());
 
+  data->token = Napi::Persistent(Napi::Object::New(env));
   data->bpf_map = Napi::Persistent(BpfMap::Define(env));
   data->bpf_object = Napi::Persistent(BpfObject::Define(env));
   data->link = Napi::Persistent(Link::Define(env));

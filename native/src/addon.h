@@ -18,6 +18,7 @@ struct AddonData {
   Napi::FunctionReference link;
   Napi::FunctionReference mapped_file;
   Napi::FunctionReference ring_buffer;
+  Napi::ObjectReference token;  // never seen by JavaScript: who passes it to a constructor is this addon
   std::shared_ptr<Registry> registry = std::make_shared<Registry>();
 
   static AddonData& Of(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }

@@ -12,28 +12,14 @@
 #include <vector>
 
 #include "errors.h"
+#include "owned_fd.h"
 
 namespace uspan {
 
 namespace {
 
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-  bool ok() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 FeatureAnswer Refused(const std::string& what, int error) { return {false, what + ": " + DescribeErrno(error)}; }
-FeatureAnswer Tried(const std::string& what, const Fd& result) { return result.ok() ? FeatureAnswer{true, {}} : Refused(what, errno); }
+FeatureAnswer Tried(const std::string& what, const OwnedFd& result) { return result.ok() ? FeatureAnswer{true, {}} : Refused(what, errno); }
 
 // Instructions: include/uapi/linux/bpf.h. There is no assembler in libbpf's installed headers.
 constexpr bpf_insn Move(uint8_t to, int32_t value) { return {BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value}; }
@@ -56,13 +42,13 @@ FeatureAnswer Btf() {
 }
 
 FeatureAnswer Ringbuf() {
-  const Fd map(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "uspan_probe", 0, 0, static_cast<uint32_t>(sysconf(_SC_PAGESIZE)), nullptr));
+  const OwnedFd map(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "uspan_probe", 0, 0, static_cast<uint32_t>(sysconf(_SC_PAGESIZE)), nullptr));
   return Tried("create a ring buffer", map);
 }
 
 /** Asks for a link on "/", which a kernel that knows the link type refuses with EBADF: not a regular file. Nothing is ever attached. */
 int TryMultiLink(bpf_attach_type type, int pid) {
-  const Fd program(LoadProgram(BPF_PROG_TYPE_KPROBE, kReturnZero, type));
+  const OwnedFd program(LoadProgram(BPF_PROG_TYPE_KPROBE, kReturnZero, type));
   if (!program.ok()) return errno;
   const unsigned long offset = 0;
   LIBBPF_OPTS(bpf_link_create_opts, options);
@@ -70,7 +56,7 @@ int TryMultiLink(bpf_attach_type type, int pid) {
   options.uprobe_multi.offsets = &offset;
   options.uprobe_multi.cnt = 1;
   options.uprobe_multi.pid = static_cast<uint32_t>(pid);
-  const Fd link(bpf_link_create(program.get(), -1, type, &options));
+  const OwnedFd link(bpf_link_create(program.get(), -1, type, &options));
   return link.ok() ? 0 : errno;
 }
 
@@ -88,23 +74,23 @@ FeatureAnswer UprobeMulti() {
 FeatureAnswer UprobeSession() { return MultiLink("uprobe session", BPF_TRACE_UPROBE_SESSION); }
 
 FeatureAnswer AttachCookie() {
-  const Fd program(LoadProgram(BPF_PROG_TYPE_KPROBE, {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, Move(BPF_REG_0, 0), kExit}));
+  const OwnedFd program(LoadProgram(BPF_PROG_TYPE_KPROBE, {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, Move(BPF_REG_0, 0), kExit}));
   return Tried("load a program that calls bpf_get_attach_cookie", program);
 }
 
 FeatureAnswer RawTracepoint() {
-  const Fd program(LoadProgram(BPF_PROG_TYPE_RAW_TRACEPOINT, kReturnZero));
+  const OwnedFd program(LoadProgram(BPF_PROG_TYPE_RAW_TRACEPOINT, kReturnZero));
   if (!program.ok()) return Refused("load a raw tracepoint program", errno);
-  const Fd link(bpf_raw_tracepoint_open("sched_process_exit", program.get()));
+  const OwnedFd link(bpf_raw_tracepoint_open("sched_process_exit", program.get()));
   return Tried("attach to raw tracepoint sched_process_exit", link);
 }
 
 FeatureAnswer IterTaskVma() {
   const int id = libbpf_find_vmlinux_btf_id("task_vma", BPF_TRACE_ITER);
   if (id < 0) return Refused("find iterator task_vma in the kernel's BTF", -id);
-  const Fd program(LoadProgram(BPF_PROG_TYPE_TRACING, kReturnZero, BPF_TRACE_ITER, 0, static_cast<uint32_t>(id)));
+  const OwnedFd program(LoadProgram(BPF_PROG_TYPE_TRACING, kReturnZero, BPF_TRACE_ITER, 0, static_cast<uint32_t>(id)));
   if (!program.ok()) return Refused("load a task_vma iterator", errno);
-  const Fd link(bpf_link_create(program.get(), 0, BPF_TRACE_ITER, nullptr));
+  const OwnedFd link(bpf_link_create(program.get(), 0, BPF_TRACE_ITER, nullptr));
   return Tried("create a task_vma iterator", link);
 }
 
@@ -123,7 +109,7 @@ FeatureAnswer CopyFromUserStr() {
       Move(BPF_REG_0, 0),
       kExit,
   };
-  const Fd program(LoadProgram(BPF_PROG_TYPE_KPROBE, code, BPF_TRACE_UPROBE_MULTI, BPF_F_SLEEPABLE));
+  const OwnedFd program(LoadProgram(BPF_PROG_TYPE_KPROBE, code, BPF_TRACE_UPROBE_MULTI, BPF_F_SLEEPABLE));
   return Tried("load a sleepable program that calls bpf_copy_from_user_str", program);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "errors.h"
+#include "owned_fd.h"
 
 namespace uspan {
 
@@ -47,10 +48,9 @@ int ReadAll(int fd, size_t max_bytes, std::vector<uint8_t>& out) {
 Napi::Value RunIterator(Napi::Env env, const ObjectState& state, const std::string& program, size_t max_bytes, uint32_t pid) {
   bpf_link* link = AttachIterator(state.Program(env, program), pid);
   if (!link) Throw(env, pid != 0 && errno == ESRCH ? "E_PROCESS_GONE" : "E_ATTACH", "attach iterator " + program, {errno, {}});
-  const int fd = bpf_iter_create(bpf_link__fd(link));
+  const OwnedFd fd(bpf_iter_create(bpf_link__fd(link)));
   std::vector<uint8_t> out;
-  const int error = fd < 0 ? errno : ReadAll(fd, max_bytes, out);
-  if (fd >= 0) close(fd);
+  const int error = fd.ok() ? ReadAll(fd.get(), max_bytes, out) : errno;
   bpf_link__destroy(link);
   if (error) Throw(env, "E_NATIVE", "run iterator " + program, {error, {}});
   Napi::Uint8Array result = Napi::Uint8Array::New(env, out.size());

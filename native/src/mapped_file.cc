@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -26,6 +25,18 @@ void Mapping::Unmap() {
   munmap(start_, size_);
 }
 
+namespace {
+
+/** An ArrayBuffer over the pages that keeps them mapped; an ordinary empty one for no pages. */
+Napi::ArrayBuffer Buffer(Napi::Env env, const std::shared_ptr<Mapping>& mapping) {
+  if (!mapping) return Napi::ArrayBuffer::New(env, 0);
+  return Napi::ArrayBuffer::New(
+      env, mapping->start(), mapping->size(), [](Napi::Env, void*, std::shared_ptr<Mapping>* owner) { delete owner; },
+      new std::shared_ptr<Mapping>(mapping));
+}
+
+}  // namespace
+
 Napi::Function MappedFile::Define(Napi::Env env) {
   return DefineClass(env, "MappedFile",
                      {
@@ -42,10 +53,6 @@ Napi::Function MappedFile::Define(Napi::Env env) {
 
 MappedFile::MappedFile(const Napi::CallbackInfo& info) : Napi::ObjectWrap<MappedFile>(info) { RequireInternal(info); }
 
-MappedFile::~MappedFile() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Napi::Value MappedFile::Bytes(const Napi::CallbackInfo&) { return bytes_.Value(); }
 Napi::Value MappedFile::SizeBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(size_));
@@ -55,8 +62,8 @@ Napi::Value MappedFile::Ino(const Napi::CallbackInfo& info) { return Napi::BigIn
 Napi::Value MappedFile::MtimeNs(const Napi::CallbackInfo& info) { return Napi::BigInt::New(info.Env(), mtime_ns_); }
 
 Napi::Value MappedFile::Fd(const Napi::CallbackInfo& info) {
-  if (fd_ < 0) Throw(info.Env(), "E_NATIVE", "the mapped file is closed");
-  return Napi::Number::New(info.Env(), fd_);
+  if (!fd_.ok()) Throw(info.Env(), "E_NATIVE", "the mapped file is closed");
+  return Napi::Number::New(info.Env(), fd_.get());
 }
 
 Napi::Value MappedFile::Faulted(const Napi::CallbackInfo& info) {
@@ -64,9 +71,8 @@ Napi::Value MappedFile::Faulted(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value MappedFile::Close(const Napi::CallbackInfo& info) {
-  if (fd_ < 0) return info.Env().Undefined();
-  close(fd_);
-  fd_ = -1;
+  if (!fd_.ok()) return info.Env().Undefined();
+  fd_.Reset();
   // After the detach no JavaScript can reach the pages, whatever views were made of them.
   bytes_.Value().ArrayBuffer().Detach();
   if (mapping_) mapping_->Unmap();
@@ -78,34 +84,32 @@ Napi::Value MapFile(const Napi::CallbackInfo& info) {
   const std::string path = StringArgument(info[0], "path");
   const uint64_t max_bytes = NumberArgument(info[1], "maxBytes", UINT64_C(1) << 53);
 
+  // O_NONBLOCK: opening a FIFO must not hang; it is refused below.
+  OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.ok()) Throw(env, "E_FILE_READ", "open " + path, {errno, {}});
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0) Throw(env, "E_FILE_READ", "stat " + path, {errno, {}});
+  if (!S_ISREG(status.st_mode)) Throw(env, "E_FILE_READ", path + " is not a regular file");
+  const auto size = static_cast<uint64_t>(status.st_size);
+  if (size > max_bytes) {
+    Throw(env, "E_FILE_READ", path + " has " + std::to_string(size) + " bytes, more than " + std::to_string(max_bytes));
+  }
+  std::shared_ptr<Mapping> mapping;
+  if (size > 0) {
+    void* start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    if (start == MAP_FAILED) Throw(env, "E_FILE_READ", "map " + path, {errno, {}});
+    mapping = std::make_shared<Mapping>(start, size);
+  }
+
   Napi::Object object = Construct(env, AddonData::Of(env).mapped_file);
   MappedFile* file = MappedFile::Unwrap(object);
-  // O_NONBLOCK: opening a FIFO must not hang; it is refused below.
-  file->fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file->fd_ < 0) Throw(env, "E_FILE_READ", "open " + path, {errno, {}});
-  struct stat status = {};
-  if (fstat(file->fd_, &status) != 0) Throw(env, "E_FILE_READ", "stat " + path, {errno, {}});
-  if (!S_ISREG(status.st_mode)) Throw(env, "E_FILE_READ", path + " is not a regular file");
-  file->size_ = static_cast<uint64_t>(status.st_size);
-  if (file->size_ > max_bytes) {
-    Throw(env, "E_FILE_READ", path + " has " + std::to_string(file->size_) + " bytes, more than " + std::to_string(max_bytes));
-  }
+  file->fd_ = std::move(fd);
+  file->size_ = size;
   file->dev_ = status.st_dev;
   file->ino_ = status.st_ino;
   file->mtime_ns_ = status.st_mtim.tv_sec * INT64_C(1'000'000'000) + status.st_mtim.tv_nsec;
-
-  Napi::ArrayBuffer buffer;
-  if (file->size_ == 0) {
-    buffer = Napi::ArrayBuffer::New(env, 0);
-  } else {
-    void* start = mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, file->fd_, 0);
-    if (start == MAP_FAILED) Throw(env, "E_FILE_READ", "map " + path, {errno, {}});
-    file->mapping_ = std::make_shared<Mapping>(start, file->size_);
-    buffer = Napi::ArrayBuffer::New(
-        env, start, file->size_, [](Napi::Env, void*, std::shared_ptr<Mapping>* owner) { delete owner; },
-        new std::shared_ptr<Mapping>(file->mapping_));
-  }
-  file->bytes_ = Napi::Persistent(Napi::Uint8Array::New(env, file->size_, buffer, 0));
+  file->mapping_ = mapping;
+  file->bytes_ = Napi::Persistent(Napi::Uint8Array::New(env, size, Buffer(env, mapping), 0));
   return object;
 }
 

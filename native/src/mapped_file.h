@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "owned_fd.h"
 #include "sigbus.h"
 
 namespace uspan {
@@ -32,7 +33,6 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
  public:
   static Napi::Function Define(Napi::Env env);
   explicit MappedFile(const Napi::CallbackInfo& info);
-  ~MappedFile() override;
 
  private:
   friend Napi::Value MapFile(const Napi::CallbackInfo& info);
@@ -45,7 +45,7 @@ class MappedFile : public Napi::ObjectWrap<MappedFile> {
   Napi::Value Faulted(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
-  int fd_ = -1;
+  OwnedFd fd_;
   uint64_t size_ = 0;
   uint64_t dev_ = 0;
   uint64_t ino_ = 0;

@@ -144,7 +144,7 @@ export const HttpInFlight = {
 } as const;
 
 export const HttpLarge = {
-  size: 24680,
+  size: 32872,
   busy: 0,
   event: 8,
   eventSpan: 8,
@@ -193,6 +193,7 @@ export const SpanFlag = {
   TLS: 8,
   CUT: 16,
   UNREADABLE: 32,
+  REQUEST_LINE: 64,
 } as const;
 
 export const HttpText = {
