@@ -26,19 +26,20 @@ const layers: readonly Layer[] = [
   { name: 'decode', files: /^probes\/decode[./]/, imports: ['contract', 'layout', 'plan'] },
   { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode'] },
   { name: 'otel', files: /^otel\//, imports: ['contract'] },
+  { name: 'report', files: /^report\.ts$/, imports: ['contract', 'layout', 'plan', 'attach', 'otel'] },
   { name: 'config', files: /^config\//, imports: ['contract'] },
   {
     name: 'agent',
     files: /^(agent|report)\.ts$/,
     imports: [
       ...['contract', 'discovery', 'map-file', 'layout', 'plan'],
-      ...['attach', 'decode', 'correlate', 'otel', 'config'],
+      ...['attach', 'decode', 'correlate', 'otel', 'report', 'config'],
     ],
   },
   {
     name: 'cli',
     files: /^cli\//,
-    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'attach', 'otel', 'config', 'agent'],
+    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'attach', 'otel', 'report', 'config', 'agent'],
   },
 ];
 

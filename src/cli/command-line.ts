@@ -1,0 +1,84 @@
+import { Command, CommanderError, Option } from 'commander';
+import { parseValue } from '../config/value.ts';
+import { UspanError } from '../contract/errors.ts';
+import { type CommandName, type CommandSpec, commands, type Flag, type Options } from './flags.ts';
+
+/** What a command line asks for: a command with its options, the version, or a text (help) on stdout. */
+export type Request =
+  | { [C in CommandName]: { readonly command: C; readonly options: Options<(typeof commands)[C]> } }[CommandName]
+  | { readonly command: 'version' }
+  | { readonly command: 'print'; readonly text: string };
+
+/**
+ * Parses the arguments behind the program's name. Pure but for the width of the terminal.
+ * @throws UspanError E_USAGE that names what is wrong
+ */
+export function parseCommandLine(argv: readonly string[]): Request {
+  let request: Request | undefined;
+  let printed = '';
+  const program = new Command('uspan')
+    .description('Turns what running programs do into OpenTelemetry traces, without touching them.')
+    // What is printed is for the caller to say.
+    .version('', '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        printed += text;
+      },
+      // The error is thrown as well.
+      writeErr: () => {},
+    });
+  for (const [name, spec] of Object.entries(commands)) {
+    addCommand(program, name, spec, (options) => {
+      request = { command: name, options } as Request;
+    });
+  }
+  try {
+    program.parse(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) throw usageError(error);
+    if (error.code === 'commander.version') return { command: 'version' };
+  }
+  return request ?? { command: 'print', text: printed };
+}
+
+function addCommand(program: Command, name: string, spec: CommandSpec, found: (options: unknown) => void): void {
+  const command = program.command(name).description(spec.summary).helpOption('-h, --help', 'show this help');
+  const attributes = new Map<string, string>();
+  for (const [key, flag] of Object.entries(spec.flags)) {
+    const option = optionOf(flag);
+    attributes.set(key, option.attributeName());
+    command.addOption(option);
+  }
+  for (const [one, other] of spec.conflicts ?? []) {
+    const option = command.options.find((each) => each.attributeName() === attributes.get(one));
+    option?.conflicts(attributes.get(other)!);
+  }
+  command.allowExcessArguments(false).action(() => {
+    const given: Record<string, unknown> = command.opts();
+    const entries = Object.entries(spec.flags).map(([key, flag]) => [key, given[attributes.get(key)!] ?? flag.initial]);
+    found(Object.fromEntries(entries));
+  });
+}
+
+function optionOf({ flag, help, value, repeatable, initial }: Flag<unknown>): Option {
+  const option = new Option(
+    flag,
+    value && initial !== undefined && !repeatable ? `${help} (default: ${initial})` : help,
+  );
+  if (!value) return option;
+  const parse = (given: string) => parseValue(option.long!, value, given);
+  return repeatable
+    ? option.argParser((given, before: readonly unknown[] = []) => [...before, parse(given)])
+    : option.argParser(parse);
+}
+
+/** Commander's words (`error: unknown option '--pidd'\n(Did you mean --pid?)`) as one of ours. */
+function usageError(error: CommanderError): UspanError {
+  const message = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
+  return new UspanError('E_USAGE', message, { fix: 'uspan --help and uspan COMMAND --help show what there is' });
+}
