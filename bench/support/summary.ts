@@ -32,6 +32,7 @@ export function summarize(trials: Trials): string {
       return `${readable(Math.min(...all), 1)}–${readable(Math.max(...all), 1)}`;
     }),
     row('app CPU added, µs a request', (_, column) => added(trials, column)),
+    row('  by the lowest rounds', (_, column) => addedToLowest(trials, column)),
     row('app CPU, times bare', (rounds, column) => timesBare(trials, rounds, column)),
     row('agent CPU, µs a span', (rounds) => agentCell(rounds, (t) => readable(t.agent!.cpuUsPerSpan, 1))),
     row('agent RSS, MiB (now / peak)', (rounds) =>
@@ -67,9 +68,17 @@ function added(trials: Trials, column: Column): string {
   const bare = trials.get('bare')!;
   if (column === 'bare') return '–';
   const differences = trials.get(column)!.map((t, i) => t.appCpuUsPerRequest - bare[i]!.appCpuUsPerRequest);
-  const middle = median(differences);
-  return `${middle < 0 ? '−' : '+'}${readable(Math.abs(middle), 1)}`;
+  return signed(median(differences));
 }
+
+/** Between the least disturbed round of each: on a busy machine other work only ever adds. */
+function addedToLowest(trials: Trials, column: Column): string {
+  if (column === 'bare') return '–';
+  const lowest = (each: Column) => Math.min(...trials.get(each)!.map((t) => t.appCpuUsPerRequest));
+  return signed(lowest(column) - lowest('bare'));
+}
+
+const signed = (value: number) => `${value < 0 ? '−' : '+'}${readable(Math.abs(value), 1)}`;
 
 function timesBare(trials: Trials, rounds: readonly Trial[], column: Column): string {
   if (column === 'bare') return '–';
