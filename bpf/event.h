@@ -43,9 +43,10 @@ enum uspan_span_flag {
 	USPAN_SPAN_TLS = 8,
 	USPAN_SPAN_CUT = 16,     /* at least one text was cut: see the cut mask */
 	USPAN_SPAN_UNREADABLE = 32, /* at least one text could not be read: see the unreadable mask */
+	USPAN_SPAN_REQUEST_LINE = 64, /* method and target came in one piece, with the space between them */
 };
 
-/* Texts of an HTTP server span, in this order, each rounded up to 8 bytes in `text`. */
+/* Texts of an HTTP server span, one after another in this order (but see USPAN_SPAN_REQUEST_LINE). */
 enum uspan_http_text {
 	USPAN_HTTP_METHOD = 0,
 	USPAN_HTTP_TARGET = 1,     /* request target as sent: path and query */
@@ -163,8 +164,8 @@ struct uspan_text_ref {
 };
 
 #define USPAN_RAW_BYTES 512        /* room for a Request, a header group or bucket */
-#define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer */
-#define USPAN_LARGE_TEXT_BYTES 16384
+#define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
+#define USPAN_LARGE_TEXT_BYTES 16384 /* a power of two */
 #define USPAN_LARGE_BUFFERS 16
 
 struct uspan_http_in_flight_key {
@@ -194,7 +195,7 @@ struct uspan_http_in_flight {
 struct uspan_http_large {
 	__u64 busy;
 	struct uspan_http_server_event event;
-	__u8 text[USPAN_LARGE_TEXT_BYTES + USPAN_TARGET_MAX_BYTES];
+	__u8 text[USPAN_LARGE_TEXT_BYTES * 2]; /* twice, so that offset and length can each be masked */
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/counters.h"
 
 #define GROUP_SLOTS 8
+#define MAP_BYTES 48 /* both maps.Map and runtime.hmap */
 #define MAX_GROUPS 16 /* 112 headers at Go's load factor of 7/8 */
 
 struct header_scan {
@@ -90,11 +91,17 @@ static __always_inline __u64 read_u64(__u64 address)
 	return value;
 }
 
+/* 8 bytes at `offset` of what was last read to entry->raw. */
+static __always_inline __u64 raw_word(const struct uspan_http_in_flight *entry, __u32 offset)
+{
+	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(entry->raw + offset);
+}
+
 /* internal/runtime/maps.Map: one group, or a directory of tables of groups. */
 static __always_inline void scan_swiss(struct header_scan *scan, const struct uspan_go_http_config *config,
-				       struct uspan_http_in_flight *entry, __u64 map)
+				       struct uspan_http_in_flight *entry)
 {
-	__u64 directory = read_u64(map + config->map_dir_ptr), tables = read_u64(map + config->map_dir_len);
+	__u64 directory = raw_word(entry, config->map_dir_ptr), tables = raw_word(entry, config->map_dir_len);
 	__u64 table = 0, last = 0, groups = 0, group = 0, mask = 0, t = 0;
 
 	if (tables == 0) {
@@ -120,10 +127,10 @@ static __always_inline void scan_swiss(struct header_scan *scan, const struct us
 
 /* runtime.hmap: 2^B buckets, each with a chain of overflow buckets. */
 static __always_inline void scan_hmap(struct header_scan *scan, const struct uspan_go_http_config *config,
-				      struct uspan_http_in_flight *entry, __u64 map)
+				      struct uspan_http_in_flight *entry)
 {
-	__u64 buckets = read_u64(map + config->map_dir_ptr), bucket = 0, next = buckets;
-	__u64 last = 1ull << (read_u64(map + config->map_dir_len) & 15);
+	__u64 buckets = raw_word(entry, config->map_dir_ptr), bucket = 0, next = buckets;
+	__u64 last = 1ull << (raw_word(entry, config->map_dir_len) & 15);
 
 	for (__u32 i = 0; i < MAX_GROUPS && scan->left; i++) {
 		scan_group(scan, config, entry, next);
@@ -140,13 +147,15 @@ static __always_inline void scan_hmap(struct header_scan *scan, const struct usp
 static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_http_config *config,
 					 struct uspan_http_in_flight *entry, __u64 map)
 {
-	scan->left = read_u64(map + config->map_used);
+	if (bpf_probe_read_user(entry->raw, MAP_BYTES, (void *)map))
+		return false;
+	scan->left = raw_word(entry, config->map_used);
 	if (scan->left == 0)
 		return true;
 	if (config->map_kind == USPAN_GO_MAP_SWISS)
-		scan_swiss(scan, config, entry, map);
+		scan_swiss(scan, config, entry);
 	else
-		scan_hmap(scan, config, entry, map);
+		scan_hmap(scan, config, entry);
 	return scan->left == 0;
 }
 

@@ -100,18 +100,10 @@ static __always_inline __u32 max_text_bytes(__u32 text)
 	}
 }
 
-/* 8 bytes at `offset` of the Request copied to entry->raw; 0 for a field this Go does not have. */
-static __always_inline __u64 raw_u64(struct uspan_http_in_flight *entry, __u32 offset)
-{
-	if (offset > USPAN_RAW_BYTES - 8)
-		return 0;
-	return *(__u64 *)(entry->raw + offset);
-}
-
 static __always_inline void raw_text(struct uspan_http_in_flight *entry, __u32 text, __u32 offset)
 {
-	entry->text[text].ptr = raw_u64(entry, offset);
-	entry->text[text].len = raw_u64(entry, offset + 8);
+	entry->text[text].ptr = raw_word(entry, offset);
+	entry->text[text].len = raw_word(entry, offset + 8);
 }
 
 /* The first string of a []string whose data is at `strings`, 0: none. */
@@ -203,22 +195,22 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 		count(USPAN_COUNTER_LOST_UNREADABLE);
 		return;
 	}
-	if (raw_u64(entry, config->request_proto_major) != 1) {
+	if (raw_word(entry, config->request_proto_major) != 1) {
 		count(USPAN_COUNTER_SKIPPED_HTTP2);
 		return;
 	}
 	entry->request = request;
 	entry->response = response;
 	entry->event.proto_major = 1;
-	entry->event.proto_minor = raw_u64(entry, config->request_proto_minor);
-	span->span_flags = raw_u64(entry, config->request_tls) ? USPAN_SPAN_TLS : 0;
+	entry->event.proto_minor = raw_word(entry, config->request_proto_minor);
+	span->span_flags = raw_word(entry, config->request_tls) ? USPAN_SPAN_TLS : 0;
 	raw_text(entry, USPAN_HTTP_METHOD, config->request_method);
 	raw_text(entry, USPAN_HTTP_TARGET, config->request_target);
 	raw_text(entry, USPAN_HTTP_HOST, config->request_host);
 	raw_text(entry, USPAN_HTTP_PEER, config->request_remote_addr);
-	header_map = raw_u64(entry, config->request_header);
+	header_map = raw_word(entry, config->request_header);
 	/* The request's context is a cancelCtx of its own, made from the connection's: ctx interface, data word, parent. */
-	request_ctx = raw_u64(entry, config->request_ctx + 8);
+	request_ctx = raw_word(entry, config->request_ctx + 8);
 	entry->connection_ctx = 0;
 	if (request_ctx && config->cancel_ctx_parent != USPAN_FIELD_ABSENT)
 		entry->connection_ctx = read_u64(request_ctx + config->cancel_ctx_parent);
@@ -262,7 +254,7 @@ static __always_inline void read_outcome(struct uspan_http_in_flight *entry, con
 	entry->text[USPAN_HTTP_PATTERN] = pattern;
 }
 
-/* Sets text_len and cut_mask; returns the bytes all texts need, each rounded up to 8. */
+/* Sets text_len and cut_mask; returns the bytes all texts need. */
 static __always_inline __u32 measure_texts(struct uspan_http_in_flight *entry)
 {
 	struct uspan_http_server_event *event = &entry->event;
@@ -280,31 +272,39 @@ static __always_inline __u32 measure_texts(struct uspan_http_in_flight *entry)
 			event->span.span_flags |= USPAN_SPAN_CUT;
 		}
 		event->text_len[i] = len;
-		total += (len + 7) & ~7u;
+		total += len;
 	}
 	return total;
 }
 
-/* Copies the texts behind an event. `max_offset` and `max_bytes` are powers of two minus one: bounds the verifier can see. */
+/*
+ * Copies the texts behind an event. `mask` is a power of two minus one; both offset and length are below it, and `to` has twice the
+ * room, so that the verifier can follow. Method and target lie side by side in the request line Go read, hence one read for both.
+ */
 static __always_inline __u32 copy_texts(struct uspan_http_in_flight *entry, struct uspan_http_server_event *event, __u8 *to,
-					__u32 max_offset, __u32 max_bytes)
+					__u32 mask)
 {
-	__u32 offset = 0;
+	__u64 method = entry->text[USPAN_HTTP_METHOD].ptr, method_len = event->text_len[USPAN_HTTP_METHOD];
+	__u32 line_len = method_len + 1 + event->text_len[USPAN_HTTP_TARGET], offset = 0, first = 0;
 
+	if (entry->text[USPAN_HTTP_TARGET].ptr == method + method_len + 1 &&
+	    bpf_probe_read_user(to, line_len & mask, (void *)method) == 0) {
+		event->span.span_flags |= USPAN_SPAN_REQUEST_LINE;
+		offset = line_len;
+		first = USPAN_HTTP_HOST;
+	}
 	for (__u32 i = 0; i < USPAN_HTTP_TEXTS; i++) {
 		__u32 len = event->text_len[i];
 
-		if (len == 0)
+		if (i < first || len == 0)
 			continue;
-		if (offset > max_offset || len > max_bytes)
-			break;
-		if (bpf_probe_read_user(to + offset, len, (void *)entry->text[i].ptr)) {
+		if (bpf_probe_read_user(to + (offset & mask), len & mask, (void *)entry->text[i].ptr)) {
 			event->text_len[i] = 0;
 			event->unreadable_mask |= 1 << i;
 			event->span.span_flags |= USPAN_SPAN_UNREADABLE;
 			continue;
 		}
-		offset += (len + 7) & ~7u;
+		offset += len;
 	}
 	return offset;
 }
@@ -340,9 +340,9 @@ static __always_inline struct uspan_http_large *take_large(void)
 
 static __always_inline void submit_small(struct uspan_http_in_flight *entry)
 {
-	__u32 bytes = copy_texts(entry, &entry->event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1, USPAN_SMALL_TEXT_BYTES - 1);
+	__u32 bytes = copy_texts(entry, &entry->event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1);
 
-	submit(&entry->event, bytes, USPAN_SMALL_TEXT_BYTES * 2);
+	submit(&entry->event, bytes, USPAN_SMALL_TEXT_BYTES);
 }
 
 static __always_inline void submit_large(struct uspan_http_in_flight *entry, struct uspan_http_large *buffer)
@@ -350,8 +350,8 @@ static __always_inline void submit_large(struct uspan_http_in_flight *entry, str
 	__u32 bytes;
 
 	buffer->event = entry->event;
-	bytes = copy_texts(entry, &buffer->event, buffer->text, USPAN_LARGE_TEXT_BYTES - 1, USPAN_TARGET_MAX_BYTES);
-	submit(&buffer->event, bytes, sizeof(buffer->text));
+	bytes = copy_texts(entry, &buffer->event, buffer->text, USPAN_LARGE_TEXT_BYTES - 1);
+	submit(&buffer->event, bytes, USPAN_LARGE_TEXT_BYTES);
 	__sync_lock_test_and_set(&buffer->busy, 0);
 }
 
@@ -377,7 +377,8 @@ static __always_inline void end(const struct uspan_http_in_flight_key *key,
 		head->kind = USPAN_EVENT_HTTP_SERVER;
 		head->probe_id = probe_id;
 		read_outcome(entry, config, moment);
-		if (measure_texts(entry) < USPAN_SMALL_TEXT_BYTES) {
+		/* One more for the space of the request line. */
+		if (measure_texts(entry) + 1 < USPAN_SMALL_TEXT_BYTES) {
 			submit_small(entry);
 		} else {
 			buffer = take_large();

@@ -39,8 +39,6 @@ const textNames: readonly string[] = [
   'tracestate',
 ];
 
-const align = (length: number) => (length + 7) & ~7;
-
 /** Writes the record at byte offset `at`. */
 export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): void {
   const { bytes } = slab;
@@ -53,13 +51,13 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
   const userAgentLength = length(HttpText.USER_AGENT);
   const patternLength = length(HttpText.PATTERN);
   const method = at + HttpServerEvent.size;
-  const target = method + align(methodLength);
-  const host = target + align(targetLength);
-  const peer = host + align(hostLength);
-  const userAgent = peer + align(peerLength);
-  const pattern = userAgent + align(userAgentLength);
-  const traceState = pattern + align(patternLength);
   const flags = slab.words[(at + SpanHead.spanFlags) >> 2]!;
+  const target = method + methodLength + (flags & SpanFlag.REQUEST_LINE ? 1 : 0);
+  const host = target + targetLength;
+  const peer = host + hostLength;
+  const userAgent = peer + peerLength;
+  const pattern = userAgent + userAgentLength;
+  const traceState = pattern + patternLength;
 
   out.begin(slab, at, resource, SpanKind.server);
   const known = knownMethod(bytes, method, methodLength);

@@ -3,7 +3,7 @@
  * Choose the instruction, not the symbol: a hit on an emulated one costs 0.5 µs, on any other 15 µs.
  */
 import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
-import type { Place, Site, SiteClass } from '../../contract/decision.ts';
+import type { Place, Site } from '../../contract/decision.ts';
 import { type Decoded, decode, disassemble, isEndbr64 } from './x64.ts';
 
 /** A site, or why there is none. */
@@ -15,6 +15,8 @@ export type Located =
 const maxCodeBytes = 1 << 18;
 /** A prologue: stack check, frame pointer, frame. */
 const maxPrologueInstructions = 16;
+/** Where a stack check branches to: the arguments are spilled, then runtime.morestack is called. */
+const maxSpillInstructions = 32;
 
 /** Finds the site for `place`. A missing symbol or call is an answer, not an error. */
 export function locate(binary: Binary, place: Place): Located {
@@ -23,7 +25,7 @@ export function locate(binary: Binary, place: Place): Located {
   const code = binary.code(symbol, maxCodeBytes);
   switch (place.at) {
     case 'entry':
-      return entrySite(symbol, code);
+      return entrySite(binary, symbol, code);
     case 'call':
       return callSite(binary, symbol, code, place.callees);
     case 'afterCall':
@@ -32,32 +34,46 @@ export function locate(binary: Binary, place: Place): Located {
 }
 
 /**
- * Entry with all arguments in registers: the `push` after the stack check (Go ≥ 1.21), else the branch of the stack check
- * (it fires again when the stack grows, which BPF recognises), else whatever comes first.
+ * Entry with all arguments in registers: the `push` after the stack check (Go ≥ 1.21), else another emulated instruction before the
+ * first branch, else the branch of the stack check (it fires again when the stack grows, which BPF recognises), else whatever comes first.
  */
-function entrySite(symbol: FunctionSymbol, code: Uint8Array): Located {
+function entrySite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array): Located {
   const skip = isEndbr64(code, 0) ? 4 : 0;
+  const body = code.subarray(skip);
   let stackCheck: Decoded | undefined;
   let seen = 0;
-  for (const instruction of decode(code.subarray(skip), symbol.address + skip, true)) {
+  for (const instruction of decode(body, symbol.address + skip, true)) {
     if (seen++ === maxPrologueInstructions) break;
-    if (instruction.class === 'push') {
-      return at(symbol, code, instruction, 'push', stackCheck ? 'push after the stack check' : 'push in the prologue');
-    }
-    if (instruction.class === 'jcc' && !stackCheck) {
-      stackCheck = instruction;
+    // Frames of many KB check twice: for underflow, then against the guard.
+    if (instruction.class === 'jcc' && growsStack(binary, symbol, code, instruction.target)) {
+      stackCheck ??= instruction;
       continue;
     }
-    if (instruction.class !== 'stepped' && !stackCheck) {
-      return at(symbol, code, instruction, instruction.class, 'first emulated instruction of the prologue');
+    if (isEmulated(instruction)) {
+      const why = stackCheck
+        ? `${instruction.class} after the stack check`
+        : 'first emulated instruction of the prologue';
+      return at(binary, symbol, code, instruction, why);
     }
     if (instruction.leaves || instruction.conditional || instruction.call || instruction.writesArgument) break;
   }
-  if (stackCheck)
-    return at(symbol, code, stackCheck, 'jcc', 'branch of the stack check; fires again when the stack grows');
-  const first = decode(code.subarray(skip), symbol.address + skip).next().value;
+  if (stackCheck) {
+    return at(binary, symbol, code, stackCheck, 'branch of the stack check; fires again when the stack grows');
+  }
+  const first = decode(body, symbol.address + skip).next().value;
   if (!first) return missing(`${symbol.name}: no code at ${hex(symbol.address)}`);
-  return at(symbol, code, first, first.class, 'no emulated instruction before the first branch');
+  return at(binary, symbol, code, first, 'no emulated instruction before the first branch');
+}
+
+/** Whether a branch of `symbol` to `target` ends in a call of runtime.morestack, so that it is the stack check and not the program's own. */
+function growsStack(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, target: number | undefined): boolean {
+  if (target === undefined || target <= symbol.address || target >= symbol.address + code.length) return false;
+  let seen = 0;
+  for (const instruction of decode(code.subarray(target - symbol.address), target)) {
+    if (instruction.call) return nameOf(binary, instruction.target)?.startsWith('runtime.morestack') ?? false;
+    if (instruction.leaves || instruction.conditional || seen++ === maxSpillInstructions) return false;
+  }
+  return false;
 }
 
 /** The call itself, where it is on the wanted path only. */
@@ -67,7 +83,7 @@ function callSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, call
     if (!target) continue;
     for (const instruction of decode(code, symbol.address)) {
       if (instruction.class === 'call' && instruction.target === target.address) {
-        return at(symbol, code, instruction, 'call', `call of ${callee}`);
+        return at(binary, symbol, code, instruction, `call of ${callee}`);
       }
     }
   }
@@ -85,34 +101,47 @@ function afterCallSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array,
       called = instruction.call && instruction.target === target.address;
       continue;
     }
-    if (instruction.class !== 'stepped') {
-      return at(symbol, code, instruction, instruction.class, `first emulated instruction after the call of ${callee}`);
+    if (isEmulated(instruction)) {
+      return at(binary, symbol, code, instruction, `first emulated instruction after the call of ${callee}`);
     }
-    stepped ??= instruction;
-    if (instruction.leaves) break;
+    if (instruction.class === 'stepped') stepped ??= instruction;
+    // Behind a branch, what comes next is not always run. A call comes back, or the goroutine panics or ends.
+    if (instruction.leaves || instruction.conditional) break;
   }
-  if (!stepped) return missing(`${symbol.name} does not call ${callee}`);
-  return at(symbol, code, stepped, 'stepped', `nothing emulated after the call of ${callee}`);
+  if (!called) return missing(`${symbol.name} does not call ${callee}`);
+  if (!stepped) return noSite(`${symbol.name}: nothing can be probed after the call of ${callee}`);
+  return at(binary, symbol, code, stepped, `nothing emulated after the call of ${callee}`);
 }
 
-function at(
-  symbol: FunctionSymbol,
-  code: Uint8Array,
-  instruction: Decoded,
-  siteClass: SiteClass,
-  why: string,
-): Located {
+function isEmulated(instruction: Decoded): boolean {
+  return instruction.class !== 'stepped' && instruction.class !== 'refused';
+}
+
+function at(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, instruction: Decoded, why: string): Located {
+  const { address } = instruction;
+  const text = disassemble(code, symbol.address, address, (target) => nameOf(binary, target));
+  if (instruction.class === 'refused') return noSite(`${symbol.name}: the kernel takes no probe on ${text}`);
   return {
     found: true,
     site: {
       function: symbol.name,
-      address: instruction.address,
-      fileOffset: symbol.fileOffset + (instruction.address - symbol.address),
-      class: siteClass,
-      instruction: disassemble(code, symbol.address, instruction.address),
+      address,
+      fileOffset: symbol.fileOffset + (address - symbol.address),
+      class: instruction.class,
+      instruction: text,
       why,
     },
   };
+}
+
+/** The function that begins at `address`. */
+function nameOf(binary: Binary, address: number | undefined): string | undefined {
+  const symbol = address === undefined ? undefined : binary.symbols.at(address);
+  return symbol?.address === address ? symbol?.name : undefined;
+}
+
+function noSite(detail: string): Located {
+  return { found: false, reason: 'no_cheap_site', detail };
 }
 
 function missing(detail: string): Located {
