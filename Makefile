@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.toolchain/node/node_modules/.bin:$(CURDIR)/node_module
 export REQUIRE_KERNEL ?= $(if $(filter 0,$(shell id -u)),1,)
 
 # Directories are listed too: their time changes when a file comes or goes.
-tree = $(shell find $(1) -not -path '*/build*' -not -path '*/vendor/*' -print 2>/dev/null)
+sources := $(shell find src)
 results := build/test-results
 vitest := vitest run --reporter=default --reporter=json
 
@@ -23,18 +23,12 @@ setup: ## Install what building needs (as root also Debian packages)
 	@scripts/setup.sh build
 
 build: setup ## Build the native addon, the BPF objects and dist/
-	@$(MAKE) build/.native build/.bpf build/.dist
-
-build/.native: scripts/build-native.sh package-lock.json $(call tree,native)
-	scripts/build-native.sh
-	@mkdir -p $(@D) && touch $@
-
-build/.bpf: scripts/build-bpf.sh $(call tree,bpf)
-	scripts/build-bpf.sh
-	@mkdir -p $(@D) && touch $@
+	@scripts/build-native.sh
+	@scripts/build-bpf.sh
+	@$(MAKE) build/.dist
 
 # From scratch, so that dist never holds a module whose source is gone.
-build/.dist: tsconfig.json tsconfig.build.json package-lock.json $(call tree,src)
+build/.dist: tsconfig.json tsconfig.build.json package-lock.json $(sources)
 	rm -rf dist build/tsc.tsbuildinfo
 	tsc -p tsconfig.build.json
 	@mkdir -p $(@D) && touch $@
@@ -51,12 +45,12 @@ test: build ## Lint, type check and run all tests (as root those with the kernel
 test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu (root)
 	scripts/test-kernels.sh $(results)
 
-fuzz: build ## Feed damaged files and records to every parser (FUZZ_SECONDS each)
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} vitest run test/unit/fuzz
+fuzz: build ## Feed damaged files to every parser, for FUZZ_SECONDS (60)
+	node scripts/fuzz.ts --seconds $${FUZZ_SECONDS:-60}
 
-bench: build ## Measure overhead, loss and memory (writes nothing)
+bench: build ## Measure what tracing costs a Go server (minutes; writes nothing)
 	@scripts/setup.sh test
-	node bench/run.ts
+	node bench/go-http.ts
 
 lint: ## Check style
 	biome check .
