@@ -103,12 +103,14 @@ export interface GoFixtureOptions {
   readonly h2?: boolean;
   /** `mux` (default): http.ServeMux; `func`: a handler of its own, without a mux in the call chain. */
   readonly handler?: 'mux' | 'func';
+  /** More flags of test/fixtures/go-http/main.go. */
+  readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** Starts a built fixture on free loopback ports and waits until it listens. */
 export async function startGoFixture(path: string, options: GoFixtureOptions = {}): Promise<GoFixture> {
-  const args = [`-handler=${options.handler ?? 'mux'}`, `-h2=${options.h2 ?? false}`];
+  const args = [`-handler=${options.handler ?? 'mux'}`, `-h2=${options.h2 ?? false}`, ...(options.args ?? [])];
   const child = await startProcess(path, args, options.env ? { env: options.env } : {});
   try {
     await child.waitForLine(/^ready$/);

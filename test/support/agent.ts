@@ -1,0 +1,104 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Report } from '../../src/report.ts';
+import { type Exit, startProcess } from './process.ts';
+
+export interface AgentOptions {
+  readonly pids?: readonly number[];
+  readonly exeGlobs?: readonly string[];
+  readonly ports?: readonly number[];
+  /** Where spans go: OtlpReceiver.endpoint. */
+  readonly endpoint: string;
+  /** Default `grpc`. */
+  readonly protocol?: 'grpc' | 'http/protobuf';
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** More flags of `uspan run`. */
+  readonly extra?: readonly string[];
+  /** What starts it, such as `setpriv …`: these words come before the program's own name. */
+  readonly launcher?: readonly string[];
+}
+
+export interface StoppedAgent extends Exit {
+  /** Undefined when it ended without one. */
+  readonly report: Report | undefined;
+  readonly stderr: string;
+}
+
+/** `uspan run` as a user starts it: a process of its own, told to stop by a signal. */
+export interface RunningAgent {
+  readonly pid: number;
+  stderr(): string;
+  /** Resolves when its log says that this process's probes are on. */
+  attached(pid: number, deadlineMs?: number): Promise<void>;
+  /** SIGTERM; its report. Rejects when it did not exit 0 with a report. */
+  stop(): Promise<StoppedAgent & { readonly report: Report }>;
+  /** However it ends. */
+  readonly exited: Promise<StoppedAgent>;
+  /** SIGKILL; resolves when it is gone. */
+  kill9(): Promise<void>;
+}
+
+/** Another build to test, such as an installed one. */
+const program = process.env.USPAN_BIN || join(import.meta.dirname, '..', '..', 'bin', 'uspan');
+/** Start-up takes 0.3 s, or 20 s in an emulated machine. */
+const readyDeadlineMs = 60_000;
+
+/** Starts the agent without waiting for anything but its process: for start-ups that must fail. */
+export async function launchAgent(options: AgentOptions): Promise<RunningAgent & { ready(): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'uspan-agent-'));
+  const reportFile = join(directory, 'report.json');
+  const flags = [
+    ...(options.pids ?? []).map((pid) => `--pid=${pid}`),
+    ...(options.exeGlobs ?? []).map((glob) => `--exe=${glob}`),
+    ...(options.ports ?? []).map((port) => `--port=${port}`),
+    `--report=${reportFile}`,
+    ...(options.extra ?? []),
+  ];
+  const [command, ...args] = [...(options.launcher ?? []), program, 'run', ...flags];
+  const child = await startProcess(command!, args, {
+    env: {
+      OTEL_EXPORTER_OTLP_ENDPOINT: options.endpoint,
+      OTEL_EXPORTER_OTLP_PROTOCOL: options.protocol ?? 'grpc',
+      // Tests wait for spans: send them soon.
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+      ...options.env,
+    },
+  });
+  const exited = child.exited.then(async (exit): Promise<StoppedAgent> => {
+    const text = await readFile(reportFile, 'utf8').catch(() => undefined);
+    await rm(directory, { recursive: true, force: true });
+    return { ...exit, report: text === undefined ? undefined : JSON.parse(text), stderr: child.stderr() };
+  });
+  return {
+    pid: child.pid,
+    stderr: child.stderr,
+    exited,
+    ready: async () => void (await child.waitForLine(/\bready\b/, readyDeadlineMs)),
+    attached: async (pid, deadlineMs = readyDeadlineMs) =>
+      void (await child.waitForLine(new RegExp(`\\battached\\b.*\\b${pid}\\b|\\b${pid}\\b.*"attached"`), deadlineMs)),
+    async stop() {
+      await child.stop(30_000);
+      const { report, ...ended } = await exited;
+      if (ended.code !== 0 || !report)
+        throw new Error(`the agent ended with ${ended.signal ?? ended.code}: ${ended.stderr}`);
+      return { ...ended, report };
+    },
+    async kill9() {
+      process.kill(child.pid, 'SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** Starts the agent and waits until it says that it is ready. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const agent = await launchAgent(options);
+  try {
+    await agent.ready();
+  } catch (cause) {
+    await agent.stop().catch(() => {});
+    throw new Error(`the agent did not get ready: ${agent.stderr()}`, { cause });
+  }
+  return agent;
+}
