@@ -5,7 +5,8 @@ import type { Loss, Losses } from './otel/losses.ts';
 import type { ExportState } from './otel/span-exporter.ts';
 import type { Attachment } from './probes/attach/attachment.ts';
 import type { KnownBinary } from './probes/attach/binaries.ts';
-import { counterNames, Moment } from './probes/layout.gen.ts';
+import { counterNames } from './probes/layout.gen.ts';
+import { momentName } from './probes/moment-names.ts';
 
 export interface ProbeReport {
   readonly definition: string;
@@ -55,8 +56,6 @@ export interface ReportSources {
   readonly shortLivedProcesses: number;
 }
 
-const momentNames = new Map(Object.entries(Moment).map(([name, value]) => [value as number, name.toLowerCase()]));
-
 export function makeReport(sources: ReportSources): Report {
   return {
     version: sources.version,
@@ -77,7 +76,7 @@ function probeReports(attachment: Attachment): ProbeReport[] {
   return sites.map((site) => ({
     definition: definition.name,
     binary: binary.path,
-    moment: momentNames.get(site.moment) ?? String(site.moment),
+    moment: momentName(site.moment),
     function: site.function,
     site: `0x${site.address.toString(16)}: ${site.instruction}`,
     class: site.class,

@@ -44,8 +44,27 @@ export interface FieldPath {
 
 /** How the map type `map[string][]string` of this binary lays out its memory. */
 export type GoMapLayout =
-  | { readonly kind: 'swiss'; readonly used: number; readonly dirPtr: number; readonly dirLen: number; readonly tableGroups: number; readonly tableLengthMask: number; readonly slots: number; readonly slotStride: number; readonly groupSize: number }
-  | { readonly kind: 'hmap'; readonly count: number; readonly log2Buckets: number; readonly buckets: number; readonly keys: number; readonly elems: number; readonly overflow: number; readonly bucketSize: number };
+  | {
+      readonly kind: 'swiss';
+      readonly used: number;
+      readonly dirPtr: number;
+      readonly dirLen: number;
+      readonly tableGroups: number;
+      readonly tableLengthMask: number;
+      readonly slots: number;
+      readonly slotStride: number;
+      readonly groupSize: number;
+    }
+  | {
+      readonly kind: 'hmap';
+      readonly count: number;
+      readonly log2Buckets: number;
+      readonly buckets: number;
+      readonly keys: number;
+      readonly elems: number;
+      readonly overflow: number;
+      readonly bucketSize: number;
+    };
 
 export interface GoTypes {
   /** `field('net/http.Request', 'URL', 'Path')`; undefined where type or field is not in the binary. */

@@ -20,8 +20,8 @@ export interface BinarySource {
 }
 
 /**
- * A Binary that still reads from the map. Call `release` before the map is closed: it drops every index and view of the map.
- * Afterwards the plain properties hold, `find`, `field`, `descriptor` and `headerMap` repeat every answer they have given before, and
+ * A Binary that still reads from the map. Call `release` when everything has been asked, before the map is closed: it drops every index and
+ * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `field`, `descriptor` and `headerMap` repeat every answer they have given before, and
  * anything new (and `at` and `code`) throws E_FILE_CHANGED.
  */
 export interface OpenBinary extends Binary {
@@ -46,7 +46,8 @@ export function openBinary(source: BinarySource): OpenBinary {
   let live: { image: ElfImage; symbols: SymbolTable; go: GoInfo | undefined } | undefined;
   live = { image, symbols: firstOf(tables), go: program?.info };
   const use = () => {
-    if (live) return live;
+    // A closed map leaves its view detached, with no bytes.
+    if (live && source.bytes.length > 0) return live;
     throw new UspanError('E_FILE_CHANGED', 'a new question about a file that is no longer mapped', { on: path });
   };
   const { source: symbolSource, count } = live.symbols;

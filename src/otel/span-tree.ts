@@ -23,8 +23,6 @@ const mainAttributes = [
   'url.full',
   'db.query.text',
   'messaging.destination.name',
-  'server.address',
-  'client.address',
 ];
 
 interface Row {

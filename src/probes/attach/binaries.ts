@@ -1,21 +1,13 @@
-import type { Binary } from '../../contract/binary.ts';
-import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
-import { describeError, UspanError } from '../../contract/errors.ts';
-import { openBinary } from '../../discovery/binary.ts';
+import { describeError } from '../../contract/errors.ts';
 import { mapFile } from '../../discovery/map-file.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
-import { type PlanOptions, plan } from '../plan.ts';
 import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
+import { type Inspection, type InspectOptions, inspectBinary } from './inspect.ts';
 import { executableOf, type VmaFiles } from './vma-files.ts';
 
 /** A file that processes run, looked into once. */
-export interface KnownBinary {
-  readonly path: string;
-  /** Undefined when the file could not be read as a program. */
-  readonly binary: Binary | undefined;
-  readonly error: UspanError | undefined;
-  readonly decisions: readonly Decision[];
+export interface KnownBinary extends Inspection {
   readonly attachments: readonly Attachment[];
   /** A decision that said attach, and what the kernel said. */
   readonly failures: readonly { readonly decision: AttachDecision; readonly error: string }[];
@@ -29,10 +21,9 @@ interface State extends KnownBinary {
   release: NodeJS.Timeout | undefined;
 }
 
-export interface BinariesOptions extends PlanOptions {
+export interface BinariesOptions extends InspectOptions {
   readonly attacher: Attacher;
   readonly vmaFiles: VmaFiles | undefined;
-  readonly definitions: readonly ProbeDefinition[];
   /** Only chosen processes of a binary count, see Attacher.addTarget. */
   readonly filterByProcess: boolean;
 }
@@ -114,8 +105,7 @@ export class Binaries {
       return undefined; // It is gone, or about to.
     }
     const state: State = {
-      ...this.#inspect(path, file),
-      path,
+      ...inspectBinary(path, file, this.#options),
       attachments: [],
       failures: [],
       pids: new Set(),
@@ -128,22 +118,6 @@ export class Binaries {
     }
     this.#byFile.set(key, state);
     return state;
-  }
-
-  #inspect(path: string, file: ReturnType<typeof mapFile>): Pick<KnownBinary, 'binary' | 'error' | 'decisions'> {
-    const { bytes, dev, ino, mtimeNs } = file;
-    try {
-      const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
-      const decisions = plan(binary, this.#options.definitions, this.#options);
-      if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
-      return { binary, error: undefined, decisions };
-    } catch (cause) {
-      const error =
-        cause instanceof UspanError
-          ? cause
-          : new UspanError('E_ELF_FORMAT', 'the file could not be read', { on: path, cause });
-      return { binary: undefined, error, decisions: [] };
-    }
   }
 
   /** One broken probe never stops another. */

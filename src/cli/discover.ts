@@ -1,0 +1,120 @@
+import colours from 'picocolors';
+import { agentVersion } from '../config/version.ts';
+import type { Site } from '../contract/decision.ts';
+import { describeError } from '../contract/errors.ts';
+import { mapFile } from '../discovery/map-file.ts';
+import { identity } from '../discovery/processes/identity.ts';
+import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
+import { scanProcesses } from '../discovery/processes/scan-processes.ts';
+import { selectTargets } from '../discovery/processes/select-targets.ts';
+import { type Inspection, inspectBinary } from '../probes/attach/inspect.ts';
+import { definitions } from '../probes/definitions/index.ts';
+import { momentName } from '../probes/moment-names.ts';
+import { exitCodes } from './exit-codes.ts';
+import type { DiscoverOptions } from './flags.ts';
+
+interface Found {
+  readonly facts: ProcessFacts;
+  readonly service: string;
+  /** Undefined: the process ended, or its file may not be read. */
+  readonly inspection: Inspection | undefined;
+}
+
+/** `uspan discover`: what `run` with the same flags would attach, and why not the rest. Attaches nothing. */
+export function discover(options: DiscoverOptions): number {
+  const found = look(options);
+  const traceable = found.filter(({ inspection }) =>
+    inspection?.decisions.some((decision) => decision.do === 'attach'),
+  );
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
+  } else {
+    for (const each of found)
+      if (isInteresting(each, options)) process.stdout.write(`${describe(each, options.explain)}\n`);
+    const others = found.length - traceable.length;
+    process.stdout.write(
+      `${traceable.length} of ${found.length} processes can be traced${others && !options.explain ? `; --explain says why not the other ${others}` : ''}\n`,
+    );
+  }
+  return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
+}
+
+function look(options: DiscoverOptions): Found[] {
+  const seen = new Map<string, Inspection | undefined>();
+  return selectTargets(scanProcesses(), options).map((facts) => {
+    const key = facts.exe && `${facts.exe.dev}:${facts.exe.ino}`;
+    if (key !== undefined && !seen.has(key)) seen.set(key, inspect(facts, options));
+    const inspection = key === undefined ? undefined : seen.get(key);
+    const resource = identity(facts, { agentVersion: agentVersion(), binary: inspection?.binary });
+    return { facts, service: String(resource.attributes['service.name']), inspection };
+  });
+}
+
+function inspect(facts: ProcessFacts, options: DiscoverOptions): Inspection | undefined {
+  try {
+    const file = mapFile(`/proc/${facts.pid}/exe`);
+    try {
+      return inspectBinary(facts.exe?.path ?? `/proc/${facts.pid}/exe`, file, { ...options, definitions });
+    } finally {
+      file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without --explain, programs that no definition is for are left out. */
+function isInteresting({ inspection }: Found, { explain }: DiscoverOptions): boolean {
+  return explain || (inspection?.decisions.length ?? 0) > 0;
+}
+
+function describe({ facts, service, inspection }: Found, explain: boolean): string {
+  const title = `${colours.bold(service)}  pid ${facts.pid}  ${runtimeOf(inspection)}  ${facts.exe?.path ?? facts.comm}`;
+  if (!inspection) return `${title}\n  ${colours.yellow('–')} its program file cannot be read`;
+  if (inspection.error) return `${title}\n  ${colours.yellow('–')} ${describeError(inspection.error)}`;
+  if (inspection.decisions.length === 0) return `${title}\n  ${colours.dim('– nothing uspan knows how to trace')}`;
+  const lines = inspection.decisions.flatMap((decision) => {
+    if (decision.do === 'skip') {
+      return [`  ${colours.yellow('–')} ${decision.definition.name}: ${decision.reason}: ${decision.detail}`];
+    }
+    const sites = decision.sites.map((site) => `${momentName(site.moment)} ${site.class}`).join(', ');
+    return [
+      `  ${colours.green('✓')} ${decision.definition.name}  ${decision.definition.hitsPerSpan} hits a span  (${sites})`,
+      ...(explain ? decision.sites.map(explainSite) : []),
+      ...decision.notes.map((note) => `      ${colours.dim('note:')} ${note}`),
+    ];
+  });
+  return [title, ...lines].join('\n');
+}
+
+function explainSite(site: Site): string {
+  const where = `${site.function} 0x${site.address.toString(16)}`;
+  return `      ${momentName(site.moment).padEnd(6)} ${where}  ${colours.cyan(site.instruction)}  ${colours.dim(site.why)}`;
+}
+
+function runtimeOf(inspection: Inspection | undefined): string {
+  const binary = inspection?.binary;
+  return binary ? binary.go?.version || binary.runtime : '?';
+}
+
+function asJson({ facts, service, inspection }: Found) {
+  return {
+    pid: facts.pid,
+    exe: facts.exe?.path,
+    service,
+    runtime: inspection?.binary?.runtime,
+    version: inspection?.binary?.go?.version,
+    error: inspection?.error && { code: inspection.error.code, message: describeError(inspection.error) },
+    decisions: inspection?.decisions.map((decision) =>
+      decision.do === 'skip'
+        ? { definition: decision.definition.name, do: 'skip', reason: decision.reason, detail: decision.detail }
+        : {
+            definition: decision.definition.name,
+            do: 'attach',
+            hitsPerSpan: decision.definition.hitsPerSpan,
+            sites: decision.sites.map((site) => ({ ...site, moment: momentName(site.moment) })),
+            notes: decision.notes,
+          },
+    ),
+  };
+}

@@ -1,0 +1,34 @@
+/** Where `bin/uspan` enters. stdout is data, stderr is for people. */
+import { describeError } from '../contract/errors.ts';
+import { parseCommandLine, type Request } from './command-line.ts';
+import { exitCodeOf, exitCodes } from './exit-codes.ts';
+
+/** Only the command in use is loaded: `--help` needs no kernel. */
+async function run(request: Request): Promise<number> {
+  switch (request.command) {
+    case 'print':
+      process.stdout.write(request.text);
+      return exitCodes.ok;
+    case 'version':
+      return (await import('./version.ts')).version();
+    case 'run':
+      return (await import('./run.ts')).run(request.options);
+    case 'discover':
+      return (await import('./discover.ts')).discover(request.options);
+    case 'doctor':
+      return (await import('./doctor.ts')).doctor(request.options);
+    case 'demo':
+      return (await import('./demo.ts')).demo(request.options);
+  }
+}
+
+let status: number;
+try {
+  status = await run(parseCommandLine(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`uspan: ${describeError(error)}\n`);
+  if (process.env.USPAN_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  status = exitCodeOf(error);
+}
+// Sockets of an exporter may live on for as long as its timeout.
+process.exit(status);

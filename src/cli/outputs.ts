@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { agentVersion } from '../config/version.ts';
+import type { ClockedSpanWriter } from '../otel/clocked-span-writer.ts';
+import { type SpanOutput, spanTreeOutput } from '../otel/console-output.ts';
+import { readExportSettings } from '../otel/export-settings.ts';
+import { jsonLinesOutput } from '../otel/json-output.ts';
+import type { Losses, Notify } from '../otel/losses.ts';
+import { ObjectSpanWriter } from '../otel/object-span-writer.ts';
+import { openSpanExporter } from '../otel/open-span-exporter.ts';
+import type { SpanExporter } from '../otel/span-exporter.ts';
+import { TeeSpanWriter } from '../otel/tee-span-writer.ts';
+
+export interface Outputs {
+  readonly writer: ClockedSpanWriter;
+  readonly exporter: SpanExporter | undefined;
+  /** Prints what is held back, and waits until it is out. */
+  flush(): Promise<void>;
+}
+
+export interface OutputOptions {
+  readonly console: boolean;
+  readonly json: boolean;
+  /** Send by OTLP too; the environment (`OTEL_TRACES_EXPORTER=none`) can still say no. */
+  readonly otlp: boolean;
+  readonly losses: Losses;
+  readonly notify: Notify;
+}
+
+/** Where spans go, by flags and OTEL_* variables. @throws UspanError E_USAGE */
+export async function openOutputs(options: OutputOptions): Promise<Outputs> {
+  const settings = readExportSettings();
+  const { losses, notify } = options;
+  const exporter =
+    options.otlp && settings.exporters.includes('otlp')
+      ? await openSpanExporter({ ...settings, version: agentVersion(), losses, notify })
+      : undefined;
+  const printed = openPrinted(options.json, options.console || settings.exporters.includes('console'));
+  const printer = printed && new ObjectSpanWriter((span) => printed.add(span));
+  const writer =
+    exporter && printer
+      ? new TeeSpanWriter(exporter.writer, printer)
+      : (exporter?.writer ?? printer ?? new ObjectSpanWriter(() => {}));
+  return {
+    writer,
+    exporter,
+    async flush() {
+      printed?.flush();
+      if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+    },
+  };
+}
+
+function openPrinted(json: boolean, tree: boolean): SpanOutput | undefined {
+  if (json) return jsonLinesOutput(process.stdout);
+  return tree ? spanTreeOutput(process.stdout) : undefined;
+}

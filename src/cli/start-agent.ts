@@ -1,0 +1,63 @@
+import type { Logger } from 'pino';
+import { Agent } from '../agent.ts';
+import { samplerFromEnvironment } from '../config/sampler.ts';
+import { agentVersion } from '../config/version.ts';
+import { UspanError } from '../contract/errors.ts';
+import { Losses } from '../otel/losses.ts';
+import { definitions } from '../probes/definitions/index.ts';
+import type { RunOptions } from './flags.ts';
+import { notifier } from './logger.ts';
+import { type Outputs, openOutputs } from './outputs.ts';
+import { preflight } from './preflight.ts';
+
+/** The part of `run`'s flags an agent is made from. */
+export type AgentFlags = Omit<RunOptions, 'reportFile' | 'logLevel'>;
+
+export interface Started {
+  readonly agent: Agent;
+  readonly outputs: Outputs;
+}
+
+/**
+ * An agent at work: what the first scan found is attached.
+ * @throws UspanError E_NO_TARGET when only pids were asked for and none of them can be traced
+ */
+export async function startAgent(flags: AgentFlags, logger: Logger, otlp: boolean): Promise<Started> {
+  const sampler = samplerFromEnvironment(process.env);
+  preflight();
+  const notify = notifier(logger);
+  const losses = new Losses(notify);
+  const outputs = await openOutputs({ console: flags.console, json: flags.json, otlp, losses, notify });
+  const agent = new Agent({
+    version: agentVersion(),
+    rules: flags,
+    definitions,
+    kernel: {
+      sampler,
+      maxInFlight: flags.maxInFlight,
+      maxPathBytes: flags.maxPathBytes,
+      ringBytes: flags.ringBytes,
+    },
+    serviceName: flags.serviceName,
+    allowSingleStep: flags.allowSingleStep,
+    allowInstrumented: flags.allowInstrumented,
+    writer: outputs.writer,
+    exporter: outputs.exporter,
+    losses,
+    notify,
+  });
+  agent.scan();
+  if (
+    flags.pids.length > 0 &&
+    flags.exeGlobs.length + flags.ports.length === 0 &&
+    agent.tracedProcesses().length === 0
+  ) {
+    const { skipped } = agent.report();
+    await agent.stop(1000);
+    throw new UspanError('E_NO_TARGET', `nothing to trace in process ${flags.pids.join(', ')}`, {
+      on: skipped.map(({ binary, detail }) => `${binary}: ${detail}`).join('; ') || 'no such process',
+      fix: 'uspan discover --explain shows what can be traced on this host',
+    });
+  }
+  return { agent, outputs };
+}

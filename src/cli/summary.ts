@@ -1,0 +1,29 @@
+import colours from 'picocolors';
+import type { Report } from '../report.ts';
+
+/** What a run comes to: spans, probes with site class and hits, losses. */
+export function summary(report: Report): string {
+  const spans = Object.entries(report.spans).map(([kind, count]) => `${count} ${kind}`);
+  const rows = report.probes.map((probe) => [
+    probe.moment,
+    probe.class,
+    String(probe.hits),
+    `${probe.function}  ${colours.dim(probe.site.replace(/^0x[0-9a-f]+: /, ''))}`,
+  ]);
+  const lost = report.lost.filter(({ count }) => count > 0);
+  return [
+    `${colours.bold('spans')}    ${spans.join(', ')}`,
+    `${colours.bold('probes')}   ${table([['moment', 'class', 'hits', 'function'], ...rows])}`,
+    `${colours.bold('lost')}     ${lost.length === 0 ? 'nothing' : lost.map(({ stage, reason, count }) => `${count} ${stage}/${reason}`).join(', ')}`,
+  ].join('\n');
+}
+
+/** Columns of equal width, the third right-aligned; lines after the first are indented as far as the headings. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row.map((cell, c) => (c === 2 ? cell.padStart(widths[2]!) : c < 2 ? cell.padEnd(widths[c]!) : cell)).join('  '),
+    )
+    .join('\n         ');
+}

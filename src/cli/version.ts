@@ -1,0 +1,12 @@
+import { release } from 'node:os';
+import { agentVersion } from '../config/version.ts';
+import { libbpfVersion } from '../probes/attach/features.ts';
+import { exitCodes } from './exit-codes.ts';
+
+/** What a bug report needs first. */
+export function version(): number {
+  process.stdout.write(
+    `uspan ${agentVersion()}\nNode.js ${process.version}\nlibbpf ${libbpfVersion()}\nLinux ${release()} ${process.arch}\n`,
+  );
+  return exitCodes.ok;
+}

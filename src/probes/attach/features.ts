@@ -1,0 +1,59 @@
+import { type FeatureName, loadNative } from '../../native.ts';
+
+export type { FeatureName };
+
+export interface Feature {
+  readonly name: FeatureName;
+  /** Without it nothing works; otherwise `without` says what is lost. */
+  readonly required: boolean;
+  readonly without: string;
+  readonly supported: boolean;
+  /** Why not: what was tried, and the error. */
+  readonly detail: string;
+}
+
+const wanted: readonly { name: FeatureName; required: boolean; without: string }[] = [
+  { name: 'btf', required: true, without: 'programs cannot be fitted to this kernel (CONFIG_DEBUG_INFO_BTF)' },
+  { name: 'ringbuf', required: true, without: 'no way out for spans (Linux 5.8)' },
+  { name: 'attachCookie', required: true, without: 'probes cannot be told apart (Linux 5.15)' },
+  { name: 'uprobeMulti', required: false, without: 'one perf link a site: slower to attach and detach (Linux 6.6)' },
+  { name: 'rawTracepoint', required: false, without: 'new processes are found by re-scanning only' },
+  { name: 'iterTaskVma', required: false, without: 'a file shared by containers may be attached twice (Linux 5.12)' },
+  { name: 'uprobeSession', required: false, without: 'nothing yet: for return values of C functions (Linux 6.13)' },
+  { name: 'copyFromUserStr', required: false, without: 'nothing yet: for strings on cold pages (Linux 6.12)' },
+];
+
+/** What the running kernel can, by trying it. */
+export function kernelFeatures(): Feature[] {
+  const native = loadNative();
+  return wanted.map((feature) => ({ ...feature, ...native.probeFeature(feature.name) }));
+}
+
+export interface Capability {
+  /** Without `CAP_`. */
+  readonly name: string;
+  readonly required: boolean;
+  readonly purpose: string;
+  readonly effective: boolean;
+}
+
+/** Capabilities of this process. SYS_ADMIN includes what BPF and PERFMON stand for. */
+export function capabilities(): Capability[] {
+  const effective = new Set(loadNative().capabilities());
+  const has = (name: string) => effective.has(name);
+  return [
+    { name: 'BPF', required: true, purpose: 'load programs and maps', effective: has('BPF') || has('SYS_ADMIN') },
+    { name: 'PERFMON', required: true, purpose: 'attach probes', effective: has('PERFMON') || has('SYS_ADMIN') },
+    { name: 'SYS_PTRACE', required: true, purpose: "read other users' /proc/PID/exe", effective: has('SYS_PTRACE') },
+    {
+      name: 'DAC_READ_SEARCH',
+      required: false,
+      purpose: 'read program files that others may not',
+      effective: has('DAC_READ_SEARCH') || has('DAC_OVERRIDE'),
+    },
+  ];
+}
+
+export function libbpfVersion(): string {
+  return loadNative().versions().libbpf;
+}

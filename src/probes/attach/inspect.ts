@@ -1,0 +1,38 @@
+import type { Binary } from '../../contract/binary.ts';
+import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
+import { UspanError } from '../../contract/errors.ts';
+import { openBinary } from '../../discovery/binary.ts';
+import type { MappedFile } from '../../native.ts';
+import { type PlanOptions, plan } from '../plan.ts';
+
+/** What a look into a file gave: a program and what is to be done with it, or why it could not be read. */
+export interface Inspection {
+  readonly path: string;
+  readonly binary: Binary | undefined;
+  readonly error: UspanError | undefined;
+  readonly decisions: readonly Decision[];
+}
+
+export interface InspectOptions extends PlanOptions {
+  readonly definitions: readonly ProbeDefinition[];
+}
+
+/** Reads a mapped program file and plans for it. Never throws for what is in the file. */
+export function inspectBinary(path: string, file: MappedFile, options: InspectOptions): Inspection {
+  const { bytes, dev, ino, mtimeNs } = file;
+  try {
+    const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
+    const decisions = plan(binary, options.definitions, options);
+    if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
+    return { path, binary, error: undefined, decisions };
+  } catch (cause) {
+    const error =
+      cause instanceof UspanError && !file.faulted()
+        ? cause
+        : new UspanError(file.faulted() ? 'E_FILE_CHANGED' : 'E_ELF_FORMAT', 'the file could not be read', {
+            on: path,
+            cause,
+          });
+    return { path, binary: undefined, error, decisions: [] };
+  }
+}
