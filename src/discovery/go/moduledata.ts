@@ -4,6 +4,7 @@ import type { ElfImage } from '../elf/image.ts';
 import { type RelativeRelocations, relocatedView } from '../elf/relocations.ts';
 import { searchLoads } from '../elf/search.ts';
 import type { PclnHeader } from './pclntab.ts';
+import { selfDescribedTail } from './self-described.ts';
 
 /** Addresses in [start, end). */
 export interface AddressRange {
@@ -56,7 +57,7 @@ export function findModuleData(
     tablesSeen++;
     for (const address of wordsPointingTo(image, relocations, table.address)) {
       const words = readWords(image, relocations, address);
-      const found = words ? check(image, address, words, table) : 'moduledata is cut off';
+      const found = words ? check(image, relocations, address, words, table) : 'moduledata is cut off';
       if (typeof found !== 'string') return found;
       if (reasons.length < 4) reasons.push(`at 0x${address.toString(16)} ${found}`);
     }
@@ -80,7 +81,13 @@ function readWords(image: ElfImage, relocations: RelativeRelocations, address: n
 }
 
 /** The checked moduledata, or what is wrong with it. Words are 64-bit, counted from its start. */
-function check(image: ElfImage, address: number, words: number[], table: PclnHeader): ModuleData | string {
+function check(
+  image: ElfImage,
+  relocations: RelativeRelocations,
+  address: number,
+  words: number[],
+  table: PclnHeader,
+): ModuleData | string {
   const word = (index: number) => words[index]!;
   for (const [part, index] of [1, 4, 7, 10, 13].entries()) {
     if (word(index) !== table.parts[part]) return `word ${index} is ${word(index)}, not ${table.parts[part]}`;
@@ -95,8 +102,13 @@ function check(image: ElfImage, address: number, words: number[], table: PclnHea
   if (!(textStart <= minPc && minPc < maxPc && maxPc <= textEnd)) {
     return `text ${textStart}..${textEnd} does not hold ${minPc}..${maxPc}`;
   }
-  const layout = tailLayout(image, words, table.before120);
-  if (typeof layout === 'string') return layout;
+  const known = tailLayout(image, words, table.before120);
+  const layout = typeof known === 'string' ? selfDescribedTail(image, relocations, words) : known;
+  if (!layout) return String(known);
+  const { types, textSections } = layout;
+  if (!(image.offsetOf(types.start, types.end - types.start) >= 0 && textSections.length <= maxTextSections)) {
+    return `types ${types.start}..${types.end} are not in the file`;
+  }
   const functionNames = { address: word(1), length: word(2) };
   const functionData = { address: word(13), length: word(14) };
   const tableBytes = functions * 8 + 4;
@@ -118,7 +130,8 @@ function check(image: ElfImage, address: number, words: number[], table: PclnHea
   };
 }
 
-interface TailLayout {
+/** The part of moduledata whose place depends on the Go version. */
+export interface TailLayout {
   readonly hasTypeDescLength: boolean;
   readonly types: AddressRange;
   readonly textSections: FileSlice;

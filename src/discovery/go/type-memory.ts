@@ -2,7 +2,7 @@ import { UspanError } from '../../contract/errors.ts';
 import { u64, viewOf } from '../elf/bytes.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { type RelativeRelocations, relocatedView } from '../elf/relocations.ts';
-import type { ModuleData } from './moduledata.ts';
+import type { AddressRange } from './moduledata.ts';
 
 /** `internal/abi.Name`: a flag byte, the length as a varint, UTF-8 bytes. */
 export interface GoName {
@@ -34,8 +34,8 @@ const maxNameBytes = 4096;
 const knownNameFlags = 15;
 
 /** Throws E_GO_TYPES when the region is not in the file. In a PIE it is copied (a few MB) to be relocated. */
-export function typeMemory(image: ElfImage, relocations: RelativeRelocations, module: ModuleData): TypeMemory {
-  const { start, end } = module.types;
+export function typeMemory(image: ElfImage, relocations: RelativeRelocations, types: AddressRange): TypeMemory {
+  const { start, end } = types;
   const sizeBytes = end - start;
   const view = relocatedView(image, relocations, start, sizeBytes);
   if (!view) throw new UspanError('E_GO_TYPES', `types ${start}..${end} are not in the file`, { on: image.path });

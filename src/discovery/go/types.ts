@@ -12,7 +12,7 @@ import { typeMemory } from './type-memory.ts';
 export function goTypes(image: ElfImage, relocations: RelativeRelocations, module: ModuleData): GoTypes {
   let opened: ReturnType<typeof open> | undefined;
   const open = () => {
-    const memory = typeMemory(image, relocations, module);
+    const memory = typeMemory(image, relocations, module.types);
     const index: TypeIndex = indexTypes(memory, module.hasTypeDescLength);
     const [own] = index.named('runtime.moduledata');
     const packed = module.pclntab.before120 && own !== undefined && hasPackedOffsets(memory, own);
