@@ -1,0 +1,57 @@
+/** Programs of a few hand-assembled functions, for the site planner. */
+import type { Binary, FunctionSymbol } from '../../src/contract/binary.ts';
+
+/** Functions by name; code as hex with spaces. They begin 4 KiB apart, the first at `firstAddress`, in the order given. */
+export type Functions = Readonly<Record<string, string>>;
+
+export const firstAddress = 0x401000;
+/** File offset minus address of every function. */
+export const fileBias = -0x400000;
+
+export function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(hex.replaceAll(/\s/g, ''), 'hex'));
+}
+
+/** The address of the function that is `index`-th of a program. */
+export function addressOf(index: number): number {
+  return firstAddress + index * 0x1000;
+}
+
+/** `call rel32` from `address` (of the call's first byte) to `target`, as hex. */
+export function call(address: number, target: number): string {
+  return `e8 ${rel32(target - (address + 5))}`;
+}
+
+export function rel32(distance: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(distance);
+  return bytes.toString('hex');
+}
+
+export function programOf(functions: Functions): Binary {
+  const code = new Map<string, Uint8Array>();
+  const symbols: FunctionSymbol[] = Object.entries(functions).map(([name, hex], index) => {
+    code.set(name, bytesOf(hex));
+    const address = addressOf(index);
+    return { name, address, sizeBytes: code.get(name)!.length, fileOffset: address + fileBias };
+  });
+  return {
+    key: 'test@0:1',
+    path: '/bin/test',
+    buildId: undefined,
+    machine: 'x64',
+    pie: false,
+    stripped: false,
+    sizeBytes: 0x10000,
+    runtime: 'go',
+    symbols: {
+      source: 'symtab',
+      count: symbols.length,
+      find: (name) => symbols.find((symbol) => symbol.name === name),
+      at: (address) =>
+        symbols.find((symbol) => address >= symbol.address && address < symbol.address + symbol.sizeBytes),
+    },
+    go: undefined,
+    code: (symbol, maxBytes) => code.get(symbol.name)!.slice(0, maxBytes),
+  };
+}
