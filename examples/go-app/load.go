@@ -117,6 +117,8 @@ func (v visit) send(ctx context.Context, client *http.Client, base string) {
 	if err != nil {
 		return
 	}
+	// The visits come through an edge that traces, as a CDN or an ingress does: each belongs to a trace already.
+	request.Header.Set("Traceparent", fmt.Sprintf("00-%016x%016x-%016x-01", rand.Uint64(), rand.Uint64()|1, rand.Uint64()|1))
 	response, err := client.Do(request)
 	if err != nil {
 		return

@@ -12,7 +12,8 @@ export interface SpanTreeStyle {
 
 const kindNames = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 /** Least width of service and name together, so that the columns of most traces agree. */
-const leftColumns = 44;
+const leftColumns = 46;
+const leastServiceColumns = 12;
 
 /** What tells most about a span, in the order shown; the values speak for themselves. */
 const mainAttributes = [
@@ -41,7 +42,7 @@ export function renderTrace(spans: readonly SpanObject[], { colours, columns }: 
   const rows = treeRows(spans);
   const time = clock(rows[0]!.span.startUnixNs);
   const services = rows.map(({ span }) => printable(serviceName(span), 24));
-  const serviceColumns = Math.max(...services.map((service) => service.length), 8);
+  const serviceColumns = Math.max(...services.map((service) => service.length), leastServiceColumns);
   const names = rows.map(({ span, branch }) => branch + printable(span.name || '(no name)', 80));
   const nameColumns = Math.max(...names.map((name) => name.length), leftColumns - serviceColumns);
   return rows.map(({ span, branch }, i) => {

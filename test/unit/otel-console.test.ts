@@ -43,10 +43,10 @@ test('a trace is a tree, whatever the order its spans came in', () => {
     span(1, { parent: 99, name: 'GET /' }),
   ]);
   expect(lines.map((line) => line.slice(12))).toEqual([
-    '  shop      GET /                                 server     12.4 ms',
-    '  cart      ├─ POST /cart                         server     12.4 ms  201',
-    '  shop      │  └─ SELECT                          client     12.4 ms  SELECT ?',
-    '  shop      └─ later                              server     12.4 ms',
+    '  shop          GET /                               server     12.4 ms',
+    '  cart          ├─ POST /cart                       server     12.4 ms  201',
+    '  shop          │  └─ SELECT                        client     12.4 ms  SELECT ?',
+    '  shop          └─ later                            server     12.4 ms',
   ]);
   expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.000 /);
   expect(lines[1]).toMatch(/^ {12} /);
