@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest';
+import type { Binary, GoInfo } from '../../src/contract/binary.ts';
+import type { Constants, Decision, Point, ProbeDefinition } from '../../src/contract/decision.ts';
+import { Moment } from '../../src/probes/layout.gen.ts';
+import { type PlanOptions, plan } from '../../src/probes/plan.ts';
+import { addressOf, call, programOf } from './sites-program.ts';
+
+const strict: PlanOptions = { allowSingleStep: false, allowInstrumented: false };
+
+const start: Point = {
+  moment: Moment.START,
+  place: { at: 'entry', function: 'lib.Serve' },
+  required: true,
+  purpose: 'the start of every request',
+};
+const end: Point = {
+  moment: Moment.END,
+  place: { at: 'afterCall', function: 'lib.loop', callee: 'lib.Serve' },
+  required: true,
+  purpose: 'the end of every request',
+};
+const panic: Point = {
+  moment: Moment.PANIC,
+  place: { at: 'call', function: 'lib.loop.func1', callees: ['lib.recovered'] },
+  required: false,
+  purpose: 'spans of handlers that panic',
+};
+
+const found: Constants = { found: true, bytes: Uint8Array.of(1, 2, 3), notes: ['a field is missing'] };
+
+function definition(changes: Partial<ProbeDefinition> = {}): ProbeDefinition {
+  return {
+    name: 'go/lib/server',
+    library: 'lib (server)',
+    versions: '1',
+    runtime: 'go',
+    hitsPerSpan: 2,
+    object: 'lib',
+    program: 'lib_server',
+    configMap: 'lib_configs',
+    eventKind: 1,
+    points: [start, end, panic],
+    matches: (binary) => binary.symbols.find('lib.Serve') !== undefined,
+    constants: () => found,
+    write: () => expect.unreachable('a plan writes no span'),
+    ...changes,
+  };
+}
+
+const functions = {
+  'lib.Serve': '55 c3',
+  'lib.loop': `55 ${call(addressOf(1) + 1, addressOf(0))} 90 c3`,
+  'lib.loop.func1': `${call(addressOf(2), addressOf(3))} c3`,
+  'lib.recovered': 'c3',
+};
+const steppedServe = { ...functions, 'lib.Serve': '488b4008 c3' }; // mov 0x8(%rax),%rax
+
+function binary(changes: Partial<Binary> = {}, code: Readonly<Record<string, string>> = functions): Binary {
+  return { ...programOf(code), ...changes };
+}
+
+function goWith(...modules: string[]): GoInfo {
+  return {
+    version: 'go1.26.8',
+    path: 'example.com/shop',
+    main: undefined,
+    modules: new Map(modules.map((module) => [module, 'v1.0.0'])),
+    settings: new Map(),
+    types: { field: () => undefined, descriptor: () => undefined, headerMap: () => undefined },
+  };
+}
+
+function decide(subject: Binary, changes: Partial<ProbeDefinition> = {}, options: Partial<PlanOptions> = {}): Decision {
+  const decisions = plan(subject, [definition(changes)], { ...strict, ...options });
+  expect(decisions).toHaveLength(1);
+  return decisions[0]!;
+}
+
+test('all points found', () => {
+  expect(decide(binary())).toMatchObject({
+    do: 'attach',
+    sites: [
+      { moment: Moment.START, function: 'lib.Serve', class: 'push', address: addressOf(0) },
+      { moment: Moment.END, function: 'lib.loop', class: 'nop', address: addressOf(1) + 6 },
+      { moment: Moment.PANIC, function: 'lib.loop.func1', class: 'call', address: addressOf(2) },
+    ],
+    constants: Uint8Array.of(1, 2, 3),
+    notes: ['a field is missing'],
+  });
+});
+
+describe('skipped', () => {
+  const skip = (reason: string, detail: string) => ({ do: 'skip', reason, detail });
+
+  test('library_absent', () => {
+    expect(decide(binary({}, { 'main.main': 'c3' }))).toMatchObject(
+      skip('library_absent', 'the binary does not contain lib (server)'),
+    );
+  });
+
+  test('machine_untested', () => {
+    expect(decide(binary({ machine: 'arm64' }))).toMatchObject(skip('machine_untested', 'no site rules for arm64 yet'));
+  });
+
+  test('field_missing', () => {
+    const constants = (): Constants => ({ found: false, missing: 'lib.Request.Method' });
+    expect(decide(binary(), { constants })).toMatchObject(
+      skip('field_missing', "not in the binary's type descriptors: lib.Request.Method"),
+    );
+  });
+
+  test('symbol_missing: a function of a required point', () => {
+    const { 'lib.loop': _, ...rest } = functions;
+    expect(decide(binary({}, rest))).toMatchObject(
+      skip('symbol_missing', 'lib.loop is not in the binary, needed for the end of every request'),
+    );
+  });
+
+  test('symbol_missing: the call of a required point is not there, as after inlining', () => {
+    expect(decide(binary({}, { ...functions, 'lib.loop': '55 c3' }))).toMatchObject(
+      skip('symbol_missing', 'lib.loop does not call lib.Serve, needed for the end of every request'),
+    );
+  });
+
+  test('no_cheap_site, unless single steps are allowed', () => {
+    const stepped = binary({}, steppedServe);
+    expect(decide(stepped)).toMatchObject(
+      skip(
+        'no_cheap_site',
+        'only mov 8(%rax),%rax at lib.Serve, which the kernel would single-step; --single-step allows it',
+      ),
+    );
+    expect(decide(stepped, {}, { allowSingleStep: true })).toMatchObject({
+      do: 'attach',
+      sites: [{ moment: Moment.START, class: 'stepped' }, { class: 'nop' }, { class: 'call' }],
+    });
+  });
+
+  test('no_cheap_site also with single steps where the kernel takes no probe at all', () => {
+    const refused = binary({}, { ...functions, 'lib.Serve': 'f0ff00 c3' });
+    expect(decide(refused, {}, { allowSingleStep: true })).toMatchObject({
+      reason: 'no_cheap_site',
+      detail: 'lib.Serve: the kernel takes no probe on lock incl (%rax), needed for the start of every request',
+    });
+  });
+
+  test.each([
+    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
+    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
+  ])('already_instrumented with %s, unless asked for', (module) => {
+    const instrumented = binary({ go: goWith('example.com/other', module) });
+    expect(decide(instrumented)).toMatchObject({
+      reason: 'already_instrumented',
+      detail: expect.stringContaining(module),
+    });
+    expect(decide(instrumented, {}, { allowInstrumented: true })).toMatchObject({ do: 'attach' });
+  });
+
+  test('other OpenTelemetry modules do not count: they make no HTTP server spans', () => {
+    const go = goWith('go.opentelemetry.io/otel', 'go.opentelemetry.io/otel/sdk');
+    expect(decide(binary({ go }))).toMatchObject({ do: 'attach' });
+  });
+});
+
+describe('an optional point that is not there is a note', () => {
+  test('no such function', () => {
+    const { 'lib.loop.func1': _, ...rest } = functions;
+    const { 'lib.recovered': __, ...bare } = rest;
+    expect(decide(binary({}, bare))).toMatchObject({
+      do: 'attach',
+      sites: [{ moment: Moment.START }, { moment: Moment.END }],
+      notes: ['a field is missing', 'without spans of handlers that panic: lib.loop.func1 is not in the binary'],
+    });
+  });
+
+  test('no call', () => {
+    const decision = decide(binary({}, { ...functions, 'lib.loop.func1': 'c3' }));
+    expect(decision).toMatchObject({
+      notes: ['a field is missing', 'without spans of handlers that panic: lib.loop.func1 calls none of lib.recovered'],
+    });
+  });
+
+  test('only a stepped site', () => {
+    const optional: Point = { ...panic, place: { at: 'entry', function: 'lib.recovered' } };
+    const points = [start, end, optional];
+    expect(decide(binary(), { points })).toMatchObject({
+      sites: [{ moment: Moment.START }, { moment: Moment.END }],
+      notes: [
+        'a field is missing',
+        'without spans of handlers that panic: only ret at lib.recovered, which the kernel would single-step',
+      ],
+    });
+    expect(decide(binary(), { points }, { allowSingleStep: true })).toMatchObject({
+      sites: [{}, {}, { moment: Moment.PANIC, class: 'stepped' }],
+      notes: ['a field is missing'],
+    });
+  });
+});
+
+describe('plan', () => {
+  test('asks only the definitions of the runtime, in their order', () => {
+    const definitions = [
+      definition({ name: 'one' }),
+      definition({ name: 'other', runtime: 'node' }),
+      definition({ name: 'two' }),
+    ];
+    const names = plan(binary(), definitions, strict).map((decision) => decision.definition.name);
+    expect(names).toEqual(['one', 'two']);
+    expect(plan(binary({ runtime: 'native' }), definitions, strict)).toEqual([]);
+  });
+
+  test('one definition that does not fit does not stop another', () => {
+    const definitions = [definition({ constants: () => ({ found: false, missing: 'x' }) }), definition()];
+    expect(plan(binary(), definitions, strict).map((decision) => decision.do)).toEqual(['skip', 'attach']);
+  });
+
+  test('the same input gives the same output, and is left as it was', () => {
+    const options = [false, true].flatMap((allowSingleStep) =>
+      [false, true].map((allowInstrumented) => ({ allowSingleStep, allowInstrumented })),
+    );
+    const subjects = [
+      binary(),
+      binary({}, steppedServe),
+      binary({}, { 'main.main': 'c3' }),
+      binary({ machine: 'arm64' }),
+      binary({ go: goWith('go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp') }),
+    ];
+    for (const subject of subjects) {
+      for (const each of options) {
+        const definitions = Object.freeze([Object.freeze(definition())]);
+        const first = plan(Object.freeze(subject), definitions, Object.freeze(each));
+        expect(plan(subject, definitions, each)).toEqual(first);
+      }
+    }
+  });
+});
