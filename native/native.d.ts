@@ -14,7 +14,7 @@ export function versions(): Versions;
 
 /** A read-only private mapping of a file. A file that shrinks meanwhile reads as zeros (SIGBUS is caught) and sets `faulted`. */
 export interface MappedFile {
-  /** View of the mapping. After close() its byteLength is 0 (detached). */
+  /** View of the mapping: for reading only, a write ends the process. After close() its byteLength is 0 (detached). */
   readonly bytes: Uint8Array;
   readonly sizeBytes: number;
   readonly dev: bigint;
@@ -125,12 +125,19 @@ export interface RingBuffer {
 export interface BpfObject {
   programs(): ProgramInfo[];
   map(name: string): BpfMap;
+  /** One reader at a time: throws E_BPF_MAP while the ring is open already. */
   ring(name: string): RingBuffer;
-  /** One kernel link for all sites (uprobe_multi), or one perf link a site, all or none: a failure detaches what was attached and throws E_ATTACH. */
+  /**
+   * One kernel link for all sites (uprobe_multi), or one perf link a site (110 ms each to close, one after the other), all or none:
+   * a failure detaches what was attached and throws E_ATTACH.
+   */
   attachUprobes(options: UprobeMultiOptions): Link;
   attachTracepoint(program: string, category: string, name: string): Link;
   attachRawTracepoint(program: string, name: string): Link;
-  /** Runs a BPF iterator to its end and returns what it wrote. `pid` restricts task iterators to one process where the kernel can. */
+  /**
+   * Runs a BPF iterator to its end and returns what it wrote; more than maxBytes throws. `pid` restricts task iterators to one process
+   * where the kernel can (6.1), else the program must filter by itself. E_PROCESS_GONE when there is no such process.
+   */
   runIterator(program: string, maxBytes: number, pid?: number): Uint8Array;
   /** SEC("syscall") test hook: runs the program once with ctx (in and out). Returns the program's return value. */
   testRun(program: string, ctx: Uint8Array): number;

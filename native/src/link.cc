@@ -1,29 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "link.h"
 
-#include <algorithm>
-#include <atomic>
-#include <thread>
-
 #include "addon.h"
 #include "close_worker.h"
 
 namespace uspan {
 
 void DestroyLinks(const std::vector<bpf_link*>& links) noexcept {
-  constexpr size_t kMaxThreads = 16;
-  std::atomic<size_t> next{0};
-  const auto destroy_rest = [&links, &next] {
-    for (size_t index = next++; index < links.size(); index = next++) bpf_link__destroy(links[index]);
-  };
-  std::vector<std::thread> helpers;
-  try {
-    for (size_t count = 1; count < std::min(links.size(), kMaxThreads); count++) helpers.emplace_back(destroy_rest);
-  } catch (const std::exception&) {
-    // Fewer threads, or this one alone.
-  }
-  destroy_rest();
-  for (std::thread& helper : helpers) helper.join();
+  for (bpf_link* link : links) bpf_link__destroy(link);
 }
 
 LinkSet::LinkSet(std::shared_ptr<Registry> registry, std::string kind_name, std::vector<bpf_link*> links)

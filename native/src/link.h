@@ -12,10 +12,10 @@
 
 namespace uspan {
 
-/** Closes links side by side on up to 16 threads and waits: the RCU grace periods of different closes overlap. */
+/** Closes and waits. In turn: 110 ms for each perf link, and more threads do not help, the kernel holds one lock meanwhile (measured). */
 void DestroyLinks(const std::vector<bpf_link*>& links) noexcept;
 
-/** Kernel links that live and die together. Closing one waits 30–110 ms for RCU (measured). */
+/** Kernel links that live and die together. Closing waits for RCU. */
 class LinkSet : public Resource {
  public:
   LinkSet(std::shared_ptr<Registry> registry, std::string kind, std::vector<bpf_link*> links);

@@ -25,7 +25,9 @@ std::function<void()> ObjectState::BeginClose() {
   rings_.clear();
   links_.clear();
   return [object, links = std::move(links)] {
-    for (const auto& link : links) link->CloseNow();
+    std::vector<Resource*> all;
+    for (const auto& link : links) all.push_back(link.get());
+    CloseSideBySide(all);
     bpf_object__close(object);
   };
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "resource.h"
 
+#include <algorithm>
+#include <atomic>
+#include <iterator>
 #include <thread>
 
 namespace uspan {
@@ -12,16 +15,9 @@ Resource::Resource(std::shared_ptr<Registry> registry) : registry_(std::move(reg
 Resource::~Resource() { registry_->open_.erase(this); }
 
 void Registry::CloseAll() noexcept {
-  std::vector<std::thread> closers;
-  for (Resource* resource : open_) {
-    if (!resource->ClosesSlowly()) continue;
-    try {
-      closers.emplace_back([resource] { resource->CloseNow(); });
-    } catch (const std::exception&) {  // no thread to be had
-      resource->CloseNow();
-    }
-  }
-  for (std::thread& closer : closers) closer.join();
+  std::vector<Resource*> slow;
+  std::copy_if(open_.begin(), open_.end(), std::back_inserter(slow), [](const Resource* one) { return one->ClosesSlowly(); });
+  CloseSideBySide(slow);
   // Closing an object may drop the last reference to its rings, which changes the set: always take the next that is left.
   while (!open_.empty()) {
     Resource* resource = *open_.begin();
@@ -38,6 +34,22 @@ void Registry::InBackground(std::function<void()> close) noexcept {
   } catch (const std::exception&) {
     close();
   }
+}
+
+void CloseSideBySide(const std::vector<Resource*>& resources) noexcept {
+  constexpr size_t kMaxThreads = 16;
+  std::atomic<size_t> next{0};
+  const auto close_rest = [&resources, &next] {
+    for (size_t index = next++; index < resources.size(); index = next++) resources[index]->CloseNow();
+  };
+  std::vector<std::thread> helpers;
+  try {
+    for (size_t count = 1; count < std::min(resources.size(), kMaxThreads); count++) helpers.emplace_back(close_rest);
+  } catch (const std::exception&) {
+    // Fewer threads, or this one alone.
+  }
+  close_rest();
+  for (std::thread& helper : helpers) helper.join();
 }
 
 }  // namespace uspan

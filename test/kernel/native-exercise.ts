@@ -170,6 +170,13 @@ const scenarios: Record<string, () => Promise<void> | void> = {
     process.exit(0);
   },
 
+  /** A SIGBUS that is not about a mapped file ends the process as it would without us. */
+  async 'foreign-sigbus'() {
+    mapAndTruncate();
+    process.kill(process.pid, 'SIGBUS');
+    await sleep(60_000);
+  },
+
   /** Waits to be killed. */
   async 'killed-open'() {
     const object = open();

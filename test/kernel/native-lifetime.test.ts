@@ -35,6 +35,11 @@ describeKernel('lifetime', () => {
     expect({ code, signal, stdout, stderr }).toEqual({ code: 0, signal: null, stdout: 'done\n', stderr: '' });
   });
 
+  test('a SIGBUS from elsewhere still kills', async () => {
+    const { code, signal } = await runProcess(process.execPath, args('foreign-sigbus'));
+    expect({ code, signal }).toEqual({ code: null, signal: 'SIGBUS' });
+  });
+
   test('a killed process leaves nothing', async () => {
     const child = await startProcess(process.execPath, args('killed-open'));
     await child.waitForLine(/^attached$/);
