@@ -11,15 +11,19 @@
 
 #define GROUP_SLOTS 8
 #define MAP_BYTES 48 /* both maps.Map and runtime.hmap */
-#define MAX_GROUPS 16 /* 112 headers at Go's load factor of 7/8 */
+#define MAX_GROUPS 32 /* swiss: 128 slots a table; hmap: the 16 buckets of up to 104 headers, and their overflow buckets */
 
 struct header_scan {
 	__u64 traceparent; /* address of the []string's first string, 0: none */
 	__u64 traceparent_values;
 	__u64 tracestate;
 	__u64 user_agent;
-	__u64 overflow;    /* hmap: next bucket of the chain just scanned */
 	__u64 left;        /* occupied slots not seen yet */
+	__u64 groups;      /* the array of groups (swiss) or buckets (hmap) being walked */
+	__u64 group_count;
+	__u64 group;       /* index of the next */
+	__u64 overflow;    /* hmap: next bucket of the chain just scanned, which goes first */
+	__u64 old_groups;  /* hmap: array to walk after this, half as long */
 };
 
 /* One slot: key string and []string value, both copied from the map. */
@@ -46,6 +50,39 @@ static __always_inline void scan_slot(struct header_scan *scan, const __u8 *key,
 	}
 }
 
+static __always_inline bool occupied(const struct uspan_go_http_config *config, __u64 control, __u32 slot)
+{
+	__u32 mark = control >> (8 * slot) & 0xff;
+
+	/* swiss: the top bit marks empty or deleted; hmap: below 5 (minTopHash) is empty or moved. */
+	return config->map_kind == USPAN_GO_MAP_SWISS ? !(mark & 0x80) : mark >= 5;
+}
+
+/*
+ * Reads a group whose tail lies on a page that was never touched, which cannot be read: Go takes zeroed pages from the kernel
+ * and does not write to slots that it does not use. What is in use has been written to.
+ */
+static __always_inline void read_group_by_slot(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
+					       __u64 address)
+{
+	__u64 control;
+
+	if (bpf_probe_read_user(entry->raw, sizeof(control), (void *)address))
+		return;
+	control = *(__u64 *)entry->raw;
+	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
+		__u32 key = config->group_keys + i * config->group_key_stride;
+		__u32 elem = config->group_elems + i * config->group_elem_stride;
+
+		if (!occupied(config, control, i) || key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
+			continue;
+		bpf_probe_read_user(entry->raw + key, 16, (void *)(address + key));
+		bpf_probe_read_user(entry->raw + elem, 16, (void *)(address + elem));
+	}
+	if (config->bucket_overflow <= USPAN_RAW_BYTES - 8)
+		bpf_probe_read_user(entry->raw + config->bucket_overflow, 8, (void *)(address + config->bucket_overflow));
+}
+
 /*
  * A group (swiss) or bucket (hmap): 8 control bytes, then slots; `entry` lends its raw memory.
  * Global, so that the verifier looks at it once and not per call.
@@ -53,24 +90,22 @@ static __always_inline void scan_slot(struct header_scan *scan, const __u8 *key,
 __noinline int scan_group(struct header_scan *scan, const struct uspan_go_http_config *config,
 			  struct uspan_http_in_flight *entry, __u64 address)
 {
-	bool swiss;
 	__u64 control;
 
 	if (!scan || !config || !entry)
 		return 0;
-	swiss = config->map_kind == USPAN_GO_MAP_SWISS;
 	scan->overflow = 0;
-	if (config->group_bytes > USPAN_RAW_BYTES ||
-	    bpf_probe_read_user(entry->raw, config->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address))
+	if (config->group_bytes > USPAN_RAW_BYTES)
 		return 0;
+	/* A failed read leaves zeros: no overflow, and for slots that cannot be read, no length. */
+	if (bpf_probe_read_user(entry->raw, config->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address))
+		read_group_by_slot(config, entry, address);
 	control = *(__u64 *)entry->raw;
 	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
-		__u32 mark = control >> (8 * i) & 0xff;
 		__u32 key = config->group_keys + i * config->group_key_stride;
 		__u32 elem = config->group_elems + i * config->group_elem_stride;
 
-		/* swiss: the top bit marks empty or deleted; hmap: below 5 (minTopHash) is empty or moved. */
-		if (swiss ? mark & 0x80 : mark < 5)
+		if (!occupied(config, control, i))
 			continue;
 		if (key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
 			break;
@@ -78,7 +113,7 @@ __noinline int scan_group(struct header_scan *scan, const struct uspan_go_http_c
 			scan->left--;
 		scan_slot(scan, entry->raw + key, entry->raw + elem);
 	}
-	if (!swiss && config->bucket_overflow <= USPAN_RAW_BYTES - 8)
+	if (config->bucket_overflow <= USPAN_RAW_BYTES - 8)
 		scan->overflow = *(__u64 *)(entry->raw + config->bucket_overflow);
 	return 0;
 }
@@ -97,50 +132,53 @@ static __always_inline __u64 raw_word(const struct uspan_http_in_flight *entry, 
 	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(entry->raw + offset);
 }
 
-/* internal/runtime/maps.Map: one group, or a directory of tables of groups. */
-static __always_inline void scan_swiss(struct header_scan *scan, const struct uspan_go_http_config *config,
-				       struct uspan_http_in_flight *entry)
+/*
+ * Address of the group to look at next, left in scan->overflow; 0: none. Global, like scan_group, so that the verifier does not
+ * follow every way through every group.
+ */
+__noinline int next_group(struct header_scan *scan, const struct uspan_go_http_config *config)
 {
-	__u64 directory = raw_word(entry, config->map_dir_ptr), tables = raw_word(entry, config->map_dir_len);
-	__u64 table = 0, last = 0, groups = 0, group = 0, mask = 0, t = 0;
-
-	if (tables == 0) {
-		scan_group(scan, config, entry, directory);
-		return;
+	if (!scan || !config || scan->overflow)
+		return 0;
+	if (scan->group >= scan->group_count) {
+		if (!scan->old_groups)
+			return 0;
+		scan->groups = scan->old_groups;
+		scan->group_count >>= 1;
+		scan->group = scan->old_groups = 0;
 	}
-	for (__u32 i = 0; i < MAX_GROUPS && scan->left; i++) {
-		if (groups == 0 || group > mask) {
-			/* Directory entries repeat while a table has not been split. */
-			if (t >= tables)
-				return;
-			table = read_u64(directory + 8 * t++);
-			if (table == last || table == 0)
-				continue;
-			last = table;
-			groups = read_u64(table + config->table_groups);
-			mask = read_u64(table + config->table_length_mask);
-			group = 0;
-		}
-		scan_group(scan, config, entry, groups + group++ * config->group_bytes);
-	}
+	scan->overflow = scan->groups + scan->group++ * config->group_bytes;
+	return 0;
 }
 
-/* runtime.hmap: 2^B buckets, each with a chain of overflow buckets. */
-static __always_inline void scan_hmap(struct header_scan *scan, const struct uspan_go_http_config *config,
-				      struct uspan_http_in_flight *entry)
+/*
+ * internal/runtime/maps.Map: one group and no table, or a directory of tables of groups. A table holds up to 896 headers, so the
+ * first one is all that can be walked here.
+ */
+static __always_inline void find_swiss_groups(struct header_scan *scan, const struct uspan_go_http_config *config,
+					      const struct uspan_http_in_flight *entry)
 {
-	__u64 buckets = raw_word(entry, config->map_dir_ptr), bucket = 0, next = buckets;
-	__u64 last = 1ull << (raw_word(entry, config->map_dir_len) & 15);
+	__u64 table;
 
-	for (__u32 i = 0; i < MAX_GROUPS && scan->left; i++) {
-		scan_group(scan, config, entry, next);
-		next = scan->overflow;
-		if (next == 0) {
-			if (++bucket >= last)
-				return;
-			next = buckets + bucket * config->group_bytes;
-		}
-	}
+	scan->groups = raw_word(entry, config->map_dir_ptr);
+	scan->group_count = 1;
+	if (raw_word(entry, config->map_dir_len) == 0)
+		return;
+	table = read_u64(scan->groups);
+	scan->groups = read_u64(table + config->table_groups);
+	scan->group_count = read_u64(table + config->table_length_mask) + 1;
+}
+
+/*
+ * runtime.hmap: 2^B buckets, each with a chain of overflow buckets. While the map grows, what was not moved yet is in half as many
+ * buckets at `oldbuckets`, the field behind `buckets`; what was moved is marked so in the old ones.
+ */
+static __always_inline void find_hmap_buckets(struct header_scan *scan, const struct uspan_go_http_config *config,
+					      const struct uspan_http_in_flight *entry)
+{
+	scan->groups = raw_word(entry, config->map_dir_ptr);
+	scan->old_groups = raw_word(entry, config->map_dir_ptr + 8);
+	scan->group_count = 1ull << (raw_word(entry, config->map_dir_len) & 15);
 }
 
 /* Looks through the header map at `map`; false when it holds more than is looked at. */
@@ -153,9 +191,15 @@ static __always_inline bool scan_headers(struct header_scan *scan, const struct 
 	if (scan->left == 0)
 		return true;
 	if (config->map_kind == USPAN_GO_MAP_SWISS)
-		scan_swiss(scan, config, entry);
+		find_swiss_groups(scan, config, entry);
 	else
-		scan_hmap(scan, config, entry);
+		find_hmap_buckets(scan, config, entry);
+	for (__u32 i = 0; i < MAX_GROUPS && scan->left; i++) {
+		next_group(scan, config);
+		if (!scan->overflow)
+			break;
+		scan_group(scan, config, entry, scan->overflow);
+	}
 	return scan->left == 0;
 }
 

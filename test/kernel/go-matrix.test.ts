@@ -11,7 +11,8 @@ const builds = allGoReleases.flatMap((go) => allGoVariants.map((variant) => [go,
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 const traceparent = `00-${traceId}-${parentId}-01`;
-const headers = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`X-Header-${n}`, `${n}`]));
+const headers = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`X-Header-${n}`, `${n}`]));
 /** Go's mux keeps the pattern it matched since 1.22. */
 const routed = (go: GoRelease, route: string) => (go === '1.21' ? undefined : route);
 
@@ -168,7 +169,9 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
     for (let n = 0; n < 5; n++) await connection.receive();
     await connection.close();
     const spans = await spansOf(world.receiver, server.pid, 16 + 5);
-    expect(spans.slice(16).map((span) => span.attributes['url.path'])).toEqual([0, 1, 2, 3, 4].map((n) => `/items/${n}`));
+    expect(spans.slice(16).map((span) => span.attributes['url.path'])).toEqual(
+      [0, 1, 2, 3, 4].map((n) => `/items/${n}`),
+    );
   });
 
   test('two hits a request at cheap places, and nothing lost', async () => {
