@@ -66,8 +66,8 @@ export interface ProbeDefinition {
   /** Whether the binary has the library at all. */
   matches(binary: Binary): boolean;
   constants(binary: Binary): Constants;
-  /** Pure: turns the record at byte offset `at` into a span. */
-  write(slab: Slab, at: number, resource: Resource, out: SpanWriter): void;
+  /** Pure: turns the record at byte offset `at` into a span. False, and nothing written, when the record contradicts itself. */
+  write(slab: Slab, at: number, resource: Resource, out: SpanWriter): boolean;
 }
 
 export type SkipReason =

@@ -33,8 +33,8 @@ export class Correlator {
       if (!definition) return lose('decode', 'unknown_kind', 1);
       const resource = resourceOf(pid);
       if (!resource) return lose('correlate', 'unknown_process', 1);
-      definition.write(slab, at, resource, writer);
-      this.#spansByKind[kind]!++;
+      if (definition.write(slab, at, resource, writer)) this.#spansByKind[kind]!++;
+      else lose('decode', 'malformed_record', 1);
     });
     if (rest > 0) lose('decode', 'malformed_record', 1);
   }

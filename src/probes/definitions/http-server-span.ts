@@ -39,8 +39,8 @@ const textNames: readonly string[] = [
   'tracestate',
 ];
 
-/** Writes the record at byte offset `at`. */
-export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): void {
+/** Writes the record at byte offset `at`. False, and nothing written, when its texts do not fit the length it tells. */
+export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): boolean {
   const { bytes } = slab;
   const lengths = at + HttpServerEvent.textLen;
   const length = (text: number) => bytes[lengths + 2 * text]! | (bytes[lengths + 2 * text + 1]! << 8);
@@ -58,6 +58,9 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
   const userAgent = peer + peerLength;
   const pattern = userAgent + userAgentLength;
   const traceState = pattern + patternLength;
+  const traceStateLength = length(HttpText.TRACESTATE);
+  const recordBytes = slab.words[(at + SpanHead.headLen) >> 2]!;
+  if (recordBytes < HttpServerEvent.size || traceState + traceStateLength > at + recordBytes) return false;
 
   out.begin(slab, at, resource, SpanKind.server);
   const known = knownMethod(bytes, method, methodLength);
@@ -70,20 +73,35 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
     out.nameBytes(slab, route, patternEnd - route);
   }
   out.text(key.method, known ?? '_OTHER');
-  if (known === undefined) out.bytes(key.methodOriginal, slab, method, methodLength);
+  if (known === undefined && methodLength > 0) out.bytes(key.methodOriginal, slab, method, methodLength);
   writeTarget(slab, target, target + targetLength, out);
   out.text(key.scheme, flags & SpanFlag.TLS ? 'https' : 'http');
   if (route < patternEnd) out.bytes(key.route, slab, route, patternEnd - route);
   writeHost(slab, host, host + hostLength, out);
   writePeer(slab, peer, peer + peerLength, out);
-  out.text(key.protocolVersion, bytes[at + HttpServerEvent.protoMinor] === 0 ? '1.0' : '1.1');
+  out.text(key.protocolVersion, protocolVersion(bytes[at + HttpServerEvent.protoMinor]!));
   if (userAgentLength > 0) out.bytes(key.userAgent, slab, userAgent, userAgentLength);
-  const traceStateLength = length(HttpText.TRACESTATE);
-  if (traceStateLength > 0) out.traceState(slab, traceState, traceStateLength);
+  const cutMask = flags & SpanFlag.CUT ? bytes[at + HttpServerEvent.cutMask]! : 0;
+  const stateEnd = traceState + traceStateLength;
+  const wholeState = cutMask & (1 << HttpText.TRACESTATE) ? lastComma(bytes, traceState, stateEnd) : stateEnd;
+  if (wholeState > traceState) out.traceState(slab, traceState, wholeState - traceState);
   writeOutcome(slab.words[(at + HttpServerEvent.status) >> 2]!, flags, out);
-  if (flags & SpanFlag.CUT) out.text(key.truncated, names(bytes[at + HttpServerEvent.cutMask]!));
+  if (cutMask !== 0) out.text(key.truncated, names(cutMask));
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
   out.end();
+  return true;
+}
+
+/** Go's server takes every HTTP/1.x; anything but 1.1 and 1.0 is rare. */
+function protocolVersion(minor: number): string {
+  return minor === 1 ? '1.1' : `1.${minor}`;
+}
+
+/** A cut tracestate keeps whole members only (W3C Trace Context §3.3.1.5); the position of the last comma, or `from`. */
+function lastComma(bytes: Uint8Array, from: number, to: number): number {
+  let i = to - 1;
+  while (i > from && bytes[i] !== 0x2c) i--;
+  return Math.max(i, from);
 }
 
 function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): void {
@@ -98,9 +116,9 @@ function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): voi
 }
 
 function writeHost(slab: Slab, from: number, to: number, out: SpanWriter): void {
-  if (from === to) return;
   const { bytes } = slab;
   const end = hostEnd(bytes, from, to);
+  if (end === from) return;
   const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
   out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
   const number = port(bytes, end + 1, to);

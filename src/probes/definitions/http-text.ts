@@ -27,13 +27,16 @@ export function indexOf(bytes: Uint8Array, byte: number, from: number, to: numbe
   return i;
 }
 
-/** Start of the path in a request target (RFC 9112 §3.2): origin-form, absolute-form, or `*`; `to` when there is none (authority-form). */
+/**
+ * Start of the path in a request target (RFC 9112 §3.2): origin-form, absolute-form, or `*`. Where an absolute-form has none it is where
+ * the query begins; `to` for the authority-form of CONNECT.
+ */
 export function pathStart(bytes: Uint8Array, from: number, to: number): number {
   const first = bytes[from];
   if (first === slash || first === 0x2a) return from;
   const scheme = indexOf(bytes, colon, from, to);
-  if (bytes[scheme + 1] !== slash || bytes[scheme + 2] !== slash) return to;
-  return indexOf(bytes, slash, scheme + 3, to);
+  if (scheme + 2 >= to || bytes[scheme + 1] !== slash || bytes[scheme + 2] !== slash) return to;
+  return indexOf(bytes, slash, scheme + 3, queryMark(bytes, scheme + 3, to));
 }
 
 /** Position of the `?` that begins the query, or `to`. */
@@ -47,7 +50,7 @@ export function hostEnd(bytes: Uint8Array, from: number, to: number): number {
   return indexOf(bytes, colon, from, to);
 }
 
-/** Decimal number in [from, to), or -1. */
+/** The TCP port (1 to 65535) that [from, to) spells, or -1. */
 export function port(bytes: Uint8Array, from: number, to: number): number {
   if (from >= to || to - from > 5) return -1;
   let value = 0;
@@ -56,7 +59,7 @@ export function port(bytes: Uint8Array, from: number, to: number): number {
     if (digit < 0 || digit > 9) return -1;
     value = value * 10 + digit;
   }
-  return value;
+  return value >= 1 && value <= 65535 ? value : -1;
 }
 
 /** Query keys whose values are credentials: OpenTelemetry HTTP semantic conventions, `url.query`. */
