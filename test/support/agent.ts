@@ -68,7 +68,7 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
   const exited = child.exited.then(async (exit): Promise<StoppedAgent> => {
     const text = await readFile(reportFile, 'utf8').catch(() => undefined);
     await rm(directory, { recursive: true, force: true });
-    return { ...exit, report: text === undefined ? undefined : JSON.parse(text), stderr: child.stderr() };
+    return { ...exit, report: text ? JSON.parse(text) : undefined, stderr: child.stderr() };
   });
   return {
     pid: child.pid,

@@ -151,7 +151,8 @@ function writeOutcome(written: number, flags: number, out: SpanWriter): void {
   } else if (status >= 500) {
     out.text(key.errorType, String(status));
     out.status(StatusCode.error);
-  } else if (flags & SpanFlag.ABORTED) {
+  } else if (flags & SpanFlag.ABORTED && !hijacked) {
+    // (Reading the end of a connection taken over through net/http's own buffer sets the mark too; that is how it should end.)
     out.text(key.errorType, 'aborted');
     out.status(StatusCode.error, 'the client went away before the response was complete');
   }
