@@ -37,7 +37,7 @@ compile() {
   outdated "$2" || return 0
   mkdir -p "$(dirname "$2")"
   "$clang" -g -O2 -std=gnu11 -target bpf -mcpu=v3 "-D__TARGET_ARCH_$arch" -Wall -Wextra -Werror -Wpadded \
-    -I bpf -isystem .cache/libbpf/include "-ffile-prefix-map=$PWD/=" -MD -MF "$2.d.$$" -MT object -c "$1" -o "$2.$$"
+    -I bpf -isystem .cache/libbpf/include -ffile-compilation-dir=. -MD -MF "$2.d.$$" -MT object -c "$1" -o "$2.$$"
   "$strip" -g "$2.$$"
   mv "$2.$$" "$2"
   mv "$2.d.$$" "$2.d"
