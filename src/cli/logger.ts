@@ -6,7 +6,6 @@ import type { Notify } from '../otel/losses.ts';
 export function openLogger(level: string): Logger {
   const people = pretty({
     colorize: process.stderr.isTTY === true && !process.env.NO_COLOR,
-    ignore: 'pid,hostname',
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
     sync: true,
