@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/* bpf/common/traceparent.h, one function a program: what is in `cases` goes in, what it says comes out. */
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+#include "common/traceparent.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+struct trace_case {
+	struct uspan_config config;
+	struct uspan_span_head span;
+	__u64 len; /* of the header, of which `text` is the beginning */
+	__u32 parented;
+	__u32 result;
+	__u8 text[64];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct trace_case);
+} cases SEC(".maps");
+
+static __always_inline struct trace_case *the_case(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&cases, &first);
+}
+
+SEC("syscall")
+int test_parse(void *ctx __attribute__((unused)))
+{
+	struct trace_case *it = the_case();
+
+	if (it)
+		it->result = parse_traceparent(it->text, it->len, &it->span);
+	return 0;
+}
+
+SEC("syscall")
+int test_new_trace(void *ctx __attribute__((unused)))
+{
+	struct trace_case *it = the_case();
+
+	if (it)
+		new_trace(&it->span);
+	return 0;
+}
+
+SEC("syscall")
+int test_sample(void *ctx __attribute__((unused)))
+{
+	struct trace_case *it = the_case();
+
+	if (it)
+		it->result = sample(&it->config, &it->span, it->parented);
+	return 0;
+}
