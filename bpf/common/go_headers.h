@@ -60,15 +60,15 @@ static __always_inline bool occupied(const struct uspan_go_http_config *config, 
 
 /*
  * Reads a group whose tail lies on a page that was never touched, which cannot be read: Go takes zeroed pages from the kernel
- * and does not write to slots that it does not use. What is in use has been written to.
+ * and does not write to slots that it does not use. What is in use has been written to. False when not even the marks can be read.
  */
-static __always_inline void read_group_by_slot(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
+static __always_inline bool read_group_by_slot(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
 					       __u64 address)
 {
 	__u64 control;
 
 	if (bpf_probe_read_user(entry->raw, sizeof(control), (void *)address))
-		return;
+		return false;
 	control = *(__u64 *)entry->raw;
 	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
 		__u32 key = config->group_keys + i * config->group_key_stride;
@@ -81,6 +81,7 @@ static __always_inline void read_group_by_slot(const struct uspan_go_http_config
 	}
 	if (config->bucket_overflow <= USPAN_RAW_BYTES - 8)
 		bpf_probe_read_user(entry->raw + config->bucket_overflow, 8, (void *)(address + config->bucket_overflow));
+	return true;
 }
 
 /*
@@ -98,8 +99,9 @@ __noinline int scan_group(struct header_scan *scan, const struct uspan_go_http_c
 	if (config->group_bytes > USPAN_RAW_BYTES)
 		return 0;
 	/* A failed read leaves zeros: no overflow, and for slots that cannot be read, no length. */
-	if (bpf_probe_read_user(entry->raw, config->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address))
-		read_group_by_slot(config, entry, address);
+	if (bpf_probe_read_user(entry->raw, config->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address) &&
+	    !read_group_by_slot(config, entry, address))
+		return 0;
 	control = *(__u64 *)entry->raw;
 	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
 		__u32 key = config->group_keys + i * config->group_key_stride;
