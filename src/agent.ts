@@ -213,16 +213,20 @@ export class Agent {
     this.#targets.set(facts.pid, { facts, known, resource: this.#identify(facts, known) });
     this.#lastPid = -1;
     for (const failure of known.failures) {
-      this.#options.notify('warn', 'could not attach', { pid: facts.pid, exe: known.path, error: failure.error });
+      this.#options.notify('warn', 'could not attach', { process: facts.pid, exe: known.path, error: failure.error });
     }
     if (known.attachments.length > 0) {
       this.#options.notify('info', 'attached', {
-        pid: facts.pid,
+        process: facts.pid,
         exe: known.path,
         definitions: known.attachments.map(({ decision }) => decision.definition.name).join(', '),
       });
     } else if (known.error) {
-      this.#options.notify('debug', 'not attached', { pid: facts.pid, exe: known.path, error: known.error.message });
+      this.#options.notify('debug', 'not attached', {
+        process: facts.pid,
+        exe: known.path,
+        error: known.error.message,
+      });
     }
   }
 

@@ -75,8 +75,8 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
     stderr: child.stderr,
     exited,
     ready: async () => void (await child.waitForLine(/\bready\b/, readyDeadlineMs)),
-    attached: async (pid, deadlineMs = readyDeadlineMs) =>
-      void (await child.waitForLine(new RegExp(`\\battached\\b.*\\b${pid}\\b|\\b${pid}\\b.*"attached"`), deadlineMs)),
+    attached: async (pid, deadlineMs = 20_000) =>
+      void (await child.waitForLine(new RegExp(`\\battached\\b.*\\b${pid}\\b`), deadlineMs)),
     async stop() {
       await child.stop(30_000);
       const { report, ...ended } = await exited;
