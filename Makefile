@@ -15,8 +15,11 @@ results := build/test-results
 vitest := vitest run --reporter=default --reporter=json
 
 ##@ Use
-demo: build ## Run the example app and show its traces
+demo: build build/examples/go-app ## Run the example app and show its traces
 	bin/uspan demo
+
+build/examples/go-app: $(wildcard examples/go-app/*.go examples/go-app/go.*)
+	$(MAKE) -C examples/go-app
 
 ##@ Build
 setup: ## Install what building needs (as root also Debian packages)

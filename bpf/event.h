@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * THE contract between kernel and agent: every record, enum, counter and configuration value that crosses.
  * src/probes/layout.gen.ts is generated from the BTF of contract.bpf.c (scripts/gen-layout.ts); a test regenerates and diffs it.

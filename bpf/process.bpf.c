@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
  * Which processes come and go, so that discovery need not poll /proc. One record (struct uspan_event_head only) for each exec and for
  * each process that ended. Raw tracepoints: no tracefs mount is needed. These are rare, so each wakes the agent.
@@ -8,7 +8,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

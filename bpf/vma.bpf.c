@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
  * Which files a process executes from, by their real (device, inode). stat(2) and /proc/PID/maps give a file on overlayfs the device
  * of its mount, so one file shared by two containers looks like two; uprobes attach to the inode underneath, and so do we.
@@ -10,7 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 #define VM_EXEC 4
 

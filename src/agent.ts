@@ -1,6 +1,6 @@
 /** The composition root: the only file that knows every layer. discovery → plan → attach → decode → correlate → span → export. */
 import type { ProbeDefinition } from './contract/decision.ts';
-import { UspanError } from './contract/errors.ts';
+import { describeError } from './contract/errors.ts';
 import type { Resource } from './contract/span.ts';
 import { identity } from './discovery/processes/identity.ts';
 import type { ProcessFacts } from './discovery/processes/process-facts.ts';
@@ -64,6 +64,7 @@ export class Agent {
   #lastPid = -1;
   #lastResource: Resource | undefined;
   #shortLived = 0;
+  #processEventsLost = 0;
   #stopping: Promise<Report> | undefined;
 
   /** Loads the programs and begins to follow processes. @throws UspanError-coded errors when the kernel refuses */
@@ -134,6 +135,7 @@ export class Agent {
     this.#drainLoop.stop();
     const { exporter, losses } = this.#options;
     const deadline = performance.now() + withinMs;
+    this.#processEventsLost = this.#events?.lost() ?? 0;
     await Promise.all([this.#attacher.detachAll(), this.#events?.close()]);
     this.#drainLoop.drain();
     losses.add('bpf', 'unfinished_at_exit', this.#attacher.sweep(undefined));
@@ -157,6 +159,8 @@ export class Agent {
       exporter: this.exportState(),
       losses: this.#options.losses,
       shortLivedProcesses: this.#shortLived,
+      processEventsLost: this.#processEventsLost,
+      ownExports: this.#correlator.ownExports,
     });
   }
 
@@ -255,6 +259,7 @@ export class Agent {
   #housekeep(): void {
     this.#options.writer.setClockOffsetNs(clockOffsetNs());
     this.#countLosses();
+    this.#processEventsLost = this.#events?.lost() ?? 0;
   }
 
   #countLosses(): void {
@@ -271,9 +276,7 @@ export class Agent {
     try {
       return make();
     } catch (error) {
-      this.#options.notify('warn', `going on without ${what}`, {
-        error: String(error instanceof UspanError ? error.code : error),
-      });
+      this.#options.notify('warn', `going on without ${what}`, { error: describeError(error) });
       return undefined;
     }
   }

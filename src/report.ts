@@ -41,7 +41,12 @@ export interface Report {
   /** Kernel counters. */
   readonly counters: Readonly<Record<string, number>>;
   readonly export: ExportState | undefined;
+  /** Gone before they could be looked at. */
   readonly shortLivedProcesses: number;
+  /** Exec and exit events that found their ring full; the re-scan makes up for them. */
+  readonly processEventsLost: number;
+  /** Requests of the agent's own export, where the collector itself is traced: left out. */
+  readonly ownExports: number;
 }
 
 export interface ReportSources {
@@ -54,6 +59,8 @@ export interface ReportSources {
   readonly exporter: ExportState | undefined;
   readonly losses: Losses;
   readonly shortLivedProcesses: number;
+  readonly processEventsLost: number;
+  readonly ownExports: number;
 }
 
 export function makeReport(sources: ReportSources): Report {
@@ -68,6 +75,8 @@ export function makeReport(sources: ReportSources): Report {
     counters: Object.fromEntries(counterNames.map((name, slot) => [name, sources.counters[slot] ?? 0])),
     export: sources.exporter,
     shortLivedProcesses: sources.shortLivedProcesses,
+    processEventsLost: sources.processEventsLost,
+    ownExports: sources.ownExports,
   };
 }
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Counters: per-CPU slots, added to atomically because a uprobe program can be preempted by another on the same CPU. */
 #ifndef USPAN_COUNTERS_H
 #define USPAN_COUNTERS_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * Finding a few keys in an http.Header, that is a map[string][]string, without hashing: the maps are small, so every
  * occupied slot is looked at, first by the length of its key. Layouts: Go's

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Registers of a probed thread. Go's ABIInternal: src/cmd/compile/abi-internal.md of the Go tree. */
 #ifndef USPAN_REGS_H
 #define USPAN_REGS_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* W3C Trace Context level 1: traceparent parsing, ids, sampling (https://www.w3.org/TR/trace-context/). */
 #ifndef USPAN_TRACEPARENT_H
 #define USPAN_TRACEPARENT_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* What the iterator of vma.bpf.c writes for each executable mapping of a file. Anchored in contract.bpf.c like event.h. */
 #ifndef USPAN_VMA_FILE_H
 #define USPAN_VMA_FILE_H

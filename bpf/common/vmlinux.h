@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * What our programs need of the kernel's types and constants, by hand instead of a generated 3 MB dump.
  * Kernel structures list only the fields we read: libbpf finds each field's real offset in the running kernel's BTF (CO-RE), so order

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
  * Go net/http server, HTTP/1: one span a request from two hits.
  *
@@ -17,7 +17,7 @@
 #include "common/regs.h"
 #include "common/traceparent.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 const volatile struct uspan_config uspan_config = {
 	.max_target_bytes = 1024,

@@ -45,7 +45,7 @@ func newFront(ctx context.Context, db *sql.DB, inventory *inventoryClient) (http
 	mux.HandleFunc("GET /orders/{id}", handle(http.StatusOK, f.showOrder))
 	mux.HandleFunc("GET /slow", handle(http.StatusOK, f.salesReport))
 	mux.HandleFunc("GET /fail", handle(http.StatusOK, f.discounts))
-	mux.HandleFunc("GET /panic", handle(http.StatusOK, f.recommend))
+	mux.HandleFunc("POST /panic", handle(http.StatusOK, f.recommend))
 	return mux, nil
 }
 

@@ -39,7 +39,7 @@ var visits = []visit{
 	{4, http.MethodGet, fixed("/slow"), nil},
 	{2, http.MethodPost, fixed("/orders"), fixed(`{"productId": 1, "quantity": `)},
 	{2, http.MethodGet, fixed("/fail"), nil},
-	{1, http.MethodGet, fixed("/panic"), nil},
+	{1, http.MethodPost, fixed("/panic"), fixed("{}")},
 	{1, http.MethodGet, fixed("/favicon.ico"), nil},
 }
 

@@ -29,12 +29,8 @@ export function discover(options: DiscoverOptions): number {
   if (options.json) {
     process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
   } else {
-    for (const each of found)
-      if (isInteresting(each, options)) process.stdout.write(`${describe(each, options.explain)}\n`);
-    const others = found.length - traceable.length;
-    process.stdout.write(
-      `${traceable.length} of ${found.length} processes can be traced${others && !options.explain ? `; --explain says why not the other ${others}` : ''}\n`,
-    );
+    const lines = describeAll(found, traceable.length, options.explain);
+    process.stdout.write(`${lines.join('\n')}\n`);
   }
   return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
 }
@@ -63,17 +59,41 @@ function inspect(facts: ProcessFacts, options: DiscoverOptions): Inspection | un
   }
 }
 
-/** Without --explain, programs that no definition is for are left out. */
-function isInteresting({ inspection }: Found, { explain }: DiscoverOptions): boolean {
-  return explain || (inspection?.decisions.length ?? 0) > 0;
+function describeAll(found: readonly Found[], traceable: number, explain: boolean): string[] {
+  if (found.length === 0) return ['No process matches.'];
+  const [known, unknown] = partition(found, ({ inspection }) => (inspection?.decisions.length ?? 0) > 0);
+  const others = found.length - traceable;
+  const hint = others > 0 && !explain ? `; --explain says why not the other ${others}` : '';
+  return [
+    ...known.map((each) => describe(each, explain)),
+    ...(explain ? describeUnknown(unknown) : []),
+    `${traceable} of ${found.length} processes can be traced${hint}`,
+  ];
+}
+
+/** Programs that no definition is for, a line a file. */
+function describeUnknown(unknown: readonly Found[]): string[] {
+  const byFile = Map.groupBy(unknown, ({ facts }) => facts.exe?.path ?? facts.comm);
+  return [...byFile].map(([path, processes]) => {
+    const inspection = processes[0]?.inspection;
+    const why = !inspection
+      ? 'its file cannot be read'
+      : inspection.error
+        ? describeError(inspection.error)
+        : `${runtimeOf(inspection)}, no library uspan knows`;
+    const pids = processes.map(({ facts }) => facts.pid);
+    const shown = pids.length > 4 ? `${pids.slice(0, 4).join(' ')} … (${pids.length})` : pids.join(' ');
+    return `${colours.yellow('–')} ${path}  ${colours.dim(`pid ${shown}: ${why}`)}`;
+  });
+}
+
+function partition<T>(all: readonly T[], takes: (each: T) => boolean): [T[], T[]] {
+  return [all.filter(takes), all.filter((each) => !takes(each))];
 }
 
 function describe({ facts, service, inspection }: Found, explain: boolean): string {
   const title = `${colours.bold(service)}  pid ${facts.pid}  ${runtimeOf(inspection)}  ${facts.exe?.path ?? facts.comm}`;
-  if (!inspection) return `${title}\n  ${colours.yellow('–')} its program file cannot be read`;
-  if (inspection.error) return `${title}\n  ${colours.yellow('–')} ${describeError(inspection.error)}`;
-  if (inspection.decisions.length === 0) return `${title}\n  ${colours.dim('– nothing uspan knows how to trace')}`;
-  const lines = inspection.decisions.flatMap((decision) => {
+  const lines = (inspection?.decisions ?? []).flatMap((decision) => {
     if (decision.do === 'skip') {
       return [`  ${colours.yellow('–')} ${decision.definition.name}: ${decision.reason}: ${decision.detail}`];
     }

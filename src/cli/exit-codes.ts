@@ -1,4 +1,4 @@
-import { type ErrorCode, UspanError } from '../contract/errors.ts';
+import { type ErrorCode, errorCode } from '../contract/errors.ts';
 
 /** What uspan exits with; docs/errors.md explains each (a test checks). Never 0 on failure. */
 export const exitCodes = {
@@ -29,5 +29,6 @@ const byError: Partial<Record<ErrorCode, ExitCode>> = {
 
 /** The exit code for an error that ends the program. */
 export function exitCodeOf(error: unknown): ExitCode {
-  return (error instanceof UspanError ? byError[error.code] : undefined) ?? exitCodes.failure;
+  const code = errorCode(error);
+  return (code && byError[code]) ?? exitCodes.failure;
 }

@@ -63,8 +63,8 @@ export const commands = {
       ...targets,
       ...choices,
       serviceName: optional('--service-name <name>', text('a name', 255), 'service.name of everything traced'),
-      console: toggle('--console', 'print span trees to the terminal'),
-      json: toggle('--json', 'print spans as JSON, one a line'),
+      console: toggle('--console', 'print span trees to the terminal instead of sending spans'),
+      json: toggle('--json', 'print spans as JSON, one a line, instead of sending them'),
       reportFile: optional(
         '--report <file>',
         text('the path of a file', 4095),

@@ -22,6 +22,11 @@ async function run(request: Request): Promise<number> {
   }
 }
 
+// `uspan discover | head`: what is not read need not be written.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 let status: number;
 try {
   status = await run(parseCommandLine(process.argv.slice(2)));

@@ -1,20 +1,14 @@
 import { UspanError } from '../contract/errors.ts';
-import { capabilities, kernelFeatures } from '../probes/attach/features.ts';
+import { requirements } from '../probes/attach/requirements.ts';
 
-/** Refuses to start where it could only half-work. @throws UspanError E_CAPABILITY, E_BTF or E_KERNEL_FEATURE */
+/** Refuses to start where it could only half-work. @throws UspanError of the first thing missing, with all of its kind */
 export function preflight(): void {
-  const missing = capabilities().filter(({ required, effective }) => required && !effective);
-  if (missing.length > 0) {
-    const names = missing.map(({ name }) => `CAP_${name}`).join(', ');
-    throw new UspanError('E_CAPABILITY', `${names} missing (${missing.map(({ purpose }) => purpose).join('; ')})`, {
-      fix: 'Run it as root, or grant these: setpriv, systemd AmbientCapabilities=, or securityContext.capabilities.add',
-    });
-  }
-  for (const { name, required, supported, detail, without } of kernelFeatures()) {
-    if (!required || supported) continue;
-    throw new UspanError(name === 'btf' ? 'E_BTF' : 'E_KERNEL_FEATURE', `this kernel lacks ${name}: ${without}`, {
-      on: detail,
-      fix: 'uspan doctor shows what this kernel can; Linux 5.15 or newer with BTF is needed',
-    });
-  }
+  const missing = requirements().filter(({ required, met }) => required && met === false);
+  const [first] = missing;
+  if (!first) return;
+  const { code, fix } = first;
+  const same = missing.filter((requirement) => requirement.code === code);
+  throw new UspanError(code, `this host lacks ${same.map(({ name, detail }) => `${name} (${detail})`).join(', ')}`, {
+    fix,
+  });
 }

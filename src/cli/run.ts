@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import type { Agent } from '../agent.ts';
 import { UspanError } from '../contract/errors.ts';
 import type { Report } from '../report.ts';
 import { exitCodes } from './exit-codes.ts';
@@ -18,15 +19,22 @@ export async function run(options: RunOptions): Promise<number> {
   if (options.reportFile) writeReport(options.reportFile, undefined);
   const logger = openLogger(options.logLevel);
   const { agent, outputs } = await startAgent(options, logger, !options.console && !options.json);
-  const traced = agent.tracedProcesses().length;
-  const probes = agent.report().probes.length;
-  const ms = Math.round(performance.now() - startedAt);
-  process.stderr.write(`uspan: ready, ${traced} processes traced by ${probes} probes (${ms} ms)\n`);
+  process.stderr.write(`uspan: ${readyText(agent)} (${Math.round(performance.now() - startedAt)} ms)\n`);
   logger.debug({ signal: await stopped }, 'stopping');
+  const left = agent.exportState()?.queuedSpans ?? 0;
+  if (left > 0) process.stderr.write(`uspan: sending the last ${left} spans, for at most ${stopWithinMs / 1000} s\n`);
   const report = await agent.stop(stopWithinMs);
   await outputs.flush();
   if (options.reportFile) writeReport(options.reportFile, report);
   return exitCodes.ok;
+}
+
+function readyText(agent: Agent): string {
+  const processes = agent.tracedProcesses().length;
+  if (processes === 0)
+    return 'ready; nothing to trace yet, waiting for programs to start. uspan discover --explain says more';
+  const sites = agent.report().probes.length;
+  return `ready, tracing ${processes} ${processes === 1 ? 'process' : 'processes'} at ${sites} places`;
 }
 
 /** Tried with nothing in it at the start: a report that cannot be written is better known before the run than after. */

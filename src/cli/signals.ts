@@ -1,6 +1,6 @@
 import { exitCodes } from './exit-codes.ts';
 
-/** The first SIGINT or SIGTERM ends the wait; a second one ends the program at once. */
+/** The first SIGINT or SIGTERM ends the wait, and so does a reader that closed the pipe on stdout; a second signal ends the program at once. */
 export function untilStopped(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let stopping = false;
@@ -9,6 +9,10 @@ export function untilStopped(): Promise<NodeJS.Signals> {
       stopping = true;
       resolve(signal);
     };
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (!stopping) stop('SIGTERM');
+    });
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);
   });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { Agent } from '../agent.ts';
 import { samplerFromEnvironment } from '../config/sampler.ts';
@@ -5,6 +6,7 @@ import { agentVersion } from '../config/version.ts';
 import { UspanError } from '../contract/errors.ts';
 import { Losses } from '../otel/losses.ts';
 import { definitions } from '../probes/definitions/index.ts';
+import { skipReports } from '../report.ts';
 import type { RunOptions } from './flags.ts';
 import { notifier } from './logger.ts';
 import { type Outputs, openOutputs } from './outputs.ts';
@@ -16,6 +18,13 @@ export type AgentFlags = Omit<RunOptions, 'reportFile' | 'logLevel'>;
 export interface Started {
   readonly agent: Agent;
   readonly outputs: Outputs;
+}
+
+function whyNot(agent: Agent, pid: number): string {
+  const known = agent.binaries().find(({ pids }) => pids.has(pid));
+  if (!known) return existsSync(`/proc/${pid}`) ? 'its program file cannot be read' : 'no such process';
+  const details = skipReports(known).map(({ detail }) => detail);
+  return details.join('; ') || `${known.path} uses no library uspan knows`;
 }
 
 /**
@@ -52,10 +61,10 @@ export async function startAgent(flags: AgentFlags, logger: Logger, otlp: boolea
     flags.exeGlobs.length + flags.ports.length === 0 &&
     agent.tracedProcesses().length === 0
   ) {
-    const { skipped } = agent.report();
+    const why = flags.pids.map((pid) => `${pid}: ${whyNot(agent, pid)}`).join('; ');
     await agent.stop(1000);
     throw new UspanError('E_NO_TARGET', `nothing to trace in process ${flags.pids.join(', ')}`, {
-      on: skipped.map(({ binary, detail }) => `${binary}: ${detail}`).join('; ') || 'no such process',
+      on: why,
       fix: 'uspan discover --explain shows what can be traced on this host',
     });
   }

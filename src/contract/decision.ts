@@ -46,6 +46,9 @@ export type Constants =
   | { readonly found: true; readonly bytes: Uint8Array; readonly notes: readonly string[] }
   | { readonly found: false; readonly missing: string };
 
+/** What became of a record: a span; nothing, because it contradicts itself; nothing, because it is the agent's own export to a traced collector. */
+export type Written = 'span' | 'malformed' | 'own_export';
+
 /** A library uspan knows, as one value. */
 export interface ProbeDefinition {
   /** e.g. `go/net/http/server`. */
@@ -66,8 +69,8 @@ export interface ProbeDefinition {
   /** Whether the binary has the library at all. */
   matches(binary: Binary): boolean;
   constants(binary: Binary): Constants;
-  /** Pure: turns the record at byte offset `at` into a span. False, and nothing written, when the record contradicts itself. */
-  write(slab: Slab, at: number, resource: Resource, out: SpanWriter): boolean;
+  /** Pure: turns the record at byte offset `at` into a span, or says why it is none. */
+  write(slab: Slab, at: number, resource: Resource, out: SpanWriter): Written;
 }
 
 export type SkipReason =

@@ -44,7 +44,21 @@ export class UspanError extends Error {
   }
 }
 
-/** One line: `E_CODE: what (on …): fix`. */
+const known: ReadonlySet<unknown> = new Set(errorCodes);
+
+/** The code of an error, if it is one of ours: a UspanError, or what the native addon throws (native/native.d.ts). */
+export function errorCode(error: unknown): ErrorCode | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return known.has(code) ? (code as ErrorCode) : undefined;
+}
+
+/** The last lines of the verifier's log, where the addon has one. */
+function verifierTail(error: Error): string {
+  const log = 'verifierLog' in error && typeof error.verifierLog === 'string' ? error.verifierLog.trimEnd() : '';
+  return log && `\n${log.split('\n').slice(-12).join('\n')}`;
+}
+
+/** One line: `E_CODE: what (on …): fix`; a refused program adds the end of the verifier's log. */
 export function describeError(error: unknown): string {
   if (error instanceof UspanError) {
     const on = error.on ? ` (${error.on})` : '';
@@ -52,5 +66,6 @@ export function describeError(error: unknown): string {
     const fix = error.fix ? `. ${error.fix}` : '';
     return `${error.code}: ${error.message}${on}${cause}${fix}`;
   }
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return `${errorCode(error) ?? error.name}: ${error.message}${verifierTail(error)}`;
 }

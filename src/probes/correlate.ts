@@ -16,6 +16,7 @@ export class Correlator {
   readonly #options: CorrelatorOptions;
   readonly #definitions: (ProbeDefinition | undefined)[] = [];
   readonly #spansByKind: number[] = [];
+  #ownExports = 0;
 
   constructor(options: CorrelatorOptions) {
     this.#options = options;
@@ -33,10 +34,17 @@ export class Correlator {
       if (!definition) return lose('decode', 'unknown_kind', 1);
       const resource = resourceOf(pid);
       if (!resource) return lose('correlate', 'unknown_process', 1);
-      if (definition.write(slab, at, resource, writer)) this.#spansByKind[kind]!++;
-      else lose('decode', 'malformed_record', 1);
+      const written = definition.write(slab, at, resource, writer);
+      if (written === 'span') this.#spansByKind[kind]!++;
+      else if (written === 'malformed') lose('decode', 'malformed_record', 1);
+      else this.#ownExports++;
     });
     if (rest > 0) lose('decode', 'malformed_record', 1);
+  }
+
+  /** Requests of this agent's own export that a traced collector served; they are no spans and no loss. */
+  get ownExports(): number {
+    return this.#ownExports;
   }
 
   /** Spans written so far by `enum uspan_event_kind`. */

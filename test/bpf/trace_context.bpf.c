@@ -1,11 +1,11 @@
-// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* bpf/common/traceparent.h, one function a program: what is in `cases` goes in, what it says comes out. */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 #include "common/traceparent.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 struct trace_case {
 	struct uspan_config config;

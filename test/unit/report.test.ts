@@ -70,6 +70,8 @@ function sources(changes: Partial<ReportSources> = {}): ReportSources {
     exporter: undefined,
     losses: new Losses(),
     shortLivedProcesses: 0,
+    processEventsLost: 0,
+    ownExports: 0,
     ...changes,
   };
 }
@@ -86,6 +88,8 @@ test('a run in which nothing happened', () => {
     counters: Object.fromEntries(counterNames.map((name) => [name, 0])),
     export: undefined,
     shortLivedProcesses: 0,
+    processEventsLost: 0,
+    ownExports: 0,
   });
 });
 

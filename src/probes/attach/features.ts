@@ -29,31 +29,6 @@ export function kernelFeatures(): Feature[] {
   return wanted.map((feature) => ({ ...feature, ...native.probeFeature(feature.name) }));
 }
 
-export interface Capability {
-  /** Without `CAP_`. */
-  readonly name: string;
-  readonly required: boolean;
-  readonly purpose: string;
-  readonly effective: boolean;
-}
-
-/** Capabilities of this process. SYS_ADMIN includes what BPF and PERFMON stand for. */
-export function capabilities(): Capability[] {
-  const effective = new Set(loadNative().capabilities());
-  const has = (name: string) => effective.has(name);
-  return [
-    { name: 'BPF', required: true, purpose: 'load programs and maps', effective: has('BPF') || has('SYS_ADMIN') },
-    { name: 'PERFMON', required: true, purpose: 'attach probes', effective: has('PERFMON') || has('SYS_ADMIN') },
-    { name: 'SYS_PTRACE', required: true, purpose: "read other users' /proc/PID/exe", effective: has('SYS_PTRACE') },
-    {
-      name: 'DAC_READ_SEARCH',
-      required: false,
-      purpose: 'read program files that others may not',
-      effective: has('DAC_READ_SEARCH') || has('DAC_OVERRIDE'),
-    },
-  ];
-}
-
 export function libbpfVersion(): string {
   return loadNative().versions().libbpf;
 }

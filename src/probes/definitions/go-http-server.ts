@@ -1,4 +1,4 @@
-import type { Binary, FieldPath, GoMapLayout, GoTypes } from '../../contract/binary.ts';
+import type { Binary, GoMapLayout, GoTypes } from '../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../contract/decision.ts';
 import { Constant, EventKind, GoHttpConfig, GoMap, Moment } from '../layout.gen.ts';
 import { writeHttpServerSpan } from './http-server-span.ts';
@@ -60,58 +60,76 @@ export const goHttpServer = {
   write: writeHttpServerSpan,
 } as const satisfies ProbeDefinition;
 
+type ConfigField = keyof typeof GoHttpConfig;
+type GoField = readonly [type: string, field: string];
+
+const requestFields = {
+  requestMethod: ['net/http.Request', 'Method'],
+  requestHeader: ['net/http.Request', 'Header'],
+  requestHost: ['net/http.Request', 'Host'],
+  requestRemoteAddr: ['net/http.Request', 'RemoteAddr'],
+  requestTarget: ['net/http.Request', 'RequestURI'],
+  requestTls: ['net/http.Request', 'TLS'],
+  requestProtoMajor: ['net/http.Request', 'ProtoMajor'],
+  requestProtoMinor: ['net/http.Request', 'ProtoMinor'],
+  requestCtx: ['net/http.Request', 'ctx'],
+} as const satisfies Partial<Record<ConfigField, GoField>>;
+
+const responseFields = {
+  responseStatus: ['net/http.response', 'status'],
+  responseConn: ['net/http.response', 'conn'],
+} as const satisfies Partial<Record<ConfigField, GoField>>;
+
+/** Without them the span lacks something; the notes say what. */
+const optionalFields = {
+  requestPattern: ['net/http.Request', 'Pattern'],
+  requestPat: ['net/http.Request', 'pat'],
+  patternStr: ['net/http.pattern', 'str'],
+  connHijacked: ['net/http.conn', 'hijackedv'],
+  cancelCtxErr: ['context.cancelCtx', 'err'],
+} as const satisfies Partial<Record<ConfigField, GoField>>;
+
 function constants(binary: Binary): Constants {
   const types = binary.go?.types;
   if (!types) return { found: false, missing: 'Go type descriptors' };
-  const request = (field: string) => types.field('net/http.Request', field);
-  const required = {
-    requestMethod: request('Method'),
-    requestHeader: request('Header'),
-    requestHost: request('Host'),
-    requestRemoteAddr: request('RemoteAddr'),
-    requestTarget: request('RequestURI'),
-    requestTls: request('TLS'),
-    requestProtoMajor: request('ProtoMajor'),
-    requestProtoMinor: request('ProtoMinor'),
-    requestCtx: request('ctx'),
-    responseStatus: types.field('net/http.response', 'status'),
-    responseConn: types.field('net/http.response', 'conn'),
-  };
-  const optional = {
-    requestPattern: request('Pattern'),
-    requestPat: request('pat'),
-    patternStr: types.field('net/http.pattern', 'str'),
-    connHijacked: types.field('net/http.conn', 'hijackedv'),
-    cancelCtxErr: types.field('context.cancelCtx', 'err'),
-  };
   const view = new DataView(new ArrayBuffer(GoHttpConfig.size));
-  const put = (name: keyof typeof GoHttpConfig, value: number) => view.setUint16(GoHttpConfig[name], value, true);
-  const notes: string[] = [];
+  const put: Put = (name, value) => view.setUint16(GoHttpConfig[name], value, true);
   let end = 0;
-  for (const [name, path] of Object.entries(required) as [keyof typeof required, FieldPath | undefined][]) {
-    const offset = path?.flatOffset;
-    if (path === undefined || offset === undefined) return { found: false, missing: describe(name) };
-    put(name, offset);
-    if (name.startsWith('request')) end = Math.max(end, offset + path.sizeBytes);
+  for (const [name, [type, field]] of entries({ ...requestFields, ...responseFields })) {
+    const path = types.field(type, field);
+    if (path?.flatOffset === undefined) return { found: false, missing: `${type}.${field}` };
+    put(name, path.flatOffset);
+    if (name in requestFields) end = Math.max(end, path.flatOffset + path.sizeBytes);
   }
-  for (const [name, path] of Object.entries(optional) as [keyof typeof optional, FieldPath | undefined][]) {
-    put(name, path?.flatOffset ?? absent);
-  }
+  const offsets = new Map(
+    entries(optionalFields).map(([name, [type, field]]) => [name, types.field(type, field)?.flatOffset]),
+  );
+  for (const [name, offset] of offsets) put(name, offset ?? absent);
   if (end >= rawBytes) return { found: false, missing: `net/http.Request within ${rawBytes} bytes (it needs ${end})` };
   put('requestBytes', end);
   putConnectionContext(types, put);
   const map = types.headerMap();
   if (!map) return { found: false, missing: 'layout of map[string][]string' };
   putHeaderMap(map, put);
-  if (!optional.requestPattern && !(optional.requestPat && optional.patternStr)) {
+  const notes: string[] = [];
+  const has = (name: keyof typeof optionalFields) => offsets.get(name) !== undefined;
+  if (!has('requestPattern') && !(has('requestPat') && has('patternStr'))) {
     notes.push('http.route is not recorded: this Go keeps the matched pattern nowhere (1.22 and newer do)');
   }
-  if (!optional.cancelCtxErr)
+  if (!has('cancelCtxErr')) {
     notes.push('aborted clients are not recognised: context.cancelCtx.err is not in the binary');
+  }
+  if (!has('connHijacked')) {
+    notes.push('hijacked connections are not recognised: net/http.conn.hijackedv is not in the binary');
+  }
   return { found: true, bytes: new Uint8Array(view.buffer), notes };
 }
 
-type Put = (name: keyof typeof GoHttpConfig, value: number) => void;
+type Put = (name: ConfigField, value: number) => void;
+
+function entries<K extends ConfigField>(fields: Readonly<Record<K, GoField>>): [K, GoField][] {
+  return Object.entries(fields) as [K, GoField][];
+}
 
 /** `cancelCtx` embeds its parent, an interface whose data word is the connection's own cancelCtx. */
 function putConnectionContext(types: GoTypes, put: Put): void {
@@ -146,9 +164,4 @@ function putHeaderMap(map: GoMapLayout, put: Put): void {
   put('groupKeyStride', stringBytes);
   put('groupElemStride', stringBytes + 8);
   put('bucketOverflow', map.overflow);
-}
-
-/** `requestTarget` → `net/http: field requestTarget`, for people. */
-function describe(name: string): string {
-  return `offset of ${name} (net/http.Request, net/http.response)`;
 }

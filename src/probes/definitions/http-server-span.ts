@@ -3,6 +3,7 @@
  * Hot path: works on bytes; strings are made only for what is rare.
  */
 import { attributeKey } from '../../contract/attribute-key.ts';
+import type { Written } from '../../contract/decision.ts';
 import { type Resource, type Slab, SpanKind, type SpanWriter, StatusCode } from '../../contract/span.ts';
 import { HttpServerEvent, HttpText, SpanFlag, SpanHead } from '../layout.gen.ts';
 import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
@@ -40,7 +41,7 @@ const textNames: readonly string[] = [
 ];
 
 /** Writes the record at byte offset `at`. False, and nothing written, when its texts do not fit the length it tells. */
-export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): boolean {
+export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): Written {
   const { bytes } = slab;
   const lengths = at + HttpServerEvent.textLen;
   const length = (text: number) => bytes[lengths + 2 * text]! | (bytes[lengths + 2 * text + 1]! << 8);
@@ -60,7 +61,8 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
   const traceState = pattern + patternLength;
   const traceStateLength = length(HttpText.TRACESTATE);
   const recordBytes = slab.words[(at + SpanHead.headLen) >> 2]!;
-  if (recordBytes < HttpServerEvent.size || traceState + traceStateLength > at + recordBytes) return false;
+  if (recordBytes < HttpServerEvent.size || traceState + traceStateLength > at + recordBytes) return 'malformed';
+  if (isOwnExport(bytes, userAgent, userAgentLength)) return 'own_export';
 
   out.begin(slab, at, resource, SpanKind.server);
   const known = knownMethod(bytes, method, methodLength);
@@ -89,7 +91,20 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
   if (cutMask !== 0) out.text(key.truncated, names(cutMask));
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
   out.end();
-  return true;
+  return 'span';
+}
+
+/** `uspan/…`, as the exporter calls itself: a collector on this host that is traced too would otherwise make spans of our spans. */
+function isOwnExport(bytes: Uint8Array, from: number, length: number): boolean {
+  return (
+    length > 6 &&
+    bytes[from] === 0x75 &&
+    bytes[from + 1] === 0x73 &&
+    bytes[from + 2] === 0x70 &&
+    bytes[from + 3] === 0x61 &&
+    bytes[from + 4] === 0x6e &&
+    bytes[from + 5] === 0x2f
+  );
 }
 
 /** Go's server takes every HTTP/1.x; anything but 1.1 and 1.0 is rare. */
