@@ -189,22 +189,27 @@ static __always_inline void put_raw_word(struct uspan_http_in_flight *entry, __u
 		*(__u64 *)(entry->raw + offset) = value;
 }
 
-/* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is zero then. */
-static __always_inline void read_map_by_word(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
+/* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is zero then. False when its head is unreadable. */
+static __always_inline bool read_map_by_word(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
 					     __u64 map)
 {
+	__u64 used;
+
+	if (bpf_probe_read_user(&used, sizeof(used), (void *)(map + config->map_used)))
+		return false;
 	put_raw_word(entry, config->map_dir_ptr, read_u64(map + config->map_dir_ptr));
 	put_raw_word(entry, config->map_dir_ptr + 8, read_u64(map + config->map_dir_ptr + 8));
 	put_raw_word(entry, config->map_dir_len, read_u64(map + config->map_dir_len));
-	put_raw_word(entry, config->map_used, read_u64(map + config->map_used));
+	put_raw_word(entry, config->map_used, used);
+	return true;
 }
 
 /* Looks through the header map at `map`; false when it holds more than is looked at. */
 static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_http_config *config,
 					 struct uspan_http_in_flight *entry, __u64 map)
 {
-	if (bpf_probe_read_user(entry->raw, MAP_BYTES, (void *)map))
-		read_map_by_word(config, entry, map);
+	if (bpf_probe_read_user(entry->raw, MAP_BYTES, (void *)map) && !read_map_by_word(config, entry, map))
+		return false;
 	scan->left = raw_word(entry, config->map_used);
 	if (scan->left == 0)
 		return true;

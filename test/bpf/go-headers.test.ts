@@ -171,6 +171,13 @@ describeKernel('headers in a Go map', () => {
     expect(scan(map, swissLayout)).toEqual(all);
   });
 
+  test('swiss: a map with its tail on a page that was never touched', () => {
+    // dirLen, which is zero, and what follows it.
+    const map = smallSwissMap(memory, [...others(1), ...wanted], undefined, memory.beforeLastPage(24));
+    memory.cutLastPage();
+    expect(scan(map, swissLayout)).toEqual(all);
+  });
+
   test('swiss: a group that cannot be read', () => {
     const group = memory.beforeLastPage(0);
     const map = smallSwissMap(memory, wanted, group);

@@ -43,14 +43,15 @@ export const hmapLayout: GoMapLayout = {
 const isFull = ({ state = 'full' }: Slot) => state === 'full';
 const fullSlots = (groups: readonly (readonly Slot[])[]) => BigInt(groups.flat().filter(isFull).length);
 
-/** A map small enough for one group, at an address of the caller's, and no directory. */
+/** A map small enough for one group and no directory; both can be at addresses of the caller's. */
 export function smallSwissMap(
   memory: UserMemory,
   slots: readonly Slot[],
   group = memory.allocate(swissGroupBytes),
+  map = memory.allocate(48),
 ): bigint {
   writeSwissGroup(memory, group, slots);
-  return swissMap(memory, fullSlots([slots]), group, 0n);
+  return swissMap(memory, fullSlots([slots]), group, 0n, map);
 }
 
 /** One table of groups (a power of two of them); its directory has `repeated` entries for it. */
@@ -68,8 +69,7 @@ export function swissMapOfGroups(memory: UserMemory, groups: readonly (readonly 
   return swissMap(memory, fullSlots(groups), directory, BigInt(repeated));
 }
 
-function swissMap(memory: UserMemory, used: bigint, dirPtr: bigint, dirLen: bigint): bigint {
-  const map = memory.allocate(48);
+function swissMap(memory: UserMemory, used: bigint, dirPtr: bigint, dirLen: bigint, map = memory.allocate(48)): bigint {
   memory.u64(map, used);
   memory.u64(map + 8n, 0x5eedn);
   memory.u64(map + 16n, dirPtr);

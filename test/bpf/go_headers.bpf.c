@@ -1,11 +1,11 @@
-// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* bpf/common/go_headers.h on memory of the process that runs the program. */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 #include "common/go_headers.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license") = "GPL";
 
 struct header_case {
 	__u64 map;         /* in: address of the map */

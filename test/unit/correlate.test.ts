@@ -82,6 +82,16 @@ test('a record that contradicts itself is counted, the next is fine', () => {
   expect(lost).toEqual([['decode', 'malformed_record', 1]]);
 });
 
+test("the agent's own export to a collector that is traced is neither a span nor a loss", () => {
+  const own = { ...plain, method: 'POST', target: '/v1/traces', userAgent: 'uspan/0.1.0' };
+  const { slab, length } = slabOfRecords(own, plain, own);
+  const subject = correlator();
+  subject.write(slab, length);
+  expect(spans).toHaveLength(1);
+  expect([subject.spans(EventKind.HTTP_SERVER), subject.ownExports]).toEqual([1, 2]);
+  expect(lost).toEqual([]);
+});
+
 test('what is no record is counted once', () => {
   const { slab, length } = slabOfRecords(plain, { ...plain, claimedBytes: 0 }, plain);
   correlator().write(slab, length);
@@ -136,7 +146,7 @@ test('any bytes whatever in the records: every one is a span or counted, in both
     });
     subject.write(slab, at);
     otlp.flush();
-    expect(objects + losses).toBe(records);
+    expect(objects + losses + subject.ownExports).toBe(records);
     expect(encoded.reduce((sum, { spans: count }) => sum + count, 0)).toBe(objects);
     totals.spans += objects;
     totals.lost += losses;

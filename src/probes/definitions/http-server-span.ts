@@ -40,7 +40,7 @@ const textNames: readonly string[] = [
   'tracestate',
 ];
 
-/** Writes the record at byte offset `at`. False, and nothing written, when its texts do not fit the length it tells. */
+/** Writes the record at byte offset `at`, unless its texts do not fit the length it tells, or it is of our own export. */
 export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): Written {
   const { bytes } = slab;
   const lengths = at + HttpServerEvent.textLen;
