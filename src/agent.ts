@@ -2,7 +2,7 @@
 import type { ProbeDefinition } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
 import type { Resource } from './contract/span.ts';
-import { identity } from './discovery/processes/identity.ts';
+import { endedIdentity, identity } from './discovery/processes/identity.ts';
 import type { ProcessFacts } from './discovery/processes/process-facts.ts';
 import { readProcess } from './discovery/processes/read-process.ts';
 import { scanProcesses } from './discovery/processes/scan-processes.ts';
@@ -81,7 +81,7 @@ export class Agent {
     });
     this.#correlator = new Correlator({
       definitions: options.definitions,
-      resourceOf: (pid) => this.#resourceOf(pid),
+      resourceOf: (pid, probeId) => this.#resourceOf(pid, probeId),
       writer: options.writer,
       lose: (stage, reason, count) => losses.add(stage, reason, count),
     });
@@ -240,7 +240,7 @@ export class Agent {
   }
 
   /** Called for every span; spans of one process come in runs. */
-  #resourceOf(pid: number): Resource | undefined {
+  #resourceOf(pid: number, probeId: number): Resource | undefined {
     if (pid === this.#lastPid) return this.#lastResource;
     let target = this.#targets.get(pid);
     if (!target) {
@@ -249,10 +249,17 @@ export class Agent {
       if (facts) this.#consider(facts);
       target = this.#targets.get(pid);
     }
-    if (!target) return undefined;
     this.#lastPid = pid;
-    this.#lastResource = target.resource;
-    return target.resource;
+    this.#lastResource = target ? target.resource : this.#identifyEnded(pid, probeId);
+    return this.#lastResource;
+  }
+
+  /** A process that ended before it could be looked at: all that is known is what it ran. */
+  #identifyEnded(pid: number, probeId: number): Resource | undefined {
+    const known = this.#binaries.ofProbe(probeId);
+    if (!known) return undefined;
+    const { version, serviceName } = this.#options;
+    return endedIdentity(pid, known.path, { agentVersion: version, serviceName, binary: known.binary });
   }
 
   /** Follows clock steps, and gives kernel losses a voice. */

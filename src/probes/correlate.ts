@@ -1,11 +1,12 @@
 import type { ProbeDefinition } from '../contract/decision.ts';
 import type { Resource, Slab, SpanWriter } from '../contract/span.ts';
 import { decode } from './decode.ts';
+import { EventHead } from './layout.gen.ts';
 
 export interface CorrelatorOptions {
   readonly definitions: readonly ProbeDefinition[];
-  /** The resource of a process, also one that has just ended; undefined if nobody knows it. */
-  readonly resourceOf: (pid: number) => Resource | undefined;
+  /** The resource of a process, also one that has ended, whose span came from an attached probe; undefined if nobody knows it. */
+  readonly resourceOf: (pid: number, probeId: number) => Resource | undefined;
   readonly writer: SpanWriter;
   /** `stage` is `decode` or `correlate`. */
   readonly lose: (stage: string, reason: string, count: number) => void;
@@ -32,7 +33,7 @@ export class Correlator {
     const rest = decode(slab, length, (at, kind, pid) => {
       const definition = this.#definitions[kind];
       if (!definition) return lose('decode', 'unknown_kind', 1);
-      const resource = resourceOf(pid);
+      const resource = resourceOf(pid, slab.words[(at + EventHead.probeId) >> 2]! >>> 16);
       if (!resource) return lose('correlate', 'unknown_process', 1);
       const written = definition.write(slab, at, resource, writer);
       if (written === 'span') this.#spansByKind[kind]!++;

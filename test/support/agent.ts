@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../src/report.ts';
@@ -42,11 +42,13 @@ export interface RunningAgent {
 /** Another build to test, such as an installed one. */
 const program = process.env.USPAN_BIN || join(import.meta.dirname, '..', '..', 'bin', 'uspan');
 /** Start-up takes 0.3 s, or 20 s in an emulated machine. */
-const readyDeadlineMs = 60_000;
+const readyDeadlineMs = 120_000;
 
 /** Starts the agent without waiting for anything but its process: for start-ups that must fail. */
 export async function launchAgent(options: AgentOptions): Promise<RunningAgent & { ready(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-agent-'));
+  // A launcher may make it another user.
+  if (options.launcher) await chmod(directory, 0o777);
   const reportFile = join(directory, 'report.json');
   const flags = [
     ...(options.pids ?? []).map((pid) => `--pid=${pid}`),

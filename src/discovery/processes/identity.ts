@@ -31,6 +31,15 @@ export function identity(facts: ProcessFacts, options: IdentityOptions): Resourc
   return resourceOf(facts, { environ: readEnviron(facts.pid), supervision: readSupervision(facts.pid) }, options);
 }
 
+/** Of a process that ended before anything of it was read but which file it ran; `uspan.process.ended` marks it. */
+export function endedIdentity(pid: number, path: string, options: IdentityOptions): Resource {
+  const exe = { path, deleted: false, dev: 0n, ino: 0n };
+  const facts = { pid, ppid: 0, comm: '', startBootNs: 0n, uid: undefined, exe, argv: undefined };
+  const supervision = { containerId: undefined, podUid: undefined, unit: undefined };
+  const { attributes } = resourceOf(facts, { environ: new Map(), supervision }, options);
+  return { attributes: { ...attributes, 'uspan.process.ended': true } };
+}
+
 /** As `identity`, of what is read already. Pure but for the host's own attributes. */
 export function resourceOf(facts: ProcessFacts, around: Surroundings, options: IdentityOptions): Resource {
   const { environ, supervision } = around;

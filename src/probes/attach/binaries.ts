@@ -63,6 +63,11 @@ export class Binaries {
     }
   }
 
+  /** The file that a probe is attached to. */
+  ofProbe(probeId: number): KnownBinary | undefined {
+    return this.all().find(({ attachments }) => attachments.some((attachment) => attachment.probeId === probeId));
+  }
+
   all(): KnownBinary[] {
     return [...this.#byFile.values()];
   }
