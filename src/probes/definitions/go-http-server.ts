@@ -55,7 +55,8 @@ export const goHttpServer = {
       purpose: 'spans of handlers that panic',
     },
   ],
-  matches: (binary) => binary.symbols.find('net/http.serverHandler.ServeHTTP') !== undefined,
+  // Not the handler's entry: profile-guided builds can inline that, which is a reason to tell, not an absent library.
+  matches: (binary) => binary.symbols.find('net/http.(*conn).serve') !== undefined,
   constants,
   write: writeHttpServerSpan,
 } as const satisfies ProbeDefinition;
