@@ -96,7 +96,9 @@ Napi::Value MapFile(const Napi::CallbackInfo& info) {
   }
   std::shared_ptr<Mapping> mapping;
   if (size > 0) {
-    void* start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+    // Shared: the kernel writes the breakpoints of uprobes, anybody's, into every private mapping of a file that could be executed
+    // (valid_vma() in kernel/events/uprobes.c), and the file's own bytes are wanted.
+    void* start = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
     if (start == MAP_FAILED) Throw(env, "E_FILE_READ", "map " + path, {errno, {}});
     mapping = std::make_shared<Mapping>(start, size);
   }

@@ -1,0 +1,84 @@
+/** Where the agent may find itself: too few rights, just enough, a read-only /sys, nothing to trace. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { openWorld, spansOf, type World } from '../kernel/go-world.ts';
+import { describeKernel } from '../kernel/native-fixture.ts';
+import { launchAgent } from '../support/agent.ts';
+import { get } from '../support/http.ts';
+import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+
+const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+const needed = '+bpf,+perfmon,+sys_ptrace,+dac_read_search';
+
+describeKernel('surroundings', () => {
+  let watch: KernelWatch;
+  let world: World;
+  beforeAll(() => {
+    watch = watchKernel();
+  });
+  afterAll(() => watch.assertNothingLeft());
+  beforeEach(async () => {
+    world = await openWorld();
+  });
+  afterEach(() => world.close());
+
+  test.each([
+    ['an ordinary user', [...nobody, '--inh-caps=-all']],
+    ['root without capabilities', ['setpriv', '--bounding-set=-all', '--inh-caps=-all']],
+    ['root without CAP_BPF', ['setpriv', '--bounding-set=-bpf,-sys_admin', '--inh-caps=-all']],
+  ])('%s: E_CAPABILITY, exit code 4, and what is missing', async (_, launcher) => {
+    const server = await world.server(await world.binary());
+    const agent = await launchAgent({ pids: [server.pid], endpoint: world.receiver.endpoint, launcher });
+    const { code, stderr } = await agent.exited;
+    expect(stderr).toContain('E_CAPABILITY');
+    expect(stderr).toContain('CAP_BPF');
+    expect(stderr).not.toMatch(/at .*\.js:/);
+    expect(code).toBe(4);
+  });
+
+  test('an ordinary user with the capabilities it takes', async () => {
+    const server = await world.server(await world.binary());
+    const launcher = [...nobody, `--inh-caps=${needed}`, `--ambient-caps=${needed}`];
+    const agent = await world.agent({ pids: [server.pid], launcher });
+    await get(server.port, '/items/1');
+    expect((await spansOf(world.receiver, server.pid, 1))[0]!.name).toBe('GET /items/{id}');
+    expect((await agent.stop()).report.lost).toEqual([]);
+  });
+
+  test('a read-only /sys and no tracefs', async () => {
+    const server = await world.server(await world.binary());
+    const script = 'umount -R /sys/kernel/tracing 2>/dev/null; mount -o remount,bind,ro /sys && exec "$@"';
+    const launcher = ['unshare', '--mount', 'sh', '-c', script, 'sh'];
+    const agent = await world.agent({ pids: [server.pid], launcher });
+    await get(server.port, '/hello');
+    await spansOf(world.receiver, server.pid, 1);
+    await agent.stop();
+  });
+
+  test('a read-only file system for everything but the report', async () => {
+    const server = await world.server(await world.binary());
+    const script = 'mount -o remount,bind,ro / && exec "$@"';
+    const launcher = ['unshare', '--mount', 'sh', '-c', script, 'sh'];
+    const agent = await launchAgent({ pids: [server.pid], endpoint: world.receiver.endpoint, launcher });
+    // Where / is read-only, so is the place of the report: said at once, and not after hours of work.
+    const { code, stderr } = await agent.exited;
+    expect(stderr).toContain('E_REPORT');
+    expect(code).toBe(1);
+  });
+
+  test('a process that does not exist, and one that cannot be traced: E_NO_TARGET, exit code 3', async () => {
+    for (const pid of [4194304, process.pid]) {
+      const agent = await launchAgent({ pids: [pid], endpoint: world.receiver.endpoint });
+      const { code, stderr } = await agent.exited;
+      expect(stderr).toContain('E_NO_TARGET');
+      expect(code).toBe(3);
+    }
+  });
+
+  test('many agents at once see the same, each for itself', async () => {
+    const server = await world.server(await world.binary());
+    const agents = [await world.agent({ pids: [server.pid] }), await world.agent({ pids: [server.pid] })];
+    for (let n = 0; n < 20; n++) await get(server.port, '/hello');
+    for (const agent of agents) expect((await agent.stop()).report).toMatchObject({ exported: 20, lost: [] });
+    expect(world.receiver.spanCount).toBe(40);
+  });
+});
