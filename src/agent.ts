@@ -168,6 +168,9 @@ export class Agent {
     // The number now runs another program.
     if (this.#targets.has(pid)) this.#forget(pid);
     const { rules } = this.#options;
+    // With nothing but pids to go by, other programs are not looked at: hosts can start hundreds a second.
+    const byPidOnly = rules.pids.length > 0 && rules.exeGlobs.length + rules.ports.length === 0;
+    if (byPidOnly && !rules.pids.includes(pid)) return;
     const take = (): boolean => {
       const facts = readProcess(pid);
       if (!facts) {
