@@ -1,4 +1,5 @@
 import type { Resource } from '../contract/span.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { encodeResource, lengthDelimited } from './encode-resource.ts';
 import type { EncodedSpans } from './encoded-spans.ts';
 import { putVarint, varintBytes } from './protobuf.ts';
@@ -23,10 +24,12 @@ export interface ExportRequest {
  */
 export class ExportRequestBuilder {
   readonly #resources = new WeakMap<Resource, Uint8Array>();
+  readonly #pool: BufferPool;
   readonly #scope: Uint8Array;
   readonly #schemaUrl: Uint8Array;
 
-  constructor(scope: Scope) {
+  constructor(scope: Scope, pool = new BufferPool(0)) {
+    this.#pool = pool;
     this.#scope = lengthDelimited(
       0x0a, // ScopeSpans.scope = 1
       lengthDelimited(0x0a, encodeUtf8(scope.name)),
@@ -35,10 +38,12 @@ export class ExportRequestBuilder {
     this.#schemaUrl = lengthDelimited(0x1a, encodeUtf8(scope.schemaUrl)); // ScopeSpans and ResourceSpans: schema_url = 3
   }
 
+  /** The request lies around the spans of the batch when there is one, else in a buffer from the pool. */
   build(batches: readonly EncodedSpans[]): ExportRequest {
     const groups = Map.groupBy(batches, (batch) => batch.resource);
     const outer = [...groups].map(([resource, group]) => this.#measure(resource, group));
-    const bytes = new Uint8Array(outer.reduce((sum, group) => sum + fieldBytes(group.resourceSpansBytes), 0));
+    const length = outer.reduce((sum, group) => sum + fieldBytes(group.resourceSpansBytes), 0);
+    const bytes = this.#around(batches, length) ?? this.#pool.take(length).subarray(0, length);
     let p = 0;
     for (const { encodedResource, group, scopeSpansBytes, resourceSpansBytes } of outer) {
       p = header(bytes, p, 0x0a, resourceSpansBytes); // ExportTraceServiceRequest.resource_spans = 1
@@ -50,6 +55,14 @@ export class ExportRequestBuilder {
       p = put(bytes, p, this.#schemaUrl);
     }
     return { bytes, spans: batches.reduce((sum, batch) => sum + batch.spans, 0) };
+  }
+
+  /** Where the request of a single batch goes so that the spans stay in place; undefined if there is no room. */
+  #around([batch, ...others]: readonly EncodedSpans[], length: number): Uint8Array | undefined {
+    if (batch === undefined || others.length > 0) return undefined;
+    const { buffer, byteOffset } = batch.bytes;
+    const from = byteOffset + batch.bytes.length + 2 * this.#schemaUrl.length - length;
+    return from >= 0 && from + length <= buffer.byteLength ? new Uint8Array(buffer, from, length) : undefined;
   }
 
   #measure(resource: Resource, group: readonly EncodedSpans[]) {
@@ -79,6 +92,7 @@ function header(out: Uint8Array, at: number, tag: number, length: number): numbe
 }
 
 function put(out: Uint8Array, at: number, part: Uint8Array): number {
-  out.set(part, at);
+  const inPlace = part.buffer === out.buffer && part.byteOffset === out.byteOffset + at;
+  if (!inPlace) out.set(part, at);
   return at + part.length;
 }

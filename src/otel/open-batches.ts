@@ -1,5 +1,6 @@
 import type { Resource } from '../contract/span.ts';
-import type { SpanSink } from './encoded-spans.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { envelopeRoom, type SpanSink } from './encoded-spans.ts';
 
 export interface OpenBatchLimits {
   /** A batch is handed over when it has this many spans. */
@@ -10,11 +11,11 @@ export interface OpenBatchLimits {
   readonly maxOpenBytes: number;
 }
 
-/** The batch of one resource that is being filled: `length` bytes of whole spans, and room after them. */
+/** The batch of one resource that is being filled: whole spans from `envelopeRoom.before` to `end`, and room after them. */
 export interface OpenBatch {
   readonly resource: Resource;
   bytes: Uint8Array;
-  length: number;
+  end: number;
   spans: number;
 }
 
@@ -24,15 +25,17 @@ const firstBytes = 4096;
 export class OpenBatches {
   readonly #sink: SpanSink;
   readonly #limits: OpenBatchLimits;
+  readonly #pool: BufferPool;
   readonly #batches = new Map<Resource, OpenBatch>();
   /** What the last batch of a resource needed: growing costs copies and page faults. */
   readonly #lastBytes = new WeakMap<Resource, number>();
   #current: OpenBatch | undefined;
   #openBytes = 0;
 
-  constructor(sink: SpanSink, limits: OpenBatchLimits) {
+  constructor(sink: SpanSink, limits: OpenBatchLimits, pool: BufferPool) {
     this.#sink = sink;
     this.#limits = limits;
+    this.#pool = pool;
   }
 
   of(resource: Resource): OpenBatch {
@@ -42,18 +45,19 @@ export class OpenBatches {
     return this.#current;
   }
 
-  /** Takes a finished span that begins at `batch.length` of `out` and ends at `to`; `out` is `batch.bytes` or a grown copy. */
+  /** Takes a finished span that begins at `batch.end` of `out` and ends at `to`; `out` is `batch.bytes` or a grown copy. */
   add(batch: OpenBatch, out: Uint8Array, to: number): void {
     const { maxBatchSpans, maxBatchBytes, maxOpenBytes } = this.#limits;
-    if (to > maxBatchBytes && batch.spans > 0) {
+    const maxEnd = maxBatchBytes + envelopeRoom.before;
+    if (to > maxEnd && batch.spans > 0) {
       // All before this span goes, and the span opens the next batch.
-      const span = out.slice(batch.length, to);
+      const span = this.#copy(out, batch.end, to);
       this.#seal(batch);
-      this.#replace(batch, span, span.length, 1);
+      this.#replace(batch, span, envelopeRoom.before + to - batch.end, 1);
     } else {
       this.#replace(batch, out, to, batch.spans + 1);
     }
-    if (batch.spans >= maxBatchSpans || batch.length >= maxBatchBytes) this.#close(batch);
+    if (batch.spans >= maxBatchSpans || batch.end >= maxEnd) this.#close(batch);
     else if (this.#openBytes > maxOpenBytes) this.flush();
   }
 
@@ -66,17 +70,17 @@ export class OpenBatches {
   }
 
   #open(resource: Resource): OpenBatch {
-    const bytes = new Uint8Array(this.#lastBytes.get(resource) ?? firstBytes);
-    const batch = { resource, bytes, length: 0, spans: 0 };
+    const bytes = this.#pool.take(this.#lastBytes.get(resource) ?? firstBytes);
+    const batch = { resource, bytes, end: envelopeRoom.before, spans: 0 };
     this.#batches.set(resource, batch);
     this.#openBytes += bytes.length;
     return batch;
   }
 
-  #replace(batch: OpenBatch, bytes: Uint8Array, length: number, spans: number): void {
+  #replace(batch: OpenBatch, bytes: Uint8Array, end: number, spans: number): void {
     this.#openBytes += bytes.length - batch.bytes.length;
     batch.bytes = bytes;
-    batch.length = length;
+    batch.end = end;
     batch.spans = spans;
   }
 
@@ -88,9 +92,22 @@ export class OpenBatches {
   }
 
   /** Gives the batch to the sink, without its spare room unless that is small. */
-  #seal({ resource, bytes, length, spans }: OpenBatch): void {
-    this.#lastBytes.set(resource, Math.max(firstBytes, Math.ceil(length * 1.125)));
-    const used = length * 2 < bytes.length ? bytes.slice(0, length) : bytes.subarray(0, length);
-    this.#sink({ resource, bytes: used, spans });
+  #seal({ resource, bytes, end, spans }: OpenBatch): void {
+    const { before, after } = envelopeRoom;
+    this.#lastBytes.set(resource, Math.max(firstBytes, Math.ceil(end * 1.125)));
+    let used = bytes;
+    if ((end + after) * 2 < bytes.length) {
+      used = this.#copy(bytes, before, end);
+      this.#pool.give(bytes);
+    }
+    this.#sink({ resource, bytes: used.subarray(before, end), spans });
+  }
+
+  /** A buffer for [from, to) alone, which lie where spans do. */
+  #copy(bytes: Uint8Array, from: number, to: number): Uint8Array {
+    const { before, after } = envelopeRoom;
+    const copy = this.#pool.take(before + to - from + after);
+    copy.set(bytes.subarray(from, to), before);
+    return copy;
   }
 }

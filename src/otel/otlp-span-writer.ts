@@ -1,6 +1,7 @@
 import type { AttributeKey } from '../contract/attribute-key.ts';
 import type { Resource, Slab, SpanKind, StatusCode } from '../contract/span.ts';
 import { spanHead } from '../contract/span-head.ts';
+import { BufferPool } from './buffer-pool.ts';
 import type { ClockedSpanWriter } from './clocked-span-writer.ts';
 import type { SpanSink } from './encoded-spans.ts';
 import { type OpenBatch, OpenBatches, type OpenBatchLimits } from './open-batches.ts';
@@ -34,8 +35,9 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
   /** Where the bytes of the name begin, 0 once it is closed. */
   #nameAt = 0;
 
-  constructor(sink: SpanSink, limits: OpenBatchLimits) {
-    this.#batches = new OpenBatches(sink, limits);
+  /** Buffers of batches come from `pool`; who takes a batch may give its buffer back. */
+  constructor(sink: SpanSink, limits: OpenBatchLimits, pool = new BufferPool(0)) {
+    this.#batches = new OpenBatches(sink, limits, pool);
   }
 
   setClockOffsetNs(offsetNs: bigint): void {
@@ -56,7 +58,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
       this.#out = batch.bytes;
       this.#outView = viewOf(batch.bytes);
     }
-    this.#pos = batch.length;
+    this.#pos = batch.end;
     this.#reserve(96);
     const out = this.#out;
     const { bytes, words } = slab;
@@ -181,7 +183,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     if (batch === undefined) return;
     if (this.#nameAt !== 0) this.#closeName();
     const out = this.#out;
-    const from = batch.length;
+    const from = batch.end;
     const spanBytes = this.#pos - from - 5;
     out[from + 1] = (spanBytes & 0x7f) | 0x80;
     out[from + 2] = ((spanBytes >>> 7) & 0x7f) | 0x80;

@@ -1,3 +1,4 @@
+import { BufferPool } from './buffer-pool.ts';
 import type { EncodedSpans } from './encoded-spans.ts';
 import { ExportRequestBuilder, type Scope } from './export-request.ts';
 import type { BatchSettings } from './export-settings.ts';
@@ -43,6 +44,7 @@ export class SpanExporter {
   /** Writes into this exporter. */
   readonly writer: OtlpSpanWriter;
   readonly #options: SpanExporterOptions;
+  readonly #pool: BufferPool;
   readonly #builder: ExportRequestBuilder;
   readonly #timer: NodeJS.Timeout;
   readonly #stopping = new AbortController();
@@ -63,9 +65,11 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     const { maxBatchSpans, maxBatchBytes, maxQueueBytes, scheduleDelayMs } = options.batch;
     this.#options = options;
-    this.#builder = new ExportRequestBuilder(options.scope);
-    const maxOpenBytes = Math.min(4 * maxBatchBytes, maxQueueBytes);
-    this.writer = new OtlpSpanWriter((batch) => this.#enqueue(batch), { maxBatchSpans, maxBatchBytes, maxOpenBytes });
+    // One batch being filled, one being sent, one waiting.
+    this.#pool = new BufferPool(Math.min(4 * maxBatchBytes, maxQueueBytes));
+    this.#builder = new ExportRequestBuilder(options.scope, this.#pool);
+    const limits = { maxBatchSpans, maxBatchBytes, maxOpenBytes: Math.min(4 * maxBatchBytes, maxQueueBytes) };
+    this.writer = new OtlpSpanWriter((batch) => this.#enqueue(batch), limits, this.#pool);
     this.#timer = setInterval(() => this.writer.flush(), scheduleDelayMs).unref();
   }
 
@@ -158,6 +162,7 @@ export class SpanExporter {
   async #export(batches: readonly EncodedSpans[]): Promise<void> {
     const { transport, batch: settings, notify } = this.#options;
     const request = this.#builder.build(batches);
+    for (const { bytes } of batches) if (bytes.buffer !== request.bytes.buffer) this.#pool.give(bytes);
     const giveUpAt = performance.now() + settings.exportTimeoutMs;
     for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 1.5, maxRetryMs)) {
       this.#requests++;
@@ -168,6 +173,8 @@ export class SpanExporter {
         this.#failing = false;
         this.#exported += request.spans - result.rejected;
         this.#lose('rejected', result.rejected);
+        // Only now: a socket may still hold the bytes of a request that failed.
+        this.#pool.give(request.bytes);
         break;
       }
       this.#failedRequests++;
