@@ -193,10 +193,12 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 	span->start_ktime_ns = bpf_ktime_get_ns();
 	if (bpf_probe_read_user(entry->raw, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)request)) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
+		keep_or_delete(key);
 		return;
 	}
 	if (raw_word(entry, config->request_proto_major) != 1) {
 		count(USPAN_COUNTER_SKIPPED_HTTP2);
+		keep_or_delete(key); /* each HTTP/2 request has a goroutine of its own */
 		return;
 	}
 	entry->request = request;

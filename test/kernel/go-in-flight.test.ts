@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { concurrently, get, RawConnection } from '../support/http.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
@@ -55,6 +57,29 @@ describeKernel('requests in flight', () => {
     const { report } = await agent.stop();
     expect(report.lost).toEqual([{ stage: 'bpf', reason: 'in_flight_full', count: count - kept }]);
     expect(report.counters).toMatchObject({ lost_in_flight_full: count - kept, end_without_start: count - kept });
+  });
+
+  test('HTTP/2 requests, which are not followed, take no place from others', async () => {
+    const server = await world.server(await world.binary(), { h2: true });
+    const agent = await world.agent({ pids: [server.pid], extra: ['--max-in-flight=64'] });
+    const session = connect(`https://127.0.0.1:${server.tlsPort}`, { rejectUnauthorized: false });
+    await once(session, 'connect');
+    const streams = Array.from({ length: 200 }, async () => {
+      const stream = session.request({ ':path': '/gate' });
+      stream.resume();
+      await once(stream, 'end');
+    });
+    await server.until(({ gated }) => gated === 200);
+    // Goroutines of their own, while the others still have theirs.
+    const answers = concurrently(64, () => get(server.port, '/gate'));
+    await server.until(({ gated }) => gated === 264);
+    await server.release();
+    await Promise.all([...streams, answers]);
+    session.close();
+    await once(session, 'close');
+    await spansOf(world.receiver, server.pid, 64);
+    const { report } = await agent.stop();
+    expect(report.counters).toMatchObject({ skipped_http2: 200, lost_in_flight_full: 0, spans: 64 });
   });
 
   test('requests already running when the probes come are not invented', async () => {
