@@ -75,7 +75,7 @@ export const commands = {
       ringBytes: defaulted(
         '--ring-bytes <n>',
         powerOfTwo(65536, 1024 * MiB),
-        8 * MiB,
+        4 * MiB,
         'buffer between kernel and uspan',
       ),
       logLevel: defaulted(

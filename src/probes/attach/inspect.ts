@@ -23,6 +23,8 @@ export function inspectBinary(path: string, file: MappedFile, options: InspectOp
   try {
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
     const decisions = plan(binary, options.definitions, options);
+    // The indexes of a large program take tens of megabytes, and nobody asks again.
+    binary.release();
     if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
     return { path, binary, error: undefined, decisions };
   } catch (cause) {
