@@ -1,4 +1,5 @@
 /** The composition root: the only file that knows every layer. discovery → plan → attach → decode → correlate → span → export. */
+import { existsSync } from 'node:fs';
 import type { ProbeDefinition } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
 import type { Resource } from './contract/span.ts';
@@ -108,6 +109,9 @@ export class Agent {
     for (const facts of selectTargets(processes, this.#options.rules)) this.#consider(facts);
     const alive = new Set(processes.map(({ pid }) => pid));
     for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.#onExit(pid);
+    // What programs left that ended before anybody looked at them. One may have started since the list of processes was read.
+    const gone = (pid: number) => !alive.has(pid) && !this.#targets.has(pid) && !existsSync(`/proc/${pid}`);
+    this.#options.losses.add('bpf', 'process_ended', this.#attacher.sweep(gone));
   }
 
   /** What runs, by file. */
@@ -138,7 +142,11 @@ export class Agent {
     this.#processEventsLost = this.#events?.lost() ?? 0;
     await Promise.all([this.#attacher.detachAll(), this.#events?.close()]);
     this.#drainLoop.drain();
-    losses.add('bpf', 'unfinished_at_exit', this.#attacher.sweep(undefined));
+    losses.add(
+      'bpf',
+      'unfinished_at_exit',
+      this.#attacher.sweep(() => true),
+    );
     this.#countLosses();
     await exporter?.shutdown(Math.max(100, deadline - performance.now()));
     const report = this.report();
@@ -205,7 +213,11 @@ export class Agent {
     this.#lastPid = -1;
     if (!target || target.known.attachments.length === 0) return;
     this.#binaries.remove(pid);
-    this.#options.losses.add('bpf', 'process_ended', this.#attacher.sweep(pid));
+    this.#options.losses.add(
+      'bpf',
+      'process_ended',
+      this.#attacher.sweep((owner) => owner === pid),
+    );
   }
 
   #consider(facts: ProcessFacts): void {

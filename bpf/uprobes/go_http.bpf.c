@@ -27,7 +27,7 @@ const volatile struct uspan_config uspan_config = {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20);
+	__uint(max_entries, 4 << 20);
 } spans SEC(".maps");
 
 /* Twice the requests in flight: see keep_or_delete(). */
@@ -70,8 +70,10 @@ struct {
 	__type(value, __u32);
 } targets SEC(".maps");
 
-/* Entries in in_flight; touched only when one comes or goes. */
+/* Entries in in_flight, with those the agent has swept; touched only when one comes or goes. */
 static __u64 in_flight_entries;
+/* Entries the agent has removed. Only the agent writes it, in a map of its own, so neither overwrites the other's count. */
+volatile __u64 in_flight_swept SEC(".data.swept");
 
 #define MAX_METHOD_BYTES 64
 #define MAX_HOST_BYTES 256
@@ -164,7 +166,9 @@ static __always_inline struct uspan_http_in_flight *new_entry(const struct uspan
  */
 static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key *key)
 {
-	if (in_flight_entries > uspan_config.in_flight_keep && bpf_map_delete_elem(&in_flight, key) == 0)
+	__s64 entries = in_flight_entries - in_flight_swept;
+
+	if (entries > (__s64)uspan_config.in_flight_keep && bpf_map_delete_elem(&in_flight, key) == 0)
 		__sync_fetch_and_add(&in_flight_entries, -1);
 }
 

@@ -5,7 +5,7 @@ import { Constant, counterNames, HttpInFlight, HttpInFlightKey, Moment } from '.
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { readBpfObject } from './bpf-files.ts';
 import { encodeKernelConfig, type KernelConfig } from './kernel-config.ts';
-import { sumOfCpus, u32 } from './map-values.ts';
+import { sumOfCpus, u32, u64 } from './map-values.ts';
 
 export class Attacher {
   readonly uprobeMulti: boolean;
@@ -16,6 +16,8 @@ export class Attacher {
   readonly #targets: BpfMap;
   readonly #inFlight: BpfMap;
   readonly #attachments = new Set<Attachment>();
+  /** Entries of in_flight that sweep() has removed so far. */
+  #swept = 0;
   #nextProbeId = 0;
   readonly #freeProbeIds: number[] = [];
 
@@ -108,20 +110,23 @@ export class Attacher {
   }
 
   /**
-   * Removes what a dead process left behind, or what all did for `pid` undefined.
+   * Removes what processes left behind.
    * @returns how many requests had begun and will not end
    */
-  sweep(pid: number | undefined): number {
+  sweep(gone: (pid: number) => boolean): number {
     const keys = this.#inFlight.keys();
     const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
     let unfinished = 0;
+    const before = this.#swept;
     for (let at = 0; at + HttpInFlightKey.size <= keys.byteLength; at += HttpInFlightKey.size) {
-      if (pid !== undefined && view.getUint32(at + HttpInFlightKey.pid, true) !== pid) continue;
+      if (!gone(view.getUint32(at + HttpInFlightKey.pid, true))) continue;
       const key = keys.subarray(at, at + HttpInFlightKey.size);
       const entry = this.#inFlight.lookup(key);
       if (entry && entry[HttpInFlight.active] !== 0) unfinished++;
-      this.#inFlight.delete(key);
+      if (this.#inFlight.delete(key)) this.#swept++;
     }
+    // The kernel side counts entries to know how many it may keep.
+    if (this.#swept !== before) this.#object.map('.data.swept').update(u32(0), u64(this.#swept));
     return unfinished;
   }
 
