@@ -5,7 +5,7 @@ import { BufferPool } from './buffer-pool.ts';
 import type { ClockedSpanWriter } from './clocked-span-writer.ts';
 import type { SpanSink } from './encoded-spans.ts';
 import { type OpenBatch, OpenBatches, type OpenBatchLimits } from './open-batches.ts';
-import { copyAscii, putAscii, putU32, putVarint, putVarint64, varint64Bytes, varintBytes } from './protobuf.ts';
+import { copyAscii, putAscii, putVarint, putVarint64, varint64Bytes, varintBytes } from './protobuf.ts';
 import { cutUtf8, decodeUtf8, encodeUtf8 } from './utf8.ts';
 
 const noBytes = new Uint8Array(0);
@@ -61,24 +61,34 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     this.#pos = batch.end;
     this.#reserve(96);
     const out = this.#out;
-    const { bytes, words } = slab;
+    const view = this.#outView;
+    const { words } = slab;
     let p = this.#pos;
     out[p] = 0x12; // ScopeSpans.spans = 2; the length follows in end()
-    p += 5;
-    out[p++] = 0x0a; // trace_id = 1
-    out[p++] = 16;
-    for (let i = at + spanHead.traceId, end = i + 16; i < end; i++) out[p++] = bytes[i]!;
-    out[p++] = 0x12; // span_id = 2
-    out[p++] = 8;
-    for (let i = at + spanHead.spanId, end = i + 8; i < end; i++) out[p++] = bytes[i]!;
-    const parentWord = (at + spanHead.parentSpanId) >>> 2;
-    if ((words[parentWord]! | words[parentWord + 1]!) !== 0) {
-      out[p++] = 0x22; // parent_span_id = 4
-      out[p++] = 8;
-      for (let i = at + spanHead.parentSpanId, end = i + 8; i < end; i++) out[p++] = bytes[i]!;
+    out[p + 5] = 0x0a; // trace_id = 1
+    out[p + 6] = 16;
+    const traceId = (at + spanHead.traceId) >>> 2;
+    view.setUint32(p + 7, words[traceId]!, true);
+    view.setUint32(p + 11, words[traceId + 1]!, true);
+    view.setUint32(p + 15, words[traceId + 2]!, true);
+    view.setUint32(p + 19, words[traceId + 3]!, true);
+    out[p + 23] = 0x12; // span_id = 2
+    out[p + 24] = 8;
+    const spanId = (at + spanHead.spanId) >>> 2;
+    view.setUint32(p + 25, words[spanId]!, true);
+    view.setUint32(p + 29, words[spanId + 1]!, true);
+    p += 33;
+    const parent = (at + spanHead.parentSpanId) >>> 2;
+    if ((words[parent]! | words[parent + 1]!) !== 0) {
+      out[p] = 0x22; // parent_span_id = 4
+      out[p + 1] = 8;
+      view.setUint32(p + 2, words[parent]!, true);
+      view.setUint32(p + 6, words[parent + 1]!, true);
+      p += 10;
     }
-    out[p++] = 0x30; // kind = 6
-    out[p++] = kind;
+    out[p] = 0x30; // kind = 6
+    out[p + 1] = kind;
+    p += 2;
 
     const startLo = words[(at + spanHead.startKtimeNs) >>> 2]!;
     const startHi = words[(at + spanHead.startKtimeNs + 4) >>> 2]!;
@@ -96,7 +106,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
     out[p] = 0x85; // flags = 16, fixed32
     out[p + 1] = 0x01;
-    putU32(out, p + 2, words[(at + spanHead.traceFlags) >>> 2]!);
+    view.setUint32(p + 2, words[(at + spanHead.traceFlags) >>> 2]!, true);
     out[p + 6] = 0x2a; // name = 5; its two length bytes follow in #closeName
     p += 9;
     this.#pos = p;
@@ -145,7 +155,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
   int(key: AttributeKey, value: number): void {
     const lo = value >>> 0;
-    const hi = Math.floor(value / 0x1_0000_0000) >>> 0;
+    const hi = lo === value ? 0 : Math.floor(value / 0x1_0000_0000) >>> 0;
     const p = this.#attribute(key, 1 + varint64Bytes(lo, hi));
     this.#out[p] = 0x18; // AnyValue.int_value = 3
     this.#pos = putVarint64(this.#out, p + 1, lo, hi);
@@ -214,13 +224,17 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     const out = this.#out;
     let p = this.#pos;
     out[p] = 0x4a; // attributes = 9
-    p = putVarint(out, p + 1, keyBytes + 1 + varintBytes(valueBytes) + valueBytes);
+    const short = keyBytes + valueBytes < 0x7e; // so that both lengths are one byte: putVarint costs more than the rest
+    if (short) out[p + 1] = keyBytes + valueBytes + 2;
+    p = short ? p + 2 : putVarint(out, p + 1, keyBytes + 1 + varintBytes(valueBytes) + valueBytes);
     // Up to three bytes too many; what follows overwrites them.
     const view = this.#outView;
     for (let i = 0; i < keyWords.length; i++) view.setUint32(p + 4 * i, keyWords[i]!, true);
     p += keyBytes;
     out[p] = 0x12; // KeyValue.value = 2
-    return putVarint(out, p + 1, valueBytes);
+    if (!short) return putVarint(out, p + 1, valueBytes);
+    out[p + 1] = valueBytes;
+    return p + 2;
   }
 
   /** As `#attribute`, for a string of `length` bytes; returns where its bytes go. */
@@ -260,8 +274,8 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
   #unixTime(p: number, ktimeLo: number, ktimeHi: number): void {
     const lo = ktimeLo + this.#offsetLo;
-    putU32(this.#out, p, lo);
-    putU32(this.#out, p + 4, ktimeHi + this.#offsetHi + (lo > 0xffff_ffff ? 1 : 0));
+    this.#outView.setUint32(p, lo, true);
+    this.#outView.setUint32(p + 4, ktimeHi + this.#offsetHi + (lo > 0xffff_ffff ? 1 : 0), true);
   }
 
   #reserve(more: number): void {

@@ -1,13 +1,5 @@
 /** The few pieces of protobuf encoding the span writer needs. Room in `out` must be there; nothing is allocated. */
 
-/** Writes the low 32 bits of `value`, little endian. */
-export function putU32(out: Uint8Array, p: number, value: number): void {
-  out[p] = value;
-  out[p + 1] = value >>> 8;
-  out[p + 2] = value >>> 16;
-  out[p + 3] = value >>> 24;
-}
-
 /** Copies `text`; returns the position after it, or -1 if it is not ASCII. */
 export function putAscii(out: Uint8Array, at: number, text: string): number {
   let seen = 0;
@@ -44,6 +36,10 @@ export function varintBytes(value: number): number {
 
 /** Writes `value` (< 2^32) as a varint; returns the position after it. */
 export function putVarint(out: Uint8Array, at: number, value: number): number {
+  if (value < 0x80) {
+    out[at] = value;
+    return at + 1;
+  }
   let p = at;
   let rest = value;
   while (rest > 0x7f) {
