@@ -142,11 +142,8 @@ export class Agent {
     this.#processEventsLost = this.#events?.lost() ?? 0;
     await Promise.all([this.#attacher.detachAll(), this.#events?.close()]);
     this.#drainLoop.drain();
-    losses.add(
-      'bpf',
-      'unfinished_at_exit',
-      this.#attacher.sweep(() => true),
-    );
+    const unfinished = this.#attacher.sweep(() => true);
+    losses.add('bpf', 'unfinished_at_exit', unfinished);
     this.#countLosses();
     await exporter?.shutdown(Math.max(100, deadline - performance.now()));
     const report = this.report();
