@@ -10,6 +10,7 @@ import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { attributeKey } from '../src/contract/attribute-key.ts';
 import { type Resource, type Slab, SpanKind } from '../src/contract/span.ts';
 import { spanHead } from '../src/contract/span-head.ts';
+import { BufferPool } from '../src/otel/buffer-pool.ts';
 import type { EncodedSpans } from '../src/otel/encoded-spans.ts';
 import { ExportRequestBuilder } from '../src/otel/export-request.ts';
 import { OtlpSpanWriter } from '../src/otel/otlp-span-writer.ts';
@@ -94,14 +95,18 @@ const officialSpans = Array.from({ length: batchSpans }, (_, i) => {
 
 const batches: EncodedSpans[] = [];
 const limits = { maxBatchSpans: 4096, maxBatchBytes: 2 ** 21, maxOpenBytes: 2 ** 23 };
-const writer = new OtlpSpanWriter((batch) => void batches.push(batch), limits);
+const pool = new BufferPool(limits.maxOpenBytes);
+const writer = new OtlpSpanWriter((batch) => void batches.push(batch), limits, pool);
 writer.setClockOffsetNs(offsetNs);
-const builder = new ExportRequestBuilder(scope);
+const builder = new ExportRequestBuilder(scope, pool);
 
+/** The bytes hold until the next call, as if they had been sent. */
 function ours(): Uint8Array {
   writeOurs(slab, writer);
   writer.flush();
-  return builder.build(batches.splice(0)).bytes;
+  const { bytes } = builder.build(batches.splice(0));
+  pool.give(bytes);
+  return bytes;
 }
 
 function official(): Uint8Array {

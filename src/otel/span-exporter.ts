@@ -65,7 +65,7 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     const { maxBatchSpans, maxBatchBytes, maxQueueBytes, scheduleDelayMs } = options.batch;
     this.#options = options;
-    // One batch being filled, one being sent, one waiting.
+    // Enough for the batches being filled, waiting and being sent while the collector keeps up.
     this.#pool = new BufferPool(Math.min(4 * maxBatchBytes, maxQueueBytes));
     this.#builder = new ExportRequestBuilder(options.scope, this.#pool);
     const limits = { maxBatchSpans, maxBatchBytes, maxOpenBytes: Math.min(4 * maxBatchBytes, maxQueueBytes) };
