@@ -20,13 +20,14 @@ const options = readOptions();
 function readOptions() {
   try {
     return parseArgs({
+      allowNegative: true,
       options: {
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         load: { type: 'string', multiple: true },
-        'require-agent': { type: 'boolean', default: false },
+        'require-agent': { type: 'boolean', default: true },
         help: { type: 'boolean', default: false },
       },
     }).values;
@@ -41,7 +42,7 @@ const usage = `node bench/go-http.ts [options]
   --rounds N        rounds, alternating between the columns (5)
   --seconds N       length of one measurement (4)
   --load NAME       only this load, repeatable: ${loads.map((load) => `'${load.name}'`).join(', ')}
-  --require-agent   fail when uspan can't be attached, in place of leaving its column out
+  --no-require-agent  leave the uspan column out when it can't be attached, in place of failing
   --json            print every round as JSON
 `;
 
@@ -71,9 +72,10 @@ async function main(): Promise<void> {
   }
   const lifecycle = await measureLifecycle(programs);
   if (lifecycle) {
-    const { attachMs, detachMs, execToAttachedMs, idleCpuPercent } = lifecycle;
+    const { readyMs, attachMs, detachMs, execToAttachedMs, idleCpuPercent } = lifecycle;
     const rows = [
-      ['start to attached (10 MB stripped Go binary), ms', readable(attachMs)],
+      ['attach to a 10 MB stripped Go binary, ms', readable(attachMs)],
+      ['  from the start of the agent, ms', readable(readyMs)],
       ['detach and exit, ms', readable(detachMs)],
       ['exec of a target to attached, ms', typeof execToAttachedMs === 'number' ? readable(execToAttachedMs) : '–'],
       ['agent CPU while the target idles, % of a core', readable(idleCpuPercent, 2)],

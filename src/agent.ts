@@ -221,6 +221,7 @@ export class Agent {
     const before = this.#targets.get(facts.pid);
     if (before?.facts.startBootNs === facts.startBootNs && before.facts.exe?.ino === facts.exe?.ino) return;
     if (before) this.#forget(facts.pid);
+    const startedAt = performance.now();
     const known = this.#binaries.add(facts);
     if (!known) {
       this.#shortLived++;
@@ -236,6 +237,7 @@ export class Agent {
         process: facts.pid,
         exe: known.path,
         definitions: known.attachments.map(({ decision }) => decision.definition.name).join(', '),
+        ms: Math.round(performance.now() - startedAt),
       });
     } else if (known.error) {
       this.#options.notify('debug', 'not attached', {

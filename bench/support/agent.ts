@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Report } from '../../src/report.ts';
 import { type RunningProcess, startProcess } from '../../test/support/process.ts';
 import { exportEnv } from './receiver.ts';
 
@@ -13,10 +14,12 @@ export interface Agent {
   stop(): Promise<{ readonly report: AgentReport; readonly stopMs: number }>;
 }
 
-/** The report file as the benchmark reads it: `lost` is summed over whatever it is broken down by. */
+/** The report file as the benchmark reads it. */
 export interface AgentReport {
   readonly lost: number;
-  readonly all: unknown;
+  /** Spans the collector took. */
+  readonly exported: number;
+  readonly all: Report;
 }
 
 const uspan = join(import.meta.dirname, '..', '..', 'bin', 'uspan');
@@ -42,17 +45,11 @@ export async function startAgent(endpoint: string, args: readonly string[]): Pro
     const stopMs = performance.now() - from;
     try {
       if (code !== 0) throw new Error(`uspan ended with ${signal ?? `code ${code}`}: ${child.stderr().slice(-2000)}`);
-      const all = JSON.parse(await readFile(reportFile, 'utf8')) as unknown;
-      return { report: { lost: sumOfNumbers((all as { lost?: unknown }).lost), all }, stopMs };
+      const all = JSON.parse(await readFile(reportFile, 'utf8')) as Report;
+      return { report: { lost: all.lostTotal, exported: all.exported, all }, stopMs };
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
   };
   return { process: child, readyMs, stop };
-}
-
-function sumOfNumbers(value: unknown): number {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'object' || value === null) return 0;
-  return Object.values(value).reduce<number>((sum, each) => sum + sumOfNumbers(each), 0);
 }

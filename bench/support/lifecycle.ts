@@ -11,7 +11,10 @@ async function startShop(programs: Programs): Promise<RunningProcess> {
   return shop;
 }
 
-/** Agent start to `ready` and SIGTERM to exit, against a running idle process; idle CPU in between. */
+/** The agent's word that a process is attached, with the ms from first look to last probe. */
+const attachedLine = (pid: number) => new RegExp(`\\battached\\b.*\\b${pid}\\b.*"ms":(\\d+)`);
+
+/** Agent start to `ready`, its attach alone, SIGTERM to exit, against a running idle process; idle CPU in between. */
 export async function measureAttachAndIdle(programs: Programs, idleSeconds: number) {
   const receiver = await startReceiver(programs.receiver);
   const shop = await startShop(programs);
@@ -24,8 +27,9 @@ export async function measureAttachAndIdle(programs: Programs, idleSeconds: numb
       await pause(idleSeconds * 1000);
       const cpuMs = cpuUsedUs(before, cpuSnapshot(agent.process.pid)) / 1000;
       const idleCpuPercent = (100 * cpuMs) / (performance.now() - from);
+      const [, attachMs] = await agent.process.waitForLine(attachedLine(shop.pid), 1000);
       const { stopMs } = await agent.stop();
-      return { attachMs: agent.readyMs, detachMs: stopMs, idleCpuPercent };
+      return { readyMs: agent.readyMs, attachMs: Number(attachMs), detachMs: stopMs, idleCpuPercent };
     } finally {
       await agent.process.stop();
     }
@@ -42,9 +46,10 @@ export async function measureExecToAttached(programs: Programs): Promise<number>
     const agent = await startAgent(receiver.endpoint, ['--exe', programs.shop]);
     try {
       const from = performance.now();
-      const shop = await startShop(programs);
+      // Not until it listens: the probes can be there first.
+      const shop = await startProcess(programs.shop, ['-role', 'inventory']);
       try {
-        await agent.process.waitForLine(new RegExp(`attached\\b.*\\b${shop.pid}\\b`), 10_000);
+        await agent.process.waitForLine(attachedLine(shop.pid), 10_000);
         return performance.now() - from;
       } finally {
         await shop.stop();

@@ -39,6 +39,9 @@ export function summarize(trials: Trials): string {
       agentCell(rounds, ({ agent }) => `${readable(agent!.memory.nowMiB)} / ${readable(agent!.memory.peakMiB)}`),
     ),
     row('requests handled, all rounds', (rounds) => readable(total(rounds, (t) => t.handled))),
+    row('spans sent, by the agent’s count', (rounds) =>
+      rounds[0]?.agent ? readable(total(rounds, (t) => t.agent!.report.exported)) : '–',
+    ),
     row('spans received', (rounds) =>
       rounds[0]?.spansReceived === undefined ? '–' : readable(total(rounds, (t) => t.spansReceived!)),
     ),
