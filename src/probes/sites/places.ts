@@ -4,6 +4,7 @@
  */
 import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
 import type { Place, Site } from '../../contract/decision.ts';
+import { plainText } from './plain-text.ts';
 import { type Decoded, decode, disassemble, isEndbr64 } from './x64.ts';
 
 /** A site, or why there is none. */
@@ -119,7 +120,9 @@ function isEmulated(instruction: Decoded): boolean {
 
 function at(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, instruction: Decoded, why: string): Located {
   const { address } = instruction;
-  const text = disassemble(code, symbol.address, address, (target) => nameOf(binary, target));
+  const text =
+    plainText(instruction, code.subarray(address - symbol.address), (target) => nameOf(binary, target)) ??
+    disassemble(code, symbol.address, address, (target) => nameOf(binary, target));
   if (instruction.class === 'refused') return noSite(`${symbol.name}: the kernel takes no probe on ${text}`);
   return {
     found: true,
