@@ -183,7 +183,7 @@ struct uspan_http_in_flight_key {
 struct uspan_http_in_flight {
 	__u64 request;
 	__u64 response;
-	__u64 connection_ctx; /* *cancelCtx of the connection, 0: unknown */
+	__u64 request_ctx; /* *cancelCtx of the request, whose parent is the connection's */
 	struct uspan_text_ref text[8]; /* by enum uspan_http_text */
 	__u32 active;
 	__u32 sampled;

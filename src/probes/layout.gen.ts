@@ -115,7 +115,7 @@ export const HttpInFlight = {
   size: 1280,
   request: 0,
   response: 8,
-  connectionCtx: 16,
+  requestCtx: 16,
   text: 24,
   active: 152,
   sampled: 156,
