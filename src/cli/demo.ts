@@ -2,15 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import colours from 'picocolors';
 import { UspanError } from '../contract/errors.ts';
 import type { Report } from '../report.ts';
+import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import { commands, type DemoOptions } from './flags.ts';
 import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
 import { type AgentFlags, startAgent } from './start-agent.ts';
 import { summary } from './summary.ts';
+
+const colours = coloursOf(process.stderr);
 
 const appPath = fileURLToPath(new URL('../../build/examples/go-app', import.meta.url));
 const load = '8/s';

@@ -1,4 +1,3 @@
-import colours from 'picocolors';
 import { agentVersion } from '../config/version.ts';
 import type { Site } from '../contract/decision.ts';
 import { describeError } from '../contract/errors.ts';
@@ -10,8 +9,11 @@ import { selectTargets } from '../discovery/processes/select-targets.ts';
 import { type Inspection, inspectBinary } from '../probes/attach/inspect.ts';
 import { definitions } from '../probes/definitions/index.ts';
 import { momentName } from '../probes/moment-names.ts';
+import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
+
+const colours = coloursOf(process.stdout);
 
 interface Found {
   readonly facts: ProcessFacts;

@@ -1,10 +1,12 @@
 import { release } from 'node:os';
-import colours from 'picocolors';
 import { agentVersion } from '../config/version.ts';
 import { libbpfVersion } from '../probes/attach/features.ts';
 import { type Requirement, requirements } from '../probes/attach/requirements.ts';
+import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DoctorOptions } from './flags.ts';
+
+const colours = coloursOf(process.stdout);
 
 /** `uspan doctor`: tries everything uspan needs of this host. */
 export function doctor(options: DoctorOptions): number {

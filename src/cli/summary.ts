@@ -1,5 +1,7 @@
-import colours from 'picocolors';
 import type { Report } from '../report.ts';
+import { coloursOf } from './colours.ts';
+
+const colours = coloursOf(process.stderr);
 
 /** What a run comes to: spans, probes with site class and hits, losses. */
 export function summary(report: Report): string {

@@ -31,7 +31,7 @@ const runDefaults: RunOptions = {
   reportFile: undefined,
   maxInFlight: 16384,
   maxPathBytes: 1024,
-  ringBytes: 8 * 1024 * 1024,
+  ringBytes: 4 * 1024 * 1024,
   logLevel: 'info',
 };
 
