@@ -147,7 +147,6 @@ export class Agent {
     this.#countLosses();
     await exporter?.shutdown(Math.max(100, deadline - performance.now()));
     const report = this.report();
-    this.#binaries.close();
     losses.close();
     await Promise.all([this.#attacher.close(), this.#vmaFiles?.close()]);
     return report;
@@ -199,6 +198,8 @@ export class Agent {
   #onExit(pid: number): void {
     const target = this.#targets.get(pid);
     if (!target) return;
+    // Its spans may still be in the ring; its probes must go at once.
+    this.#binaries.remove(pid);
     this.#after(lingerMs, () => {
       if (this.#targets.get(pid) === target) this.#forget(pid);
     });
@@ -208,8 +209,8 @@ export class Agent {
     const target = this.#targets.get(pid);
     this.#targets.delete(pid);
     this.#lastPid = -1;
-    if (!target || target.known.attachments.length === 0) return;
     this.#binaries.remove(pid);
+    if (!target || target.known.attachments.length === 0) return;
     this.#options.losses.add(
       'bpf',
       'process_ended',

@@ -70,7 +70,7 @@ export function makeReport(sources: ReportSources): Report {
     exported: sources.exporter?.exported ?? 0,
     lost: sources.losses.snapshot(),
     lostTotal: sources.losses.total(),
-    probes: sources.attachments.flatMap(probeReports),
+    probes: [...Map.groupBy(sources.attachments, sameFile).values()].flatMap(probeReports),
     skipped: sources.binaries.flatMap(skipReports),
     counters: Object.fromEntries(counterNames.map((name, slot) => [name, sources.counters[slot] ?? 0])),
     export: sources.exporter,
@@ -80,17 +80,22 @@ export function makeReport(sources: ReportSources): Report {
   };
 }
 
-function probeReports(attachment: Attachment): ProbeReport[] {
-  const { definition, binary, sites } = attachment.decision;
-  return sites.map((site) => ({
-    definition: definition.name,
-    binary: binary.path,
+function sameFile({ decision, kind }: Attachment): string {
+  return [decision.definition.name, decision.binary.key, kind].join('\0');
+}
+
+/** One line a site, though a file that ran, ended and ran again was attached more than once. */
+function probeReports(attachments: readonly Attachment[]): ProbeReport[] {
+  const { decision, kind } = attachments[0]!;
+  return decision.sites.map((site) => ({
+    definition: decision.definition.name,
+    binary: decision.binary.path,
     moment: momentName(site.moment),
     function: site.function,
     site: `0x${site.address.toString(16)}: ${site.instruction}`,
     class: site.class,
-    link: attachment.kind,
-    hits: attachment.hits(site.moment),
+    link: kind,
+    hits: attachments.reduce((sum, attachment) => sum + attachment.hits(site.moment), 0),
   }));
 }
 

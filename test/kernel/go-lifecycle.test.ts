@@ -97,13 +97,31 @@ describeKernel('agents and targets that come and go', () => {
       await server.stop();
     }
     const { report } = await agent.stop();
-    // One binary: attached once, however often it runs.
+    // One line a site, however often the program was attached.
     expect(report.probes.map(({ moment, hits }) => [moment, hits])).toEqual([
       ['start', 6],
       ['end', 6],
       ['panic', 0],
     ]);
     expect(report.lost).toEqual([]);
+  });
+
+  test('a file overwritten in place after its last process: the old breakpoints never meet the new code', async () => {
+    const path = await world.binary('1.22');
+    const agent = await world.agent({ exeGlobs: [path] });
+    const old = await world.server(path);
+    await agent.attached(old.pid);
+    await old.stop();
+    // The same inode with other code, as `cp` leaves it; started at once.
+    await copyFile(await buildGoFixture({ go: '1.27', variant: 'stripped' }), path);
+    const renewed = await world.server(path);
+    await agent.attached(renewed.pid);
+    for (let n = 0; n < 20; n++) await get(renewed.port, '/items/7');
+    const spans = await spansOf(world.receiver, renewed.pid, 20);
+    expect(new Set(spans.map(({ name }) => name))).toEqual(new Set(['GET /items/{id}']));
+    const { report } = await agent.stop();
+    const sites = report.probes.filter(({ moment }) => moment === 'start').map(({ site }) => site);
+    expect(new Set(sites).size).toBe(2);
   });
 
   test('a program on a known binary is traced before anybody has noticed it', async () => {
@@ -181,10 +199,16 @@ describeKernel('agents and targets that come and go', () => {
     const agent = await world.agent({ exeGlobs: [`${path}*`] });
     // Each on an inode of its own, so that each is opened, parsed and attached, or is gone in the middle of it.
     const delaysMs = Array.from({ length: 24 }, (_, n) => n * 4);
+    // All copied before the first is started: a fork in between would hold a copy open for writing (ETXTBSY).
+    const copies = await Promise.all(
+      delaysMs.map(async (_, n) => {
+        await copyFile(path, `${path}-${n}`);
+        return `${path}-${n}`;
+      }),
+    );
     await Promise.all(
       delaysMs.map(async (delayMs, n) => {
-        const copy = `${path}-${n}`;
-        await copyFile(path, copy);
+        const copy = copies[n]!;
         const child = await startProcess(copy, ['-listen-after=1h']);
         setTimeout(() => process.kill(child.pid, 'SIGKILL'), delayMs);
         await child.exited;
@@ -204,10 +228,10 @@ describeKernel('agents and targets that come and go', () => {
     const path = await world.binary();
     const agent = await world.agent({ exeGlobs: [path] });
     const pids: number[] = [];
+    // Probes stay on a file for as long as something runs it.
+    await agent.attached((await world.server(path)).pid);
     for (let n = 0; n < 4; n++) {
       const server = await world.server(path);
-      // Before the second program on, the binary is attached already.
-      if (n === 0) await agent.attached(server.pid);
       await get(server.port, '/hello');
       process.kill(server.pid, 'SIGKILL');
       pids.push(server.pid);

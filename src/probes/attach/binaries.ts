@@ -1,6 +1,7 @@
+import { statSync } from 'node:fs';
 import { describeError } from '../../contract/errors.ts';
 import { mapFile } from '../../discovery/map-file.ts';
-import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
+import type { Executable, ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
 import { type Inspection, type InspectOptions, inspectBinary } from './inspect.ts';
@@ -15,10 +16,13 @@ export interface KnownBinary extends Inspection {
 }
 
 interface State extends KnownBinary {
+  readonly key: string;
+  /** Tells a file from one that was written over it in place. */
+  readonly stamp: string;
+  readonly statKey: string;
   readonly attachments: Attachment[];
   readonly failures: { readonly decision: AttachDecision; readonly error: string }[];
   readonly pids: Set<number>;
-  release: NodeJS.Timeout | undefined;
 }
 
 export interface BinariesOptions extends InspectOptions {
@@ -28,15 +32,19 @@ export interface BinariesOptions extends InspectOptions {
   readonly filterByProcess: boolean;
 }
 
-/** How long probes stay on a file that nothing runs any more, so that a restarted program is traced from its first request. */
-const releaseAfterMs = 60_000;
+/** Files nothing runs any more whose hits are still told by report(). */
+const maxReleased = 1024;
 
-/** Every file that a target runs, by its real inode: parsed once, attached once, however many processes and mounts share it. */
+/**
+ * Every file that a target runs, by its real inode: parsed once, attached once, however many processes and mounts share it.
+ * Probes do not outlast the last process: a running file cannot be written to (ETXTBSY), but one that has ended can be, and the kernel
+ * would put the old file's breakpoints into the new one's code.
+ */
 export class Binaries {
   readonly #options: BinariesOptions;
   readonly #byFile = new Map<string, State>();
   readonly #realKeys = new Map<string, string>();
-  readonly #closed: Attachment[] = [];
+  #released: State[] = [];
 
   constructor(options: BinariesOptions) {
     this.#options = options;
@@ -44,54 +52,53 @@ export class Binaries {
 
   /** The file of a process, attached if it is new. Undefined when the process is gone. Never throws for what is in the file. */
   add(facts: ProcessFacts): KnownBinary | undefined {
-    if (!facts.exe) return undefined;
+    const stamp = facts.exe && stampOf(facts.pid);
+    if (!facts.exe || stamp === undefined) return undefined;
     const key = this.#realKey(facts.pid, facts.exe);
-    const state = this.#byFile.get(key) ?? this.#open(facts, key);
+    const before = this.#byFile.get(key);
+    if (before && before.stamp !== stamp) this.#release(before);
+    const state = before?.stamp === stamp ? before : this.#open(facts, facts.exe, key, stamp);
     if (!state) return undefined;
     state.pids.add(facts.pid);
-    clearTimeout(state.release);
     if (state.attachments.length > 0) this.#options.attacher.addTarget(facts.pid);
     return state;
   }
 
-  /** A process has ended. */
+  /** A process has ended. The last one of a file takes the probes with it. */
   remove(pid: number): void {
-    for (const [key, state] of this.#byFile) {
+    for (const state of this.#byFile.values()) {
       if (!state.pids.delete(pid)) continue;
       if (state.attachments.length > 0) this.#options.attacher.removeTarget(pid);
-      if (state.pids.size === 0) state.release = setTimeout(() => void this.#release(key), releaseAfterMs).unref();
+      if (state.pids.size === 0) this.#release(state);
     }
   }
 
-  /** The file that a probe is attached to. */
+  /** The file that a probe is, or was last, attached to. */
   ofProbe(probeId: number): KnownBinary | undefined {
-    return this.all().find(({ attachments }) => attachments.some((attachment) => attachment.probeId === probeId));
+    const isOf = ({ attachments }: State) => attachments.some((attachment) => attachment.probeId === probeId);
+    return [...this.#byFile.values()].find(isOf) ?? this.#released.findLast(isOf);
   }
 
   all(): KnownBinary[] {
     return [...this.#byFile.values()];
   }
 
-  /** Attachments there are and were. */
+  /** Attachments there are, and the last ones there were. */
   attachments(): Attachment[] {
-    return [...this.#closed, ...this.all().flatMap((state) => state.attachments)];
+    return [...this.#released, ...this.#byFile.values()].flatMap(({ attachments }) => attachments);
   }
 
-  close(): void {
-    for (const state of this.#byFile.values()) clearTimeout(state.release);
-  }
-
-  async #release(key: string): Promise<void> {
-    const state = this.#byFile.get(key);
-    if (!state || state.pids.size > 0) return;
-    this.#byFile.delete(key);
-    this.#closed.push(...state.attachments);
-    await Promise.all(state.attachments.map((attachment) => attachment.close()));
+  #release(state: State): void {
+    this.#byFile.delete(state.key);
+    this.#realKeys.delete(state.statKey);
+    if (state.attachments.length === 0) return;
+    this.#released = [...this.#released.slice(1 - maxReleased), state];
+    for (const attachment of state.attachments) void attachment.close();
   }
 
   /** Asked of the kernel once for each (device, inode) that stat shows. */
-  #realKey(pid: number, exe: NonNullable<ProcessFacts['exe']>): string {
-    const statKey = `${exe.dev}:${exe.ino}`;
+  #realKey(pid: number, exe: Executable): string {
+    const statKey = statKeyOf(exe);
     let real = this.#realKeys.get(statKey);
     if (real === undefined) {
       const file = this.#options.vmaFiles && executableOf(this.#options.vmaFiles.of(pid), exe.ino);
@@ -101,8 +108,7 @@ export class Binaries {
     return real;
   }
 
-  #open(facts: ProcessFacts, key: string): State | undefined {
-    const path = facts.exe?.path ?? `/proc/${facts.pid}/exe`;
+  #open(facts: ProcessFacts, exe: Executable, key: string, stamp: string): State | undefined {
     let file: ReturnType<typeof mapFile>;
     try {
       file = mapFile(`/proc/${facts.pid}/exe`);
@@ -110,11 +116,13 @@ export class Binaries {
       return undefined; // It is gone, or about to.
     }
     const state: State = {
-      ...inspectBinary(path, file, this.#options),
+      ...inspectBinary(exe.path, file, this.#options),
+      key,
+      stamp,
+      statKey: statKeyOf(exe),
       attachments: [],
       failures: [],
       pids: new Set(),
-      release: undefined,
     };
     try {
       for (const decision of state.decisions) if (decision.do === 'attach') this.#attach(state, decision, file.fd);
@@ -133,5 +141,19 @@ export class Binaries {
     } catch (error) {
       state.failures.push({ decision, error: describeError(error) });
     }
+  }
+}
+
+function statKeyOf({ dev, ino }: Executable): string {
+  return `${dev}:${ino}`;
+}
+
+/** Size and times of a process's file; undefined when the process is gone. */
+function stampOf(pid: number): string | undefined {
+  try {
+    const { size, mtimeNs, ctimeNs } = statSync(`/proc/${pid}/exe`, { bigint: true });
+    return `${size}:${mtimeNs}:${ctimeNs}`;
+  } catch {
+    return undefined;
   }
 }
