@@ -28,8 +28,8 @@ export interface ExportSettings {
 
 export const defaultBatchSettings: BatchSettings = {
   scheduleDelayMs: 1000,
-  maxBatchSpans: 4096,
-  maxBatchBytes: 2 * 1024 * 1024,
+  maxBatchSpans: 2048,
+  maxBatchBytes: 1024 * 1024,
   maxQueueSpans: 262_144,
   maxQueueBytes: 64 * 1024 * 1024,
   exportTimeoutMs: 30_000,

@@ -15,8 +15,8 @@ test('defaults', () => {
     protocol: 'grpc',
     batch: {
       scheduleDelayMs: 1000,
-      maxBatchSpans: 4096,
-      maxBatchBytes: 2_097_152,
+      maxBatchSpans: 2048,
+      maxBatchBytes: 1_048_576,
       maxQueueSpans: 262_144,
       maxQueueBytes: 67_108_864,
       exportTimeoutMs: 30_000,

@@ -2,12 +2,12 @@ import type { Slab } from '../../contract/span.ts';
 import { newSlab } from '../slab.ts';
 import type { Attacher } from './attacher.ts';
 
-const busyMs = 20;
+const busyMs = 50;
 const idleMs = 100;
 /** Drained at once before the event loop gets a turn. */
 const maxSlabsAtOnce = 8;
 
-/** Empties the ring on a timer: every 20 ms under load, every 100 ms without, and when the kernel says that it fills up. */
+/** Empties the ring on a timer: every 50 ms under load, every 100 ms without, and when the kernel says that it fills up. */
 export class DrainLoop {
   readonly #attacher: Attacher;
   readonly #handle: (slab: Slab, length: number) => void;
