@@ -1,8 +1,2 @@
-import picocolors from 'picocolors';
-
-/** Colours of a stream: on a terminal that has any, unless NO_COLOR is set. Not picocolors' own guess, which also colours pipes where CI is set. */
-export function coloursOf(stream: {
-  readonly isTTY?: boolean | undefined;
-}): ReturnType<typeof picocolors.createColors> {
-  return picocolors.createColors(stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb');
-}
+/** The one rule for when to colour, for commands that have nothing else to do with spans. */
+export { coloursOf } from '../otel/colours.ts';

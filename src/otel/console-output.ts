@@ -1,4 +1,4 @@
-import { createColors } from 'picocolors';
+import { coloursOf } from './colours.ts';
 import type { SpanObject } from './span-object.ts';
 import { renderTrace } from './span-tree.ts';
 import { TraceGatherer, type TraceGathererLimits } from './trace-gatherer.ts';
@@ -20,7 +20,7 @@ export interface TextStream {
 /** `--console`: span trees, in colour on a terminal that has any (NO_COLOR is honoured). */
 export function spanTreeOutput(stream: TextStream, limits?: TraceGathererLimits): SpanOutput {
   const terminal = stream.isTTY === true;
-  const colours = createColors(terminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb');
+  const colours = coloursOf(stream);
   return new TraceGatherer((spans) => {
     const columns = terminal ? (stream.columns ?? 120) : Number.POSITIVE_INFINITY;
     stream.write(`${renderTrace(spans, { colours, columns }).join('\n')}\n`);

@@ -1,5 +1,4 @@
 import type { Machine } from '../../contract/binary.ts';
-import { UspanError } from '../../contract/errors.ts';
 import { bufferOf, viewOf } from './bytes.ts';
 import { readContainer, type Section, type Segment } from './container.ts';
 import { readElfHeader } from './header.ts';
@@ -51,13 +50,4 @@ export function openElfImage(bytes: Uint8Array, path: string): ElfImage {
     },
     section: (name) => container.sections.find((section) => section.name === name),
   };
-}
-
-/** Like `offsetOf`, for a range the file must have: throws E_ELF_FORMAT with the name of the thing and the values. */
-export function requireOffset(image: ElfImage, address: number, sizeBytes: number, what: string): number {
-  const offset = image.offsetOf(address, sizeBytes);
-  if (offset >= 0) return offset;
-  throw new UspanError('E_ELF_FORMAT', `${what}: ${sizeBytes} bytes at address ${address} are not in the file`, {
-    on: image.path,
-  });
 }

@@ -130,11 +130,6 @@ export class Attacher {
     return unfinished;
   }
 
-  /** Verifier effort and load, for `doctor` and tests. */
-  programs() {
-    return this.#object.programs();
-  }
-
   /** Detaches everything, in parallel and off the event loop; the ring can still be drained. */
   async detachAll(): Promise<void> {
     await Promise.all([...this.#attachments].map((attachment) => attachment.close()));
