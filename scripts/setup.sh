@@ -34,6 +34,19 @@ install_packages() {
     have curl || packages+=(curl)
   fi
   apt_install "${packages[@]}"
+  [ "$purpose" = build ] || install_postgresql
+}
+
+# The programs only: the package would also make a cluster and start a server.
+install_postgresql() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
+  local settings=/etc/postgresql-common/createcluster.d status=0
+  [ "$(id -u)" -ne 0 ] || { mkdir -p $settings && echo 'create_main_cluster = false' >$settings/uspan.conf; }
+  # In a shell of its own, so that the setting goes again when that fails.
+  (apt_install postgresql) || status=$?
+  rm -f $settings/uspan.conf
+  rmdir --ignore-fail-on-non-empty $settings 2>/dev/null || true
+  return $status
 }
 
 # The pinned Node.js (its hash is in the lock file); elsewhere than on x86-64 the machine's own is used.

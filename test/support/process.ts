@@ -11,6 +11,8 @@ export interface StartOptions {
   readonly cwd?: string;
   /** Added to (or, when undefined, taken from) this process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Runs as this user in place of root. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** A started process. It dies with this one: whatever still runs when Node exits is killed. */
@@ -22,8 +24,8 @@ export interface RunningProcess {
   /** The first line, on stdout or stderr, past or future, that matches. Rejects at the deadline or when the process ends. */
   waitForLine(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
   readonly exited: Promise<Exit>;
-  /** SIGTERM, and SIGKILL when that was not enough. Idempotent. */
-  stop(graceMs?: number): Promise<Exit>;
+  /** SIGTERM (or another signal), and SIGKILL when that was not enough. Idempotent. */
+  stop(graceMs?: number, signal?: NodeJS.Signals): Promise<Exit>;
 }
 
 const maxCollectedChars = 8 * 1024 * 1024;
@@ -41,6 +43,7 @@ export async function startProcess(
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
+    ...options.user,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   await once(child, 'spawn');
@@ -95,9 +98,9 @@ export async function startProcess(
       check();
     });
 
-  const stop = async (graceMs = 10_000) => {
+  const stop = async (graceMs = 10_000, signal: NodeJS.Signals = 'SIGTERM') => {
     if (ended) return ended;
-    child.kill('SIGTERM');
+    child.kill(signal);
     const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
     try {
       return await exited;

@@ -1,0 +1,145 @@
+/** A real PostgreSQL server for a test, from the newest one Debian's packages put on this machine. */
+import { once } from 'node:events';
+import { chmod, chown, copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RunningProcess, runProcess, startProcess } from './process.ts';
+
+export interface PostgresServer {
+  /** Of the postmaster; every backend is a fork of it. */
+  readonly pid: number;
+  /** Its executable: a copy of the package's, so that probes on it see no other server. */
+  readonly exe: string;
+  /** Of the package's programs: psql, pgbench. */
+  readonly binDirectory: string;
+  /** e.g. `15`. */
+  readonly majorVersion: number;
+  readonly host: '127.0.0.1';
+  readonly port: number;
+  /** To connect by Unix socket: give it as the host. */
+  readonly socketDirectory: string;
+  /** A superuser without a password. */
+  readonly user: 'postgres';
+  readonly database: 'postgres';
+  /** `postgres://…`, over TCP. */
+  readonly url: string;
+  /** PGHOST and so on, over TCP: what libpq, pgx and `pg` connect by. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What it logged. */
+  log(): string;
+  /** Runs psql over TCP; what it printed, unaligned and without headings. Rejects when a statement failed. */
+  psql(...statements: readonly string[]): Promise<string>;
+  /** Ends it, sessions and all, and removes its files. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const packages = '/usr/lib/postgresql';
+
+/** Makes a cluster in a temporary directory and starts a server on a free loopback port; 2 s. Settings as in postgresql.conf. */
+export async function startPostgres(settings: Readonly<Record<string, string | number>> = {}): Promise<PostgresServer> {
+  const majorVersion = await newestInstalled();
+  const binDirectory = join(packages, String(majorVersion), 'bin');
+  const user = await unprivilegedUser();
+  const directory = await mkdtemp(join(tmpdir(), 'uspan-postgres-'));
+  try {
+    if (user) await chown(directory, user.uid, user.gid);
+    // Clients may be any user: they reach the socket, not the data.
+    await chmod(directory, 0o755);
+    const exe = join(directory, 'postgres');
+    await copyFile(join(binDirectory, 'postgres'), exe);
+    const data = join(directory, 'data');
+    await run(
+      join(binDirectory, 'initdb'),
+      ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
+      { user, cwd: directory },
+    );
+    const all = {
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: directory,
+      fsync: 'off',
+      shared_buffers: '32MB',
+      log_checkpoints: 'off',
+      ...settings,
+    };
+    const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+    const { server, port } = await startOnFreePort((port) =>
+      startProcess(exe, [...args, '-p', String(port)], { user, cwd: directory }),
+    );
+    const env = { PGHOST: '127.0.0.1', PGPORT: String(port), PGUSER: 'postgres', PGDATABASE: 'postgres' };
+    return {
+      pid: server.pid,
+      exe,
+      binDirectory,
+      majorVersion,
+      host: '127.0.0.1',
+      port,
+      socketDirectory: directory,
+      user: 'postgres',
+      database: 'postgres',
+      url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+      env,
+      log: server.stderr,
+      psql: (...statements) =>
+        run(join(binDirectory, 'psql'), ['-XAtq', ...statements.flatMap((statement) => ['-c', statement])], { env }),
+      async stop() {
+        // Fast shutdown: on a SIGTERM it would wait for every session to end by itself.
+        await server.stop(10_000, 'SIGINT');
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function newestInstalled(): Promise<number> {
+  const versions = (await readdir(packages).catch(() => [])).map(Number).filter((version) => version > 0);
+  if (versions.length === 0) throw new Error(`no PostgreSQL server in ${packages}; scripts/setup.sh test installs one`);
+  return Math.max(...versions);
+}
+
+/** The server refuses to run as root; the package made a user for it. */
+async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map(async (what) => Number(await run('id', [what, 'postgres'], {}))),
+  );
+  return { uid: uid!, gid: gid! };
+}
+
+/** Another program may take the port between the look and the bind. */
+async function startOnFreePort(start: (port: number) => Promise<RunningProcess>) {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    const server = await start(port);
+    try {
+      await server.waitForLine(/database system is ready to accept connections/, 60_000);
+      return { server, port };
+    } catch (error) {
+      await server.stop();
+      if (attempt === 3 || !server.stderr().includes('Address already in use')) throw error;
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+async function run(
+  command: string,
+  args: readonly string[],
+  options: Parameters<typeof runProcess>[2],
+): Promise<string> {
+  const ended = await runProcess(command, args, options);
+  if (ended.code !== 0) throw new Error(`${command} ended with ${ended.signal ?? ended.code}: ${ended.stderr}`);
+  return ended.stdout.trimEnd();
+}
