@@ -47,9 +47,11 @@ function commandSection(name: string, spec: CommandSpec): string {
     const [one, other] = pair.map((key) => `\`${spec.flags[key]!.flag.split(' ')[0]}\``);
     return `\n${one} and ${other} exclude each other.`;
   });
+  const { subject } = spec;
   return [
-    `## uspan ${name}`,
+    `## uspan ${name}${subject ? ` <${subject.shown}>` : ''}`,
     `${capitalised(spec.summary)}.\n`,
+    ...(subject ? [`\`<${subject.shown}>\`: ${subject.help}.\n`] : []),
     '| flag | | value |\n|---|---|---|',
     ...rows,
     ...conflicts,

@@ -32,6 +32,7 @@ install_packages() {
     have readelf || packages+=(binutils)
     have wrk || packages+=(wrk)
     have curl || packages+=(curl)
+    has_header sys/sdt.h || packages+=(systemtap-sdt-dev)
   fi
   apt_install "${packages[@]}"
   [ "$purpose" = build ] || install_postgresql

@@ -58,9 +58,12 @@ function addCommand(program: Command, name: string, spec: CommandSpec, found: (o
     const option = command.options.find((each) => each.attributeName() === attributes.get(one));
     option?.conflicts(attributes.get(other)!);
   }
+  const { subject } = spec;
+  if (subject) command.argument(`<${subject.shown}>`, subject.help);
   command.allowExcessArguments(false).action(() => {
     const given: Record<string, unknown> = command.opts();
     const entries = Object.entries(spec.flags).map(([key, flag]) => [key, given[attributes.get(key)!] ?? flag.initial]);
+    if (subject) entries.push([subject.name, parseValue(`<${subject.shown}>`, subject.value, command.args[0]!)]);
     found(Object.fromEntries(entries));
   });
 }

@@ -13,17 +13,27 @@ export interface Flag<T> {
   readonly initial: T;
 }
 
+/** What a command is about, given without a flag; the option of that name. */
+export interface Subject<N extends string> {
+  readonly name: N;
+  /** For usage lines: `pid|file`. */
+  readonly shown: string;
+  readonly help: string;
+  readonly value: Value<string>;
+}
+
 export interface CommandSpec {
   readonly summary: string;
+  readonly subject?: Subject<string>;
   readonly flags: Readonly<Record<string, Flag<unknown>>>;
   /** Options that exclude each other. */
   readonly conflicts?: readonly (readonly [string, string])[];
 }
 
-/** The options of a command: one property a flag. */
+/** The options of a command: one property a flag, and one for its subject. */
 export type Options<C extends CommandSpec> = {
   readonly [K in keyof C['flags']]: C['flags'][K] extends Flag<infer T> ? T : never;
-};
+} & (C extends { readonly subject: Subject<infer N> } ? { readonly [K in N]: string } : unknown);
 
 const toggle = (flag: string, help: string): Flag<boolean> => {
   return { flag, help, value: undefined, repeatable: false, initial: false };
@@ -88,7 +98,7 @@ export const commands = {
     conflicts: [['console', 'json']],
   },
   discover: {
-    summary: 'show what would be attached, and why the rest would not',
+    summary: 'show what would be attached, and why not the rest',
     flags: {
       ...targets,
       ...choices,
@@ -98,6 +108,16 @@ export const commands = {
   },
   doctor: {
     summary: 'check whether this host can run uspan',
+    flags: { json: toggle('--json', 'print JSON') },
+  },
+  usdt: {
+    summary: 'list the USDT probes of a program or a process',
+    subject: {
+      name: 'target',
+      shown: 'pid|file',
+      help: 'id of a process (its libraries are listed, too), or path of a program or library',
+      value: text('a process id or the path of a file', 4095),
+    },
     flags: { json: toggle('--json', 'print JSON') },
   },
   demo: {
@@ -113,4 +133,5 @@ export type CommandName = keyof typeof commands;
 export type RunOptions = Options<typeof commands.run>;
 export type DiscoverOptions = Options<typeof commands.discover>;
 export type DoctorOptions = Options<typeof commands.doctor>;
+export type UsdtOptions = Options<typeof commands.usdt>;
 export type DemoOptions = Options<typeof commands.demo>;

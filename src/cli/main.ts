@@ -17,6 +17,8 @@ async function run(request: Request): Promise<number> {
       return (await import('./discover.ts')).discover(request.options);
     case 'doctor':
       return (await import('./doctor.ts')).doctor(request.options);
+    case 'usdt':
+      return (await import('./usdt.ts')).usdt(request.options);
     case 'demo':
       return (await import('./demo.ts')).demo(request.options);
   }

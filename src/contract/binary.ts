@@ -87,6 +87,49 @@ export interface GoInfo {
   readonly types: GoTypes;
 }
 
+/** Where a USDT argument's value is when its site is reached. Registers by their full-width names: `rdi`, `x20`, `sp`. */
+export type UsdtLocation =
+  | { readonly in: 'constant'; readonly value: bigint }
+  /** The value's lowest byte is `shiftBits` above the register's: 8 for %ah, %bh, %ch, %dh, else 0. */
+  | { readonly in: 'register'; readonly register: string; readonly shiftBits: number }
+  /**
+   * At `base + (index << scaleBits) + offset`. Base `site` is the address of the site itself, wherever the file is loaded:
+   * how a variable of the file is reached.
+   */
+  | {
+      readonly in: 'memory';
+      readonly base: string | 'site' | undefined;
+      readonly index: string | undefined;
+      readonly scaleBits: number;
+      readonly offset: number;
+    };
+
+/** One argument of a USDT site: a value of 1, 2, 4 or 8 bytes, or why it cannot be had. Pointers are unsigned. */
+export type UsdtArgument =
+  | {
+      readonly text: string;
+      readonly readable: true;
+      readonly bytes: 1 | 2 | 4 | 8;
+      readonly kind: 'signed' | 'unsigned' | 'float';
+      readonly location: UsdtLocation;
+    }
+  | { readonly text: string; readonly readable: false; readonly why: string };
+
+/** One site of a USDT probe, which may have several: each has its own arguments. */
+export interface UsdtNote {
+  readonly provider: string;
+  readonly name: string;
+  /** Link-time virtual address of the probed instruction. */
+  readonly address: number;
+  readonly fileOffset: number;
+  /** The 16-bit counter that the program asks whether anybody listens; the kernel counts it up. */
+  readonly semaphore: { readonly address: number; readonly fileOffset: number } | undefined;
+  /** As the compiler wrote them: `-4@%edi 8@-16(%rbp)`. */
+  readonly argumentText: string;
+  /** At most 12. */
+  readonly arguments: readonly UsdtArgument[];
+}
+
 export interface Binary {
   /** GNU or Go build id when there is one, and the real device and inode: the same file never gets two keys. */
   readonly key: string;
@@ -100,6 +143,10 @@ export interface Binary {
   readonly runtime: 'go' | 'node' | 'native';
   readonly symbols: SymbolTable;
   readonly go: GoInfo | undefined;
+  /** Its USDT sites, in the order of the file. */
+  readonly notes: readonly UsdtNote[];
+  /** USDT notes that were left out: cut off, or naming no place in the file's code. */
+  readonly malformedNotes: number;
   /** Bytes of a function's code, for the site planner; at most `maxBytes`. A view or copy that stays valid after the file is unmapped. */
   code(symbol: FunctionSymbol, maxBytes: number): Uint8Array;
 }

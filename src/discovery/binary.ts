@@ -7,6 +7,7 @@ import { relativeRelocations } from './elf/relocations.ts';
 import { firstOf } from './elf/symbol-tables.ts';
 import { elfSymbols } from './elf/symbols.ts';
 import { readGoProgram } from './go/go-info.ts';
+import { readUsdtNotes } from './usdt/notes.ts';
 
 /** A file as the caller mapped it. */
 export interface BinarySource {
@@ -40,6 +41,7 @@ export function openBinary(source: BinarySource): OpenBinary {
   const ids = readBuildIds(image);
   const buildId = ids.gnu ?? ids.go;
   const program = readGoProgram(image, relocations, ids.go);
+  const usdt = readUsdtNotes(image);
   const symtab = elfSymbols(image, 'symtab');
   const tables = [program?.functions, symtab, elfSymbols(image, 'dynsym')].filter((table) => table !== undefined);
 
@@ -62,6 +64,8 @@ export function openBinary(source: BinarySource): OpenBinary {
     sizeBytes: source.bytes.length,
     runtime: program ? 'go' : isNode(image, dynamic) ? 'node' : 'native',
     symbols: { source: symbolSource, count, find, at: (address) => use().symbols.at(address) },
+    notes: usdt.notes,
+    malformedNotes: usdt.malformed,
     go: program ? rememberGo(program.info, () => use().go!) : undefined,
     code: (symbol, maxBytes) => readCode(use().image, symbol, maxBytes),
     release() {

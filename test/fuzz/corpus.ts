@@ -31,7 +31,19 @@ int helper(int x) { return x + 1; }
 int main(void) { printf("%d\\n", helper(1)); return 0; }
 `;
 
-/** Small real programs, built here: a few KB of C, and Go as an executable and a PIE, with and without symbols. */
+const usdtSource = `#define _SDT_HAS_SEMAPHORES
+#include <sys/sdt.h>
+__extension__ unsigned short fuzz_one_semaphore __attribute__((section(".probes")));
+__extension__ unsigned short fuzz_two_semaphore __attribute__((section(".probes")));
+static int table[4];
+int main(int argc, char **argv) {
+  STAP_PROBE3(fuzz, one, argc, argv[0], table[argc & 3]++);
+  STAP_PROBE2(fuzz, two, 5, table[2]);
+  return 0;
+}
+`;
+
+/** Small real programs, built here: a few KB of C, one with USDT probes, and Go as an executable and a PIE, with and without symbols. */
 export function buildCorpus(): Seed[] {
   const dir = mkdtempSync(join(tmpdir(), 'uspan-fuzz-'));
   const run = (command: string, ...args: string[]) =>
@@ -44,11 +56,13 @@ export function buildCorpus(): Seed[] {
     writeFileSync(join(dir, 'go.mod'), 'module example.com/fuzz\n\ngo 1.21\n');
     writeFileSync(join(dir, 'main.go'), goSource);
     writeFileSync(join(dir, 'main.c'), cSource);
+    writeFileSync(join(dir, 'usdt.c'), usdtSource);
     run('gcc', '-O1', '-o', 'c', 'main.c');
     run('gcc', '-O1', '-shared', '-fPIC', '-s', '-o', 'c-stripped.so', 'main.c');
+    run('gcc', '-O1', '-o', 'c-usdt', 'usdt.c');
     run('go', 'build', '-buildvcs=false', '-ldflags=-w', '-o', 'go', 'main.go');
     run('go', 'build', '-buildvcs=false', '-ldflags=-s -w', '-buildmode=pie', '-o', 'go-stripped-pie', 'main.go');
-    return ['c', 'c-stripped.so', 'go', 'go-stripped-pie'].map((name) => {
+    return ['c', 'c-stripped.so', 'c-usdt', 'go', 'go-stripped-pie'].map((name) => {
       const bytes = new Uint8Array(readFileSync(join(dir, name)));
       return { name, bytes, regions: regionsOf(bytes) };
     });

@@ -2,6 +2,7 @@ import { UspanError } from '../../src/contract/errors.ts';
 import { openBinary } from '../../src/discovery/binary.ts';
 import { openElfImage } from '../../src/discovery/elf/image.ts';
 import { elfNotes } from '../../src/discovery/elf/notes.ts';
+import { noteInstruction } from '../../src/probes/sites/notes.ts';
 
 const functionNames = ['main.main', 'runtime.newproc', 'runtime.asmcgocall', 'main', 'helper', 'nothing.here', ''];
 const fieldPaths: [string, ...string[]][] = [
@@ -27,6 +28,12 @@ export function exercise(bytes: Uint8Array): string {
       inside(symbol.fileOffset, bytes);
       if (binary.code(symbol, 4096).length > 4096) throw new Error('more code than asked for');
       binary.symbols.at(symbol.address);
+    }
+    for (const note of binary.notes) {
+      inside(note.fileOffset, bytes);
+      inside(note.semaphore?.fileOffset ?? 0, bytes);
+      if (note.arguments.length > 12) throw new Error('more arguments than a note can have');
+      noteInstruction(binary, note);
     }
     for (const address of [0, 0x40_1000, 2 ** 52]) binary.symbols.at(address);
     if (binary.go) {

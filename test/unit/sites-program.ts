@@ -52,6 +52,8 @@ export function programOf(functions: Functions): Binary {
         symbols.find((symbol) => address >= symbol.address && address < symbol.address + symbol.sizeBytes),
     },
     go: undefined,
+    notes: [],
+    malformedNotes: 0,
     code: (symbol, maxBytes) => code.get(symbol.name)!.slice(0, maxBytes),
   };
 }

@@ -1,0 +1,136 @@
+import type { UsdtArgument, UsdtLocation, UsdtNote } from '../contract/binary.ts';
+import { describeError, UspanError } from '../contract/errors.ts';
+import { openBinary } from '../discovery/binary.ts';
+import { mapFile } from '../discovery/map-file.ts';
+import { mappedFiles } from '../discovery/processes/mapped-files.ts';
+import { printable } from '../otel/printable.ts';
+import { type NoteInstruction, noteInstruction } from '../probes/sites/notes.ts';
+import { coloursOf } from './colours.ts';
+import { exitCodes } from './exit-codes.ts';
+import type { UsdtOptions } from './flags.ts';
+
+const colours = coloursOf(process.stdout);
+
+interface Site {
+  readonly note: UsdtNote;
+  readonly at: NoteInstruction;
+}
+
+interface Listing {
+  readonly path: string;
+  readonly sites: readonly Site[];
+  readonly malformed: number;
+  readonly error: string | undefined;
+}
+
+/** `uspan usdt`: the USDT probes of a file, or of a process's executable and libraries. */
+export function usdt({ target, json }: UsdtOptions): number {
+  const listings = look(target);
+  const found = listings.filter(({ sites, malformed, error }) => sites.length > 0 || malformed > 0 || error);
+  const sites = listings.reduce((sum, listing) => sum + listing.sites.length, 0);
+  if (json) process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
+  else {
+    const total = `${sites} USDT sites in ${listings.length} ${listings.length === 1 ? 'file' : 'files'}`;
+    process.stdout.write(`${[...found.flatMap(describe), total].join('\n')}\n`);
+  }
+  return sites > 0 ? exitCodes.ok : exitCodes.noTarget;
+}
+
+function look(target: string): Listing[] {
+  if (!/^\d+$/.test(target)) return [read(target, target)];
+  const files = mappedFiles(Number(target));
+  if (files.length === 0) {
+    throw new UspanError('E_PROCESS_GONE', 'no such process, or its mappings may not be read', {
+      on: `process ${target}`,
+      fix: 'For a file of that name, put ./ in front',
+    });
+  }
+  return files.map(({ path, openPath }) => {
+    try {
+      return read(path, openPath);
+    } catch (error) {
+      // One library that cannot be read hides none of the others.
+      return { path, sites: [], malformed: 0, error: describeError(error) };
+    }
+  });
+}
+
+function read(path: string, openPath: string): Listing {
+  const file = mapFile(openPath);
+  try {
+    const { bytes, dev, ino, mtimeNs } = file;
+    const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
+    const sites = binary.notes.map((note) => ({ note, at: noteInstruction(binary, note) }));
+    const { malformedNotes: malformed } = binary;
+    binary.release();
+    if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
+    return { path, sites, malformed, error: undefined };
+  } finally {
+    file.close();
+  }
+}
+
+function describe({ path, sites, malformed, error }: Listing): string[] {
+  const names = new Set(sites.map(({ note }) => `${note.provider}:${note.name}`));
+  const width = Math.max(...[...names].map((name) => name.length), 0);
+  const count = error ?? `${names.size} probes, ${sites.length} sites`;
+  const broken = malformed > 0 ? `, ${malformed} malformed ${malformed === 1 ? 'note' : 'notes'} left out` : '';
+  return [
+    `${colours.bold(printable(path))}  ${colours.dim(`${count}${broken}`)}`,
+    ...sites.map(({ note, at }) => {
+      const name = printable(`${note.provider}:${note.name}`.padEnd(width));
+      const where = at.usable ? at.class : colours.red(`${at.instruction}: ${at.why}`);
+      const semaphore = note.semaphore ? 'semaphore' : '         ';
+      const values = note.arguments.map((argument, index) => `arg${index}=${argumentText(argument)}`);
+      return `  ${name}  ${hex(note.address)}  ${where}  ${semaphore}  ${values.join(' ')}`.trimEnd();
+    }),
+  ];
+}
+
+/** `i32 *(rbp-8)`. */
+function argumentText(argument: UsdtArgument): string {
+  return argument.readable
+    ? `${typeOf(argument)} ${locationText(argument.location)}`
+    : `${colours.yellow('unreadable')} (${printable(`${argument.text}: ${argument.why}`)})`;
+}
+
+function typeOf({ bytes, kind }: Extract<UsdtArgument, { readable: true }>): string {
+  return `${{ signed: 'i', unsigned: 'u', float: 'f' }[kind]}${bytes * 8}`;
+}
+
+function locationText(location: UsdtLocation): string {
+  if (location.in === 'constant') return String(location.value);
+  if (location.in === 'register') return location.register + (location.shiftBits ? `>>${location.shiftBits}` : '');
+  const { base, index, scaleBits, offset } = location;
+  const scaled = index && index + (scaleBits ? `*${1 << scaleBits}` : '');
+  const registers = [base, scaled].filter((part) => part !== undefined).join('+');
+  return `*(${registers}${offset < 0 ? '-' : '+'}${Math.abs(offset)})`.replace(/[+]0\)$/, ')');
+}
+
+function asJson({ path, sites, malformed, error }: Listing) {
+  return {
+    file: path,
+    error,
+    malformedNotes: malformed,
+    sites: sites.map(({ note, at }) => ({
+      provider: note.provider,
+      name: note.name,
+      address: hex(note.address),
+      fileOffset: note.fileOffset,
+      semaphore: note.semaphore && hex(note.semaphore.address),
+      class: at.usable ? at.class : null,
+      instruction: at.instruction,
+      refused: at.usable ? undefined : at.why,
+      argumentText: note.argumentText,
+      arguments: note.arguments.map((argument) =>
+        argument.readable
+          ? { text: argument.text, type: typeOf(argument), value: locationText(argument.location) }
+          : { text: argument.text, type: null, value: null, why: argument.why },
+      ),
+    })),
+  };
+}
+
+function hex(address: number): string {
+  return `0x${address.toString(16)}`;
+}

@@ -1,0 +1,97 @@
+import type { UsdtNote } from '../../contract/binary.ts';
+import { bufferOf, cString, u64, viewOf } from '../elf/bytes.ts';
+import type { ElfImage } from '../elf/image.ts';
+import { elfNotes } from '../elf/notes.ts';
+import { variableFinder } from '../elf/variables.ts';
+import { parseArguments } from './arguments.ts';
+
+export interface UsdtNotes {
+  readonly notes: readonly UsdtNote[];
+  /** Notes that name no place in the file's code, or are cut off: each is left out alone. */
+  readonly malformed: number;
+}
+
+const NT_STAPSDT = 3;
+const addressesBytes = 24;
+const maxNameBytes = 256;
+const maxArgumentTextBytes = 4096;
+/** The largest real one (HotSpot 25) has 566. */
+const maxNotes = 8192;
+
+/**
+ * The USDT sites of a file: notes of owner `stapsdt` and type 3, as <sys/sdt.h> writes them (SystemTap wiki, "UserSpaceProbeImplementation"):
+ *
+ *     u64 site, u64 base, u64 semaphore, provider\\0, name\\0, arguments\\0
+ *
+ * Notes are not loaded, so prelink does not correct them; section `.stapsdt.base` moves along with the code, and tells by how much:
+ * sites and semaphores are shifted by what became of `base`. Never throws for what is in a note.
+ */
+export function readUsdtNotes(image: ElfImage): UsdtNotes {
+  const notes: UsdtNote[] = [];
+  let malformed = 0;
+  // Nearly every file has none; spare it a second walk over its other notes.
+  if (image.sections.length > 0 && !image.section('.note.stapsdt')) return { notes, malformed };
+  const base = image.section('.stapsdt.base')?.address ?? 0;
+  const variables = variableFinder(image);
+  for (const { name, type, desc } of elfNotes(image)) {
+    if (name !== 'stapsdt' || type !== NT_STAPSDT) continue;
+    if (notes.length === maxNotes) {
+      malformed++;
+      continue;
+    }
+    const note = readNote(image, desc, base, variables);
+    if (note) notes.push(note);
+    else malformed++;
+  }
+  return { notes, malformed };
+}
+
+function readNote(
+  image: ElfImage,
+  desc: Uint8Array,
+  base: number,
+  variables: (name: string) => number | undefined,
+): UsdtNote | undefined {
+  if (desc.length < addressesBytes + 3) return undefined;
+  const view = viewOf(desc);
+  const linkedBase = u64(view, 8);
+  const shift = base && linkedBase ? base - linkedBase : 0;
+  const address = u64(view, 0) + shift;
+  const fileOffset = codeOffset(image, address);
+
+  const text = bufferOf(desc);
+  const nameAt = desc.indexOf(0, addressesBytes) + 1;
+  const argumentsAt = desc.indexOf(0, nameAt) + 1;
+  if (nameAt === 0 || argumentsAt === 0) return undefined;
+  const provider = cString(text, addressesBytes, maxNameBytes);
+  const name = cString(text, nameAt, maxNameBytes);
+  const argumentText = cString(text, argumentsAt, maxArgumentTextBytes);
+  if (!provider || !name || argumentText === undefined || fileOffset < 0) return undefined;
+
+  const semaphore = readSemaphore(image, u64(view, 16), shift);
+  if (semaphore === 'elsewhere') return undefined;
+  return {
+    provider,
+    name,
+    address,
+    fileOffset,
+    semaphore,
+    argumentText,
+    arguments: parseArguments(argumentText, { machine: image.machine, siteAddress: address, variables }),
+  };
+}
+
+/** The kernel counts in a private writable mapping of the file (ref_ctr_offset of perf_event_attr and uprobe_multi). */
+function readSemaphore(image: ElfImage, linked: number, shift: number): UsdtNote['semaphore'] | 'elsewhere' {
+  if (linked === 0) return undefined;
+  const address = linked + shift;
+  const load = image.loads.find((each) => address >= each.address && address + 2 <= each.address + each.fileBytes);
+  // A site that asks for a counter nobody can set is never reached.
+  if (!load?.writable || load.executable) return 'elsewhere';
+  return { address, fileOffset: load.offset + address - load.address };
+}
+
+function codeOffset(image: ElfImage, address: number): number {
+  const load = image.loads.find((each) => address >= each.address && address < each.address + each.fileBytes);
+  return load?.executable ? load.offset + address - load.address : -1;
+}

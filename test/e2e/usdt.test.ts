@@ -1,0 +1,78 @@
+/** `uspan usdt` as a user types it. */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runProcess, startProcess } from '../support/process.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const fixtures = join(root, 'test/fixtures/usdt');
+const uspan = join(root, 'bin/uspan');
+let directory: string;
+let program: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'uspan-usdt-cli-'));
+  program = join(directory, 'shop');
+  const object = join(directory, 'notes.o');
+  execFileSync('as', ['--64', '-o', object, join(fixtures, 'notes.S')]);
+  execFileSync('ld', ['-Ttext=0x401000', '-Tdata=0x403000', '--section-start=.probes=0x403800', '-o', program, object]);
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** What is printed, but for the directory; USPAN_UPDATE renews what is expected. */
+async function expectGolden(args: readonly string[], file: string): Promise<void> {
+  const { code, stdout, stderr } = await runProcess(uspan, ['usdt', ...args], { env: { NO_COLOR: '1' } });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const shown = stdout.replaceAll(directory, '/fixture');
+  const path = join(fixtures, file);
+  if (process.env.USPAN_UPDATE) writeFileSync(path, shown);
+  expect(shown).toBe(readFileSync(path, 'utf8'));
+}
+
+test('a file, for people', () => expectGolden([program], 'notes.txt'));
+test('a file, for machines', () => expectGolden(['--json', program], 'notes.json'));
+
+test.skipIf(process.getuid?.() !== 0 && !process.env.REQUIRE_KERNEL)(
+  'a process: its executable and its libraries, also when its file is gone',
+  async () => {
+    const copy = join(directory, 'sleeper');
+    copyFileSync('/bin/sleep', copy);
+    const python = await startProcess('/usr/bin/python3.11', [
+      '-c',
+      'import ctypes, signal; ctypes.CDLL("libstdc++.so.6"); print("up", flush=True); signal.pause()',
+    ]);
+    const sleeper = await startProcess(copy, ['1000']);
+    try {
+      await python.waitForLine(/up/);
+      rmSync(copy);
+      const listed = await runProcess(uspan, ['usdt', '--json', String(python.pid)]);
+      expect(listed.code).toBe(0);
+      const files: { file: string; sites: { provider: string; name: string; class: string }[] }[] = JSON.parse(
+        listed.stdout,
+      );
+      const probes = files.flatMap(({ sites }) => sites.map((site) => `${site.provider}:${site.name} ${site.class}`));
+      expect(probes).toEqual(expect.arrayContaining(['python:gc__start nop', 'libstdcxx:throw nop']));
+      const none = await runProcess(uspan, ['usdt', String(sleeper.pid)]);
+      expect(none.code).toBe(3);
+      expect(none.stdout).toMatch(/^0 USDT sites in \d files\n$/);
+    } finally {
+      await Promise.all([python.stop(), sleeper.stop()]);
+    }
+  },
+);
+
+test.each([
+  [['/nonexistent'], 1, 'E_FILE_READ'],
+  [[fixtures], 1, 'E_FILE_READ'],
+  [[join(fixtures, 'notes.S')], 1, 'E_ELF_FORMAT'],
+  [['4194303'], 3, 'E_PROCESS_GONE'],
+  [[], 2, "missing required argument 'pid|file'"],
+  [['1', '2'], 2, 'too many arguments'],
+  [['/bin/true'], 3, ''],
+])('usdt %j exits with %i', async (args, expected, message) => {
+  const { code, stderr } = await runProcess(uspan, ['usdt', ...args]);
+  expect(code).toBe(expected);
+  expect(stderr).toContain(message);
+});
