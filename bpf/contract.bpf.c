@@ -28,9 +28,17 @@ STRUCT(http_in_flight_key);
 STRUCT(http_in_flight);
 STRUCT(http_large);
 STRUCT(vma_file);
+STRUCT(go_text_range);
+STRUCT(go_context_wrapper);
+STRUCT(go_link_config);
+STRUCT(go_connection_key);
+STRUCT(go_goroutine_key);
 
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),
+	CONSTANT(GO_LINK_PACKAGES),
+	CONSTANT(GO_LINK_WRAPPERS),
+	CONSTANT(GO_LINK_PAGE_BYTES),
 	CONSTANT(COOKIE_MOMENT_BITS),
 	CONSTANT(TARGET_MAX_BYTES),
 	CONSTANT(FIELD_ABSENT),

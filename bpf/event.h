@@ -198,4 +198,6 @@ struct uspan_http_large {
 	__u8 text[USPAN_LARGE_TEXT_BYTES * 2]; /* twice, so that offset and length can each be masked */
 };
 
+#include "events/go_link.h"
+
 #endif

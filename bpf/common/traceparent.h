@@ -69,6 +69,12 @@ static __always_inline void random_bytes(__u8 *to, int bytes)
 		*(__u32 *)(to + i) = bpf_get_prandom_u32();
 }
 
+static __always_inline void new_span_id(struct uspan_span_head *span)
+{
+	random_bytes(span->span_id, 8);
+	span->span_id[7] |= 1;
+}
+
 /* New trace: ids from the kernel's PRNG, no parent, sampled unless decided otherwise. All-zero ids are invalid, and cannot happen here: bit 0 of the last byte is set. */
 static __always_inline void new_trace(struct uspan_span_head *span)
 {

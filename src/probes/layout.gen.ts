@@ -180,6 +180,44 @@ export const VmaFile = {
   pid: 36,
 } as const;
 
+export const GoTextRange = {
+  size: 16,
+  start: 0,
+  end: 8,
+} as const;
+
+export const GoContextWrapper = {
+  size: 8,
+  typeHash: 0,
+  structPtr: 4,
+  parent: 6,
+} as const;
+
+export const GoLinkConfig = {
+  size: 208,
+  anchor: 0,
+  runtimePackages: 8,
+  wrappers: 72,
+  gGoid: 200,
+  gParentGoid: 202,
+  gStartpc: 204,
+  wrapperCount: 206,
+} as const;
+
+export const GoConnectionKey = {
+  size: 16,
+  context: 0,
+  pid: 8,
+  reserved: 12,
+} as const;
+
+export const GoGoroutineKey = {
+  size: 16,
+  goid: 0,
+  pid: 8,
+  reserved: 12,
+} as const;
+
 export const EventKind = {
   HTTP_SERVER: 1,
   PROCESS_EXEC: 2,
@@ -270,6 +308,9 @@ export const GoMap = {
 
 export const Constant = {
   CONTRACT_VERSION: 1,
+  GO_LINK_PACKAGES: 4,
+  GO_LINK_WRAPPERS: 16,
+  GO_LINK_PAGE_BYTES: 4096,
   COOKIE_MOMENT_BITS: 16,
   TARGET_MAX_BYTES: 8192,
   FIELD_ABSENT: 65535,

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * The parent of a call that a Go program makes: the request which the program makes it for.
+ *
+ *   1. The call's context. Every context of the standard library begins with its parent, so the chain can be walked up to the context of
+ *      a request, that is the one right below a connection's. Where it leads to a request that is over, there is no parent.
+ *   2. The goroutine, if it is handling a request.
+ *   3. The goroutine that started this one, if it is handling a request, but see started_for().
+ *
+ * No parent rather than a wrong one: what cannot be decided is a trace of its own.
+ */
+#ifndef USPAN_GO_LINK_H
+#define USPAN_GO_LINK_H
+
+#include "common/go_requests.h"
+#include "common/regs.h"
+#include "common/traceparent.h"
+
+/* A Go interface value: its itab and its data. */
+struct go_interface {
+	__u64 type;
+	__u64 data;
+};
+
+/* A goroutine that was started by a request's → the span id of that request, decided at its first call. 0: none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2 * 16384);
+	__type(key, struct uspan_go_goroutine_key);
+	__type(value, __u64);
+} go_started_for SEC(".maps");
+
+#define GO_CONTEXT_STEPS 16
+
+/* A walk up the parents of a context. */
+struct go_context_walk {
+	struct go_interface at;
+	__u64 seen[GO_CONTEXT_STEPS]; /* data words, the call's own context first */
+	__u64 until;                  /* data word at which to stop; 0: at the top */
+	__u32 steps;
+	__u32 reserved;
+};
+
+static __always_inline __u64 go_word(__u64 address)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_user(&word, sizeof(word), (void *)address);
+	return word;
+}
+
+/* Whether a word can be a pointer to something: not to the first page, and in the user's half of the address space. */
+static __always_inline bool go_pointer(__u64 word)
+{
+	return word >= 4096 && word >> 56 == 0;
+}
+
+/* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
+static __always_inline bool unwrap(struct go_context_walk *walk, const struct uspan_go_link_config *link)
+{
+	__u64 holder = walk->at.data;
+	__u32 hash = 0;
+
+	/* internal/abi.ITab.Hash: a copy of its type's. */
+	if (bpf_probe_read_user(&hash, sizeof(hash), (void *)(walk->at.type + 16)) || !hash)
+		return false;
+	for (__u32 i = 0; i < USPAN_GO_LINK_WRAPPERS; i++) {
+		const struct uspan_go_context_wrapper *wrapper = &link->wrappers[i];
+
+		if (wrapper->type_hash != hash)
+			continue;
+		if (wrapper->struct_ptr != USPAN_FIELD_ABSENT)
+			holder = go_word(holder + wrapper->struct_ptr);
+		return holder && bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)(holder + wrapper->parent)) == 0;
+	}
+	return false;
+}
+
+/*
+ * Walks from walk->at to walk->until or to the top. `wrapped`: looks at each type, which costs as much again, and is of use only in
+ * programs that have wrappers. Global, so that the verifier looks at it once.
+ */
+__noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_link_config *link, __u32 wrapped)
+{
+	if (!walk || !link)
+		return 0;
+	walk->steps = 0;
+	for (__u32 i = 0; i < GO_CONTEXT_STEPS; i++) {
+		if (!go_pointer(walk->at.data))
+			break;
+		walk->seen[i] = walk->at.data;
+		walk->steps = i + 1;
+		if (walk->at.data == walk->until)
+			break;
+		if (wrapped && unwrap(walk, link))
+			continue;
+		if (bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)walk->at.data))
+			break;
+	}
+	return 0;
+}
+
+/* A request that a call is made for. It can end meanwhile, in another thread, and its entry begin the next. */
+struct go_parent {
+	const struct uspan_http_in_flight *request; /* 0: none that is certain */
+	__u64 request_ctx;                          /* what tells that request from the next */
+};
+
+static __always_inline struct go_parent parent_of(struct uspan_http_in_flight *request)
+{
+	struct go_parent parent = { .request = request };
+
+	if (request)
+		parent.request_ctx = *(volatile __u64 *)&request->request_ctx;
+	return parent;
+}
+
+/* What a walk found. */
+enum go_context_end {
+	GO_CONTEXT_UNKNOWN = 0, /* no request's context: the call was given none, or one that does not descend from any */
+	GO_CONTEXT_REQUEST = 1, /* a request in flight */
+	GO_CONTEXT_OVER = 2,    /* a request that has ended */
+};
+
+/* Looks for the connection in what was walked; its request is the step before. */
+static __always_inline enum go_context_end request_of_walk(const struct go_context_walk *walk, __u32 pid, struct go_parent *parent)
+{
+	for (__u32 i = 1; i < GO_CONTEXT_STEPS; i++) {
+		struct uspan_go_connection_key connection = { .context = walk->seen[i], .pid = pid };
+		struct uspan_http_in_flight_key key = { .pid = pid };
+		struct uspan_http_in_flight *entry;
+		__u64 *goroutine;
+
+		if (i >= walk->steps)
+			break;
+		goroutine = bpf_map_lookup_elem(&go_connections, &connection);
+		if (!goroutine)
+			continue;
+		key.goroutine = *goroutine;
+		entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
+		if (!entry || !entry->active || entry->request_ctx != walk->seen[i - 1])
+			return GO_CONTEXT_OVER;
+		parent->request = entry;
+		parent->request_ctx = walk->seen[i - 1];
+		return GO_CONTEXT_REQUEST;
+	}
+	return GO_CONTEXT_UNKNOWN;
+}
+
+/* Whether the goroutine runs net/http's, database/sql's or a like package's own function: it serves whoever comes next. */
+static __always_inline bool works_for_all(struct pt_regs *ctx, __u64 startpc, const struct uspan_go_link_config *link)
+{
+	/* Programs are mapped at whole pages. */
+	__u64 base = (GO_IP(ctx) - link->anchor) & ~(__u64)(USPAN_GO_LINK_PAGE_BYTES - 1);
+	__u64 pc = startpc - base;
+
+	for (__u32 i = 0; i < USPAN_GO_LINK_PACKAGES; i++)
+		if (pc >= link->runtime_packages[i].start && pc < link->runtime_packages[i].end)
+			return true;
+	return false;
+}
+
+/*
+ * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
+ * was found at its first call holds for good.
+ */
+static __always_inline struct uspan_http_in_flight *started_for(struct pt_regs *ctx, const struct uspan_http_in_flight_key *self,
+								const struct uspan_go_link_config *link)
+{
+	struct uspan_go_goroutine_key parent = { .pid = self->pid }, own = { .pid = self->pid };
+	struct uspan_http_in_flight_key key = { .pid = self->pid };
+	struct uspan_http_in_flight *entry;
+	__u64 *goroutine, *known, span_id = 0;
+
+	if (link->g_parent_goid == USPAN_FIELD_ABSENT || link->g_goid == USPAN_FIELD_ABSENT || link->g_startpc == USPAN_FIELD_ABSENT)
+		return 0;
+	parent.goid = go_word(self->goroutine + link->g_parent_goid);
+	if (!parent.goid)
+		return 0;
+	goroutine = bpf_map_lookup_elem(&go_goroutines, &parent);
+	if (!goroutine)
+		return 0;
+	key.goroutine = *goroutine;
+	/* It may have ended, and its memory serve another by now. */
+	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(ctx, go_word(self->goroutine + link->g_startpc), link))
+		return 0;
+	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
+	if (entry && entry->active)
+		__builtin_memcpy(&span_id, entry->event.span.span_id, sizeof(span_id));
+	own.goid = go_word(self->goroutine + link->g_goid);
+	known = bpf_map_lookup_elem(&go_started_for, &own);
+	if (!known)
+		bpf_map_update_elem(&go_started_for, &own, &span_id, BPF_ANY);
+	return span_id && (!known || *known == span_id) ? entry : 0;
+}
+
+/* The request that goroutine `self` makes a call for. */
+static __always_inline struct go_parent find_parent(struct pt_regs *ctx, const struct uspan_http_in_flight_key *self,
+						     struct go_interface context, const struct uspan_go_link_config *link)
+{
+	struct uspan_http_in_flight *own = bpf_map_lookup_elem(&go_http_in_flight, self);
+	struct go_context_walk walk = { .at = context };
+	struct go_parent parent = {};
+	enum go_context_end end;
+
+	if (own && !own->active)
+		own = 0;
+	if (own)
+		walk.until = own->request_ctx;
+	walk_context(&walk, link, 0);
+	if (own && walk.at.data == walk.until)
+		return parent_of(own);
+	end = request_of_walk(&walk, self->pid, &parent);
+	if (end == GO_CONTEXT_UNKNOWN && link->wrapper_count) {
+		walk.at = context;
+		walk_context(&walk, link, 1);
+		if (own && walk.at.data == walk.until)
+			return parent_of(own);
+		end = request_of_walk(&walk, self->pid, &parent);
+	}
+	if (end != GO_CONTEXT_UNKNOWN)
+		return parent;
+	return parent_of(own ? own : started_for(ctx, self, link));
+}
+
+/* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
+static __always_inline bool adopt(const struct go_parent *parent, struct uspan_span_head *span, bool *sampled)
+{
+	const struct uspan_http_in_flight *request = parent->request;
+
+	if (!request)
+		return false;
+	__builtin_memcpy(span->trace_id, request->event.span.trace_id, sizeof(span->trace_id));
+	__builtin_memcpy(span->parent_span_id, request->event.span.span_id, sizeof(span->parent_span_id));
+	span->trace_flags = (request->event.span.trace_flags & 0xff) | SPAN_FLAG_HAS_IS_REMOTE;
+	*sampled = request->sampled;
+	barrier();
+	return *(const volatile __u32 *)&request->active && *(const volatile __u64 *)&request->request_ctx == parent->request_ctx;
+}
+
+/*
+ * Begins `span`: its ids, flags and parent. `context`: the call's context.Context, all zero when it has none.
+ * Returns whether it is wanted: a child goes with its parent, a trace of its own is for the sampler to decide.
+ */
+static __always_inline bool begin_child(struct pt_regs *ctx, const struct uspan_http_in_flight_key *self, struct go_interface context,
+					const struct uspan_go_link_config *link, struct uspan_span_head *span)
+{
+	struct go_parent parent = find_parent(ctx, self, context, link);
+	bool sampled = false;
+
+	new_span_id(span);
+	if (adopt(&parent, span, &sampled))
+		return sampled;
+	new_trace(span);
+	return sample(&uspan_config, span, false);
+}
+
+#endif

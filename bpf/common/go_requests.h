@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Requests that Go's net/http server is handling, by goroutine, and the two other ways to find one: by its connection's context and by
+ * the goroutine's id. go_http.bpf.c writes them, what makes child spans reads them; the agent makes each map one for all objects.
+ */
+#ifndef USPAN_GO_REQUESTS_H
+#define USPAN_GO_REQUESTS_H
+
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+
+/* Twice the requests in flight: half of it for finished ones, see keep_or_delete() of go_http.bpf.c. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * 16384);
+	__type(key, struct uspan_http_in_flight_key);
+	__type(value, struct uspan_http_in_flight);
+} go_http_in_flight SEC(".maps");
+
+/* A connection's context → the goroutine that serves it. Written once a connection; the least used go when it is full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2 * 16384);
+	__type(key, struct uspan_go_connection_key);
+	__type(value, __u64);
+} go_connections SEC(".maps");
+
+/* A goroutine's id → the goroutine, for those that serve connections. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2 * 16384);
+	__type(key, struct uspan_go_goroutine_key);
+	__type(value, __u64);
+} go_goroutines SEC(".maps");
+
+#endif

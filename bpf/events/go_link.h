@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Part of event.h: which request a call that a Go program makes belongs to. Used by common/go_link.h. */
+#ifndef USPAN_EVENTS_GO_LINK_H
+#define USPAN_EVENTS_GO_LINK_H
+
+#define USPAN_GO_LINK_PACKAGES 4
+#define USPAN_GO_LINK_WRAPPERS 16
+#define USPAN_GO_LINK_PAGE_BYTES 4096
+
+/* Functions of a package lie side by side in the program. Link-time addresses; both 0: unused. */
+struct uspan_go_text_range {
+	__u64 start;
+	__u64 end;
+};
+
+/* A type that is a context.Context and does not begin with its parent. Offsets in bytes. */
+struct uspan_go_context_wrapper {
+	__u32 type_hash;  /* internal/abi.Type.Hash; 0: unused */
+	__u16 struct_ptr; /* where the pointer to the struct that has the parent is; USPAN_FIELD_ABSENT: the wrapper has it itself */
+	__u16 parent;     /* the parent, an interface */
+};
+
+/* Part of the configuration of every definition whose spans are children of HTTP server spans, per attached binary. */
+struct uspan_go_link_config {
+	__u64 anchor; /* link-time address of the function that the hit at the start is in, not more than a page behind its entry */
+	struct uspan_go_text_range runtime_packages[USPAN_GO_LINK_PACKAGES]; /* whose goroutines work for everybody */
+	struct uspan_go_context_wrapper wrappers[USPAN_GO_LINK_WRAPPERS];
+	__u16 g_goid;        /* fields of runtime.g */
+	__u16 g_parent_goid; /* Go 1.21 and newer */
+	__u16 g_startpc;
+	__u16 wrapper_count;
+};
+
+struct uspan_go_connection_key {
+	__u64 context; /* *cancelCtx of the connection */
+	__u32 pid;
+	__u32 reserved;
+};
+
+struct uspan_go_goroutine_key {
+	__u64 goid;
+	__u32 pid;
+	__u32 reserved;
+};
+
+#endif
