@@ -55,6 +55,11 @@ export interface OpenOptions {
   readonly rodata?: Readonly<Record<string, Uint8Array>>;
   /** max_entries by map name. */
   readonly mapMaxEntries?: Readonly<Record<string, number>>;
+  /**
+   * Maps of other objects to use in place of the object's own ones of these names. They stay open while either object does.
+   * Unknown name, another type or another size of key or value throws E_BPF_OPEN.
+   */
+  readonly sharedMaps?: Readonly<Record<string, BpfMap>>;
   /** Programs not to load. */
   readonly skipPrograms?: readonly string[];
   /** Load uprobe programs for uprobe_multi links; else for perf links. */
@@ -144,6 +149,9 @@ export interface BpfObject {
   /** Closes programs, maps and rings; links must be closed by their owner first, and are closed here if they were not. */
   close(): Promise<void>;
 }
+/** Names of the maps an object file declares, without those that libbpf makes for its sections. Throws E_BPF_OPEN. */
+export function mapNames(object: Uint8Array, name: string): string[];
+
 /** Opens and loads. Throws E_BPF_OPEN or E_BPF_LOAD (with verifierLog). */
 export function openObject(options: OpenOptions): BpfObject;
 

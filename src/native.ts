@@ -8,7 +8,7 @@ export type { BpfMap, BpfObject, FeatureName, Link, MappedFile, ProgramInfo, Rin
 /** What native/native.d.ts declares. */
 export type NativeModule = typeof Native;
 
-const expectedAbi = 1;
+const expectedAbi = 2;
 let loaded: NativeModule | undefined;
 
 /**

@@ -48,6 +48,14 @@ Napi::Object BpfMap::Wrap(Napi::Env env, std::shared_ptr<ObjectState> owner, bpf
   return object;
 }
 
+int BpfMap::Descriptor(const Napi::Value& value) {
+  Napi::Env env = value.Env();
+  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(AddonData::Of(env).bpf_map.Value())) {
+    Throw(env, "E_NATIVE", "a shared map must be a BpfMap");
+  }
+  return bpf_map__fd(Unwrap(value.As<Napi::Object>())->Open(env));
+}
+
 BpfMap::BpfMap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BpfMap>(info) { RequireInternal(info); }
 
 const bpf_map* BpfMap::Open(Napi::Env env) const {

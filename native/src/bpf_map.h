@@ -15,6 +15,8 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
  public:
   static Napi::Function Define(Napi::Env env);
   static Napi::Object Wrap(Napi::Env env, std::shared_ptr<ObjectState> owner, bpf_map* map);
+  /** Descriptor of the map behind a handle, for as long as its object is open. Throws E_NATIVE when `value` is none. */
+  static int Descriptor(const Napi::Value& value);
   explicit BpfMap(const Napi::CallbackInfo& info);
 
  private:

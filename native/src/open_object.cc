@@ -9,6 +9,7 @@
 
 #include "addon.h"
 #include "arguments.h"
+#include "bpf_map.h"
 #include "bpf_object.h"
 #include "errors.h"
 #include "libbpf_log.h"
@@ -56,6 +57,23 @@ void SetMaxEntries(Napi::Env env, bpf_object* object, const std::string& name, c
   }
 }
 
+void ShareMaps(Napi::Env env, bpf_object* object, const std::string& name, const Napi::Object& shared) {
+  const Napi::Array maps = shared.GetPropertyNames();
+  for (uint32_t index = 0; index < maps.Length(); index++) {
+    const std::string map_name = StringArgument(maps.Get(index), "map name");
+    const int descriptor = BpfMap::Descriptor(shared.Get(map_name));
+    bpf_map* map = bpf_object__find_map_by_name(object, map_name.c_str());
+    if (!map) Throw(env, "E_BPF_OPEN", "BPF object " + name + " has no map " + map_name);
+    const bpf_map_type type = bpf_map__type(map);
+    const uint32_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
+    const int error = bpf_map__reuse_fd(map, descriptor);
+    if (error) Throw(env, "E_BPF_OPEN", "BPF object " + name + ": share map " + map_name, {-error, {}});
+    if (bpf_map__type(map) != type || bpf_map__key_size(map) != key_size || bpf_map__value_size(map) != value_size) {
+      Throw(env, "E_BPF_OPEN", "BPF object " + name + ": map " + map_name + " is declared differently elsewhere");
+    }
+  }
+}
+
 void SkipPrograms(Napi::Env env, bpf_object* object, const std::string& name, const Napi::Value& names) {
   if (!names.IsArray()) Throw(env, "E_NATIVE", "skipPrograms must be an array");
   const auto programs = names.As<Napi::Array>();
@@ -89,6 +107,17 @@ void Load(Napi::Env env, bpf_object* object, const std::string& name) {
 
 }  // namespace
 
+Napi::Value MapNames(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const OwnedObject object = Open(env, BytesArgument(info[0], "object"), StringArgument(info[1], "name"));
+  Napi::Array names = Napi::Array::New(env);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object.get()) {
+    if (!bpf_map__is_internal(map)) names.Set(names.Length(), bpf_map__name(map));
+  }
+  return names;
+}
+
 Napi::Value OpenObject(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const Napi::Object options = ObjectArgument(info[0], "options");
@@ -100,6 +129,9 @@ Napi::Value OpenObject(const Napi::CallbackInfo& info) {
   }
   if (const auto sizes = options.Get("mapMaxEntries"); !sizes.IsUndefined()) {
     SetMaxEntries(env, object.get(), name, ObjectArgument(sizes, "mapMaxEntries"));
+  }
+  if (const auto shared = options.Get("sharedMaps"); !shared.IsUndefined()) {
+    ShareMaps(env, object.get(), name, ObjectArgument(shared, "sharedMaps"));
   }
   if (const auto names = options.Get("skipPrograms"); !names.IsUndefined()) SkipPrograms(env, object.get(), name, names);
   ChooseLinkType(env, object.get(), name, multi);

@@ -6,5 +6,7 @@ namespace uspan {
 
 /** native.d.ts openObject. */
 Napi::Value OpenObject(const Napi::CallbackInfo& info);
+/** native.d.ts mapNames. */
+Napi::Value MapNames(const Napi::CallbackInfo& info);
 
 }  // namespace uspan

@@ -14,7 +14,7 @@ describe('versions', () => {
   test('names the pinned libbpf', () => {
     const lock = readFileSync(new URL('../../native/vendor/Cargo.lock', import.meta.url), 'utf8');
     const pinned = /name = "libbpf-sys"\nversion = "[^+]+\+v([\d.]+)"/.exec(lock)![1];
-    expect(native.versions()).toEqual({ libbpf: pinned, abi: 1 });
+    expect(native.versions()).toEqual({ libbpf: pinned, abi: 2 });
   });
 });
 

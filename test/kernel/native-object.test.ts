@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { OpenOptions } from '../../native/native.d.ts';
 import { loadNative } from '../../src/native.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
 import { buildNativeFixture, bytesOf, describeKernel, hits, type NativeFixture } from './native-fixture.ts';
@@ -68,6 +69,33 @@ describeKernel('openObject', () => {
     expect(section.includes(Buffer.from(u32(7)))).toBe(true);
     expect(section.includes(Buffer.from(bytesOf(1n, 2n)))).toBe(true);
     await object.close();
+  });
+
+  test('one map in two objects', async () => {
+    expect(native.mapNames(fixture.probeObject, 'probe')).toContain('hits');
+    const first = fixture.open();
+    const second = fixture.open({ sharedMaps: { hits: first.map('hits') } });
+    const apart = fixture.open();
+    const key = new Uint8Array(first.map('hits').keySize);
+    const value = new Uint8Array(first.map('hits').valueSize).fill(7);
+    second.map('hits').update(key, value);
+    expect(first.map('hits').lookup(key)).toEqual(value);
+    expect(apart.map('hits').lookup(key)).not.toEqual(value);
+    // It outlives the object it was made by.
+    await first.close();
+    expect(second.map('hits').lookup(key)).toEqual(value);
+    await Promise.all([second.close(), apart.close()]);
+  });
+
+  test('a map that is declared differently, or closed, is not shared', async () => {
+    const object = fixture.open();
+    const share = (sharedMaps: NonNullable<OpenOptions['sharedMaps']>) => () => fixture.open({ sharedMaps });
+    expect(share({ hits: object.map('per_cpu') })).toThrow(withCode('E_BPF_OPEN', 'hits is declared differently'));
+    expect(share({ nowhere: object.map('hits') })).toThrow(withCode('E_BPF_OPEN', 'nowhere'));
+    expect(share({ hits: {} as never })).toThrow(withCode('E_NATIVE', 'BpfMap'));
+    const hits = object.map('hits');
+    await object.close();
+    expect(share({ hits })).toThrow(withCode('E_NATIVE', 'closed'));
   });
 
   test('arguments of the wrong type: E_NATIVE naming the argument', () => {
