@@ -18,7 +18,7 @@ ENUM(span_flag);
 ENUM(http_text);
 STRUCT(http_server_event);
 ENUM(counter);
-ENUM(moment);
+ENUM(http_server_moment);
 ENUM(sampler);
 STRUCT(config);
 ENUM(go_map);
@@ -26,7 +26,7 @@ STRUCT(go_http_config);
 STRUCT(text_ref);
 STRUCT(http_in_flight_key);
 STRUCT(http_in_flight);
-STRUCT(http_large);
+STRUCT(large);
 STRUCT(vma_file);
 STRUCT(go_text_range);
 STRUCT(go_context_wrapper);
@@ -40,11 +40,15 @@ enum uspan_constant {
 	CONSTANT(GO_LINK_WRAPPERS),
 	CONSTANT(GO_LINK_PAGE_BYTES),
 	CONSTANT(COOKIE_MOMENT_BITS),
+	CONSTANT(COOKIE_SPEC_SHIFT),
+	CONSTANT(MAX_MOMENTS),
 	CONSTANT(TARGET_MAX_BYTES),
+	CONSTANT(STATEMENT_MAX_BYTES),
 	CONSTANT(FIELD_ABSENT),
 	CONSTANT(RAW_BYTES),
 	CONSTANT(SMALL_TEXT_BYTES),
-	CONSTANT(LARGE_TEXT_BYTES),
+	CONSTANT(LARGE_BYTES),
+	CONSTANT(LARGE_EVENT_BYTES),
 	CONSTANT(LARGE_BUFFERS),
 	CONSTANT(MAX_PROBES),
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * THE contract between kernel and agent: every record, enum, counter and configuration value that crosses.
+ * What belongs to one source of spans is in events/, a header each.
  * src/probes/layout.gen.ts is generated from the BTF of contract.bpf.c (scripts/gen-layout.ts); a test regenerates and diffs it.
  * Rules: fixed-width types, 8-byte fields first, explicit padding (-Wpadded -Werror), never renumber an enum.
  */
@@ -10,9 +11,16 @@
 #define USPAN_CONTRACT_VERSION 1
 
 enum uspan_event_kind {
-	USPAN_EVENT_HTTP_SERVER = 1,
+	USPAN_EVENT_HTTP_SERVER = 1,      /* events/http_server.h */
 	USPAN_EVENT_PROCESS_EXEC = 2,
 	USPAN_EVENT_PROCESS_EXIT = 3,
+	USPAN_EVENT_HTTP_CLIENT = 4,
+	USPAN_EVENT_SQL = 5,
+	USPAN_EVENT_USDT = 6,
+	USPAN_EVENT_POSTGRESQL = 7,
+	USPAN_EVENT_NODE_HTTP_SERVER = 8,
+	USPAN_EVENT_NODE_HTTP_CLIENT = 9,
+	USPAN_EVENT_NODE_SQL = 10,
 };
 
 /* Every record starts with this. */
@@ -46,29 +54,6 @@ enum uspan_span_flag {
 	USPAN_SPAN_REQUEST_LINE = 64, /* method and target came in one piece, with the space between them */
 };
 
-/* Texts of an HTTP server span, one after another in this order (but see USPAN_SPAN_REQUEST_LINE). */
-enum uspan_http_text {
-	USPAN_HTTP_METHOD = 0,
-	USPAN_HTTP_TARGET = 1,     /* request target as sent: path and query */
-	USPAN_HTTP_HOST = 2,
-	USPAN_HTTP_PEER = 3,       /* ip:port */
-	USPAN_HTTP_USER_AGENT = 4,
-	USPAN_HTTP_PATTERN = 5,    /* http.ServeMux pattern */
-	USPAN_HTTP_TRACESTATE = 6,
-	USPAN_HTTP_TEXTS = 7,
-};
-
-struct uspan_http_server_event {
-	struct uspan_span_head span;
-	__u32 status;          /* 0: the handler set none */
-	__u8 cut_mask;         /* bit per enum uspan_http_text */
-	__u8 unreadable_mask;
-	__u8 proto_major;
-	__u8 proto_minor;
-	__u16 text_len[8];     /* by enum uspan_http_text */
-	/* then the texts */
-};
-
 /* Counters, one per-CPU array slot each; `uspan.lost{stage,reason}` where the name starts with LOST_. */
 enum uspan_counter {
 	USPAN_COUNTER_SPANS = 0,              /* span records submitted */
@@ -86,15 +71,12 @@ enum uspan_counter {
 	USPAN_COUNTERS = 12,
 };
 
-/* A uprobe's attach cookie: probe id in the upper half, moment in the lower. */
+/* A uprobe's attach cookie: bits 0 to 15 the moment, 16 to 31 the probe id, 32 to 63 what the site alone knows (0 where nothing). */
 #define USPAN_COOKIE_MOMENT_BITS 16
+#define USPAN_COOKIE_SPEC_SHIFT 32
 
-enum uspan_moment {
-	USPAN_MOMENT_START = 0,
-	USPAN_MOMENT_END = 1,
-	USPAN_MOMENT_PANIC = 2, /* the handler was left by a panic; an end */
-	USPAN_MOMENTS = 4,
-};
+/* Moments of a definition, numbered by an enum of its own. */
+#define USPAN_MAX_MOMENTS 16
 
 #define USPAN_MAX_PROBES 1024 /* attached (binary, definition) pairs at a time */
 
@@ -104,7 +86,7 @@ enum uspan_sampler {
 	USPAN_SAMPLER_RATIO = 2,
 };
 
-/* One for the whole object, in .rodata (`uspan_config`). */
+/* The same for every object, in .rodata (`uspan_config`). */
 struct uspan_config {
 	__u64 wake_bytes;          /* unread ring bytes at which the agent is woken before its timer */
 	__u64 ratio_threshold;     /* sampled when the last 8 bytes of the trace id, big endian, shifted right by 1, are below */
@@ -112,50 +94,13 @@ struct uspan_config {
 	__u32 parent_based;
 	__u32 max_target_bytes;    /* longest request target kept, at most USPAN_TARGET_MAX_BYTES */
 	__u32 in_flight_keep;      /* entries up to which a finished request's map entry is kept for its goroutine's next one */
+	__u32 max_statement_bytes; /* longest SQL text kept, at most USPAN_STATEMENT_MAX_BYTES */
+	__u32 reserved;
 };
 
 #define USPAN_TARGET_MAX_BYTES 8192
+#define USPAN_STATEMENT_MAX_BYTES 8192
 #define USPAN_FIELD_ABSENT 0xffff
-
-enum uspan_go_map {
-	USPAN_GO_MAP_SWISS = 1, /* Go 1.24 and newer: internal/runtime/maps.Map */
-	USPAN_GO_MAP_HMAP = 2,  /* before: runtime.hmap */
-};
-
-/* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
-struct uspan_go_http_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
-	__u16 request_bytes;     /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
-	__u16 request_method;
-	__u16 request_header;
-	__u16 request_host;
-	__u16 request_remote_addr;
-	__u16 request_target;    /* Request.RequestURI */
-	__u16 request_tls;
-	__u16 request_proto_major; /* int; ProtoMinor follows it */
-	__u16 request_proto_minor;
-	__u16 request_ctx;
-	__u16 request_pattern;   /* Request.Pattern, Go 1.23 and newer */
-	__u16 request_pat;       /* Request.pat, Go 1.22: *pattern */
-	__u16 pattern_str;       /* pattern.str */
-	__u16 response_status;
-	__u16 response_conn;
-	__u16 conn_hijacked;
-	__u16 cancel_ctx_parent; /* data word of cancelCtx.Context */
-	__u16 cancel_ctx_err;    /* first word of cancelCtx.err: not zero once cancelled */
-	__u16 map_kind;          /* enum uspan_go_map */
-	__u16 map_used;          /* swiss: Map.used; hmap: count */
-	__u16 map_dir_ptr;       /* swiss: Map.dirPtr; hmap: buckets */
-	__u16 map_dir_len;       /* swiss: Map.dirLen; hmap: B (log2 of the buckets) */
-	__u16 table_groups;      /* swiss: table.groups.data */
-	__u16 table_length_mask; /* swiss: table.groups.lengthMask */
-	__u16 group_bytes;       /* swiss: a group; hmap: a bucket */
-	__u16 group_keys;        /* first key */
-	__u16 group_elems;       /* first value */
-	__u16 group_key_stride;
-	__u16 group_elem_stride;
-	__u16 bucket_overflow;   /* hmap: overflow pointer */
-};
 
 /* A Go string header as found in memory. */
 struct uspan_text_ref {
@@ -163,41 +108,17 @@ struct uspan_text_ref {
 	__u64 len;
 };
 
-#define USPAN_RAW_BYTES 512        /* room for a Request, a header group or bucket */
-#define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
-#define USPAN_LARGE_TEXT_BYTES 16384 /* a power of two */
+#define USPAN_LARGE_BYTES 16384 /* texts of one span at most; a power of two */
+#define USPAN_LARGE_EVENT_BYTES 512
 #define USPAN_LARGE_BUFFERS 16
 
-struct uspan_http_in_flight_key {
-	__u64 goroutine; /* address of runtime.g: unique within a process */
-	__u32 pid;
-	__u32 reserved;
-};
-
-/*
- * A request between its start and its end. Strings are kept as pointers and read at the end: Go strings are immutable, and the
- * request line, headers and peer they belong to stay referenced by the connection's own Request until then.
- * The entry belongs to one goroutine, so it is also that goroutine's scratch memory: per-CPU scratch is not safe in a uprobe
- * program, which can be preempted by another task that runs the same program on the same CPU.
- */
-struct uspan_http_in_flight {
-	__u64 request;
-	__u64 response;
-	__u64 request_ctx; /* *cancelCtx of the request, whose parent is the connection's */
-	struct uspan_text_ref text[8]; /* by enum uspan_http_text */
-	__u32 active;
-	__u32 sampled;
-	struct uspan_http_server_event event;
-	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* at the start a Request or header group, at the end the texts */
-};
-
 /* Where a span with long texts is put together: a small pool, taken with compare-and-swap. */
-struct uspan_http_large {
+struct uspan_large {
 	__u64 busy;
-	struct uspan_http_server_event event;
-	__u8 text[USPAN_LARGE_TEXT_BYTES * 2]; /* twice, so that offset and length can each be masked */
+	__u8 bytes[USPAN_LARGE_EVENT_BYTES + 2 * USPAN_LARGE_BYTES]; /* event, then texts; twice, so that offset and length can each be masked */
 };
 
 #include "events/go_link.h"
+#include "events/http_server.h"
 
 #endif

@@ -7,7 +7,6 @@ import { exitCodes } from '../src/cli/exit-codes.ts';
 import { type CommandSpec, commands, type Flag } from '../src/cli/flags.ts';
 import type { ProbeDefinition } from '../src/contract/decision.ts';
 import { definitions } from '../src/probes/definitions/index.ts';
-import { momentName } from '../src/probes/moment-names.ts';
 
 const root = new URL('../', import.meta.url);
 
@@ -66,9 +65,9 @@ function flagRow({ flag, help, value, repeatable, initial }: Flag<unknown>): str
 /** What README's `generated:libraries` section holds. */
 export function librariesTable(all: readonly ProbeDefinition[]): string {
   const rows = all.map((definition) => {
-    const places = definition.points.map(({ moment, place }) => {
+    const places = definition.points.map(({ name, place }) => {
       const where = place.at === 'entry' ? 'entry of' : place.at === 'call' ? 'a call in' : 'after a call in';
-      return `${momentName(moment)}: ${where} \`${place.function}\``;
+      return `${name}: ${where} \`${place.function}\``;
     });
     return tableRow([
       definition.library,

@@ -1,9 +1,9 @@
 /**
  * Writes src/probes/layout.gen.ts from the BTF of build/bpf/contract.bpf.o: `node scripts/gen-layout.ts` after scripts/build-bpf.sh.
- * So every offset, size, enum value and limit of bpf/event.h is typed once. A contract test regenerates and compares.
+ * So every offset, size, enum value and limit of bpf/event.h and bpf/events is typed once. A contract test regenerates and compares.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** What `bpftool btf dump file … -j` prints, as far as it is used here. */
@@ -21,6 +21,7 @@ type Fields = [name: string, offset: number][];
 
 const root = new URL('../', import.meta.url);
 const header = 'bpf/event.h';
+const eventHeaders = 'bpf/events/*.h';
 const object = 'build/bpf/contract.bpf.o';
 const output = 'src/probes/layout.gen.ts';
 
@@ -29,6 +30,12 @@ export function readBtf(objectPath: string): BtfType[] {
   const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` };
   const json = execFileSync('bpftool', ['btf', 'dump', 'file', objectPath, '-j'], { env, maxBuffer: 64 << 20 });
   return JSON.parse(json.toString()).types;
+}
+
+/** The text of every header of the contract. */
+export function readContract(): string {
+  const headers = [header, ...globSync(eventHeaders, { cwd: fileURLToPath(root) }).sort()];
+  return headers.map((path) => readFileSync(new URL(path, root), 'utf8')).join('');
 }
 
 /**
@@ -122,9 +129,6 @@ function pascalCase(name: string): string {
 }
 
 if (import.meta.main) {
-  const text = generateLayout(
-    readBtf(fileURLToPath(new URL(object, root))),
-    readFileSync(new URL(header, root), 'utf8'),
-  );
+  const text = generateLayout(readBtf(fileURLToPath(new URL(object, root))), readContract());
   writeFileSync(new URL(output, root), text);
 }

@@ -37,6 +37,10 @@ export interface AgentOptions extends PlanOptions {
   readonly notify: Notify;
 }
 
+function isTraced({ known }: Target): boolean {
+  return known.some(({ attachments }) => attachments.length > 0);
+}
+
 /** A process that just ended still has spans in the ring. */
 const lingerMs = 2000;
 const housekeepingMs = 1000;
@@ -48,7 +52,8 @@ const portRetriesMs = [50, 100, 200, 400, 800, 1600, 3200, 6400];
 interface Target {
   readonly facts: ProcessFacts;
   readonly resource: Resource;
-  readonly known: KnownBinary;
+  /** Its program first, then libraries. */
+  readonly known: readonly KnownBinary[];
 }
 
 export class Agent {
@@ -72,7 +77,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { kernel, losses, rules } = options;
-    this.#attacher = new Attacher(kernel);
+    this.#attacher = new Attacher(options.definitions, kernel);
     this.#vmaFiles = this.#optional('real inodes of overlay files', () => new VmaFiles());
     this.#binaries = new Binaries({
       ...options,
@@ -81,7 +86,7 @@ export class Agent {
       filterByProcess: rules.pids.length + rules.ports.length > 0,
     });
     this.#correlator = new Correlator({
-      definitions: options.definitions,
+      definitionOf: (probeId) => this.#attacher.definitionOf(probeId),
       resourceOf: (pid, probeId) => this.#resourceOf(pid, probeId),
       writer: options.writer,
       lose: (stage, reason, count) => losses.add(stage, reason, count),
@@ -121,7 +126,7 @@ export class Agent {
 
   /** Processes with probes on their binary. */
   tracedProcesses(): ProcessFacts[] {
-    return [...this.#targets.values()].filter(({ known }) => known.attachments.length > 0).map(({ facts }) => facts);
+    return [...this.#targets.values()].filter(isTraced).map(({ facts }) => facts);
   }
 
   exportState(): ExportState | undefined {
@@ -155,8 +160,7 @@ export class Agent {
   report(): Report {
     return makeReport({
       version: this.#options.version,
-      definitions: this.#options.definitions,
-      spansOfKind: (kind) => this.#correlator.spans(kind),
+      spans: this.#correlator.spans,
       attachments: this.#binaries.attachments(),
       binaries: this.#binaries.all(),
       counters: this.#attacher.counters(),
@@ -210,7 +214,7 @@ export class Agent {
     this.#targets.delete(pid);
     this.#lastPid = -1;
     this.#binaries.remove(pid);
-    if (!target || target.known.attachments.length === 0) return;
+    if (!target || !isTraced(target)) return;
     this.#options.losses.add(
       'bpf',
       'process_ended',
@@ -224,34 +228,38 @@ export class Agent {
     if (before) this.#forget(facts.pid);
     const startedAt = performance.now();
     const known = this.#binaries.add(facts);
-    if (!known) {
+    const [program] = known;
+    if (!program) {
       this.#shortLived++;
       return;
     }
-    this.#targets.set(facts.pid, { facts, known, resource: this.#identify(facts, known) });
+    this.#targets.set(facts.pid, { facts, known, resource: this.#identify(facts, program) });
     this.#lastPid = -1;
-    for (const failure of known.failures) {
-      this.#options.notify('warn', 'could not attach', { process: facts.pid, exe: known.path, error: failure.error });
-    }
-    if (known.attachments.length > 0) {
-      this.#options.notify('info', 'attached', {
-        process: facts.pid,
-        exe: known.path,
-        definitions: known.attachments.map(({ decision }) => decision.definition.name).join(', '),
-        ms: Math.round(performance.now() - startedAt),
-      });
-    } else if (known.error) {
-      this.#options.notify('debug', 'not attached', {
-        process: facts.pid,
-        exe: known.path,
-        error: known.error.message,
-      });
-    }
+    this.#tell(facts, known, startedAt);
   }
 
-  #identify(facts: ProcessFacts, known: KnownBinary): Resource {
+  #tell({ pid }: ProcessFacts, known: readonly KnownBinary[], startedAt: number): void {
+    const { notify } = this.#options;
+    const exe = known[0]!.path;
+    for (const { path, failures, error } of known) {
+      for (const failure of failures) {
+        notify('warn', 'could not attach', { process: pid, exe, file: path, error: failure.error });
+      }
+      if (error) notify('debug', 'not attached', { process: pid, exe, file: path, error: error.message });
+    }
+    const attachments = known.flatMap(({ attachments }) => attachments);
+    if (attachments.length === 0) return;
+    notify('info', 'attached', {
+      process: pid,
+      exe,
+      definitions: attachments.map(({ decision }) => decision.definition.name).join(', '),
+      ms: Math.round(performance.now() - startedAt),
+    });
+  }
+
+  #identify(facts: ProcessFacts, { binary }: KnownBinary): Resource {
     const { version, serviceName } = this.#options;
-    return identity(facts, { agentVersion: version, serviceName, binary: known.binary });
+    return identity(facts, { agentVersion: version, serviceName, binary });
   }
 
   /** Called for every span; spans of one process come in runs. */

@@ -1,12 +1,11 @@
 /** What `run --report FILE` writes: one JSON object with everything a user would ask afterwards. */
-import type { ProbeDefinition } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
 import type { Loss, Losses } from './otel/losses.ts';
 import type { ExportState } from './otel/span-exporter.ts';
 import type { Attachment } from './probes/attach/attachment.ts';
 import type { KnownBinary } from './probes/attach/binaries.ts';
+import type { SpanCounts } from './probes/correlate.ts';
 import { counterNames } from './probes/layout.gen.ts';
-import { momentName } from './probes/moment-names.ts';
 
 export interface ProbeReport {
   readonly definition: string;
@@ -31,7 +30,7 @@ export interface SkipReport {
 export interface Report {
   readonly version: string;
   /** By OTLP span kind. */
-  readonly spans: Readonly<Record<string, number>>;
+  readonly spans: SpanCounts;
   /** Spans the collector took. */
   readonly exported: number;
   readonly lost: readonly Loss[];
@@ -51,8 +50,7 @@ export interface Report {
 
 export interface ReportSources {
   readonly version: string;
-  readonly definitions: readonly ProbeDefinition[];
-  readonly spansOfKind: (eventKind: number) => number;
+  readonly spans: SpanCounts;
   readonly attachments: readonly Attachment[];
   readonly binaries: readonly KnownBinary[];
   readonly counters: readonly number[];
@@ -66,7 +64,7 @@ export interface ReportSources {
 export function makeReport(sources: ReportSources): Report {
   return {
     version: sources.version,
-    spans: { server: sources.definitions.reduce((sum, { eventKind }) => sum + sources.spansOfKind(eventKind), 0) },
+    spans: sources.spans,
     exported: sources.exporter?.exported ?? 0,
     lost: sources.losses.snapshot(),
     lostTotal: sources.losses.total(),
@@ -90,7 +88,7 @@ function probeReports(attachments: readonly Attachment[]): ProbeReport[] {
   return decision.sites.map((site) => ({
     definition: decision.definition.name,
     binary: decision.binary.path,
-    moment: momentName(site.moment),
+    moment: site.momentName,
     function: site.function,
     site: `0x${site.address.toString(16)}: ${site.instruction}`,
     class: site.class,

@@ -14,10 +14,10 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
-/* Hits by probe id and moment: key = probe id * USPAN_MOMENTS + moment. */
+/* Hits by probe id and moment: key = probe id * USPAN_MAX_MOMENTS + moment. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, USPAN_MAX_PROBES * USPAN_MOMENTS);
+	__uint(max_entries, USPAN_MAX_PROBES * USPAN_MAX_MOMENTS);
 	__type(key, __u32);
 	__type(value, __u64);
 } hits SEC(".maps");
@@ -32,7 +32,7 @@ static __always_inline void count(__u32 counter)
 
 static __always_inline void count_hit(__u32 probe_id, __u32 moment)
 {
-	__u32 key = probe_id * USPAN_MOMENTS + moment;
+	__u32 key = probe_id * USPAN_MAX_MOMENTS + moment;
 	__u64 *slot = bpf_map_lookup_elem(&hits, &key);
 
 	if (slot)

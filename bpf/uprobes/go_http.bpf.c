@@ -12,23 +12,13 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
-#include "common/counters.h"
 #include "common/go_headers.h"
 #include "common/regs.h"
+#include "common/spans.h"
+#include "common/texts.h"
 #include "common/traceparent.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-const volatile struct uspan_config uspan_config = {
-	.max_target_bytes = 1024,
-	.in_flight_keep = 16384,
-	.wake_bytes = 1 << 20,
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
-} spans SEC(".maps");
 
 /* Twice the requests in flight: see keep_or_delete(). */
 struct {
@@ -37,22 +27,15 @@ struct {
 	__uint(max_entries, 2 * 16384);
 	__type(key, struct uspan_http_in_flight_key);
 	__type(value, struct uspan_http_in_flight);
-} in_flight SEC(".maps");
+} go_http_in_flight SEC(".maps");
 
-/* All zero: what a new in_flight entry starts from. */
+/* All zero: what a new entry starts from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct uspan_http_in_flight);
-} blank SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, USPAN_LARGE_BUFFERS);
-	__type(key, __u32);
-	__type(value, struct uspan_http_large);
-} large_buffers SEC(".maps");
+} go_http_blank SEC(".maps");
 
 /* Index: probe id. */
 struct {
@@ -62,15 +45,7 @@ struct {
 	__type(value, struct uspan_go_http_config);
 } go_http_configs SEC(".maps");
 
-/* Processes wanted where a binary is shared with others that are not. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u32);
-	__type(value, __u32);
-} targets SEC(".maps");
-
-/* Entries in in_flight, with those the agent has swept; touched only when one comes or goes. */
+/* Entries in go_http_in_flight, with those the agent has swept; touched only when one comes or goes. */
 static __u64 in_flight_entries;
 /* Entries the agent has removed. Only the agent writes it, in a map of its own, so neither overwrites the other's count. */
 volatile __u64 in_flight_swept SEC(".data.swept");
@@ -151,13 +126,13 @@ static __always_inline struct uspan_http_in_flight *new_entry(const struct uspan
 	struct uspan_http_in_flight *zero;
 	__u32 first = 0;
 
-	zero = bpf_map_lookup_elem(&blank, &first);
-	if (!zero || bpf_map_update_elem(&in_flight, key, zero, BPF_ANY)) {
+	zero = bpf_map_lookup_elem(&go_http_blank, &first);
+	if (!zero || bpf_map_update_elem(&go_http_in_flight, key, zero, BPF_ANY)) {
 		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
 		return 0;
 	}
 	__sync_fetch_and_add(&in_flight_entries, 1);
-	return bpf_map_lookup_elem(&in_flight, key);
+	return bpf_map_lookup_elem(&go_http_in_flight, key);
 }
 
 /*
@@ -168,7 +143,7 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 {
 	__s64 entries = in_flight_entries - in_flight_swept;
 
-	if (entries > (__s64)uspan_config.in_flight_keep && bpf_map_delete_elem(&in_flight, key) == 0)
+	if (entries > (__s64)uspan_config.in_flight_keep && bpf_map_delete_elem(&go_http_in_flight, key) == 0)
 		__sync_fetch_and_add(&in_flight_entries, -1);
 }
 
@@ -180,7 +155,7 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 	struct header_scan scan = {};
 	struct uspan_span_head *span;
 
-	entry = bpf_map_lookup_elem(&in_flight, key);
+	entry = bpf_map_lookup_elem(&go_http_in_flight, key);
 	if (!entry) {
 		entry = new_entry(key);
 		if (!entry)
@@ -251,7 +226,7 @@ static __always_inline void read_outcome(struct uspan_http_in_flight *entry, con
 	__u8 hijacked = 0;
 
 	event->status = (__u32)read_u64(entry->response + config->response_status);
-	if (moment == USPAN_MOMENT_PANIC)
+	if (moment == USPAN_HTTP_SERVER_PANIC)
 		event->span.span_flags |= USPAN_SPAN_PANIC;
 	if (was_aborted(entry, config))
 		event->span.span_flags |= USPAN_SPAN_ABORTED;
@@ -272,113 +247,52 @@ static __always_inline void read_outcome(struct uspan_http_in_flight *entry, con
 	entry->text[USPAN_HTTP_PATTERN] = pattern;
 }
 
-/* Sets text_len and cut_mask; returns the bytes all texts need. */
-static __always_inline __u32 measure_texts(struct uspan_http_in_flight *entry)
-{
-	struct uspan_http_server_event *event = &entry->event;
-	__u32 total = 0;
-
-	event->cut_mask = 0;
-	event->unreadable_mask = 0;
-	for (__u32 i = 0; i < USPAN_HTTP_TEXTS; i++) {
-		__u64 len = entry->text[i].len;
-		__u32 max = max_text_bytes(i);
-
-		if (len > max) {
-			len = max;
-			event->cut_mask |= 1 << i;
-			event->span.span_flags |= USPAN_SPAN_CUT;
-		}
-		event->text_len[i] = len;
-		total += len;
-	}
-	return total;
-}
-
 /*
- * Copies the texts behind an event. `mask` is a power of two minus one; both offset and length are below it, and `to` has twice the
- * room, so that the verifier can follow. Method and target lie side by side in the request line Go read, hence one read for both.
+ * Copies the texts behind an event. Method and target lie side by side in the request line Go read, hence one read for both. `mask` and
+ * `to` are copy_texts()'s.
  */
-static __always_inline __u32 copy_texts(struct uspan_http_in_flight *entry, struct uspan_http_server_event *event, __u8 *to,
-					__u32 mask)
+static __always_inline __u32 copy_request(struct uspan_http_in_flight *entry, struct uspan_http_server_event *event, __u8 *to,
+					  __u32 mask)
 {
 	__u64 method = entry->text[USPAN_HTTP_METHOD].ptr, method_len = event->text_len[USPAN_HTTP_METHOD];
 	__u32 line_len = method_len + 1 + event->text_len[USPAN_HTTP_TARGET], offset = 0, first = 0;
 
+	event->unreadable_mask = 0;
 	if (entry->text[USPAN_HTTP_TARGET].ptr == method + method_len + 1 &&
 	    bpf_probe_read_user(to, line_len & mask, (void *)method) == 0) {
 		event->span.span_flags |= USPAN_SPAN_REQUEST_LINE;
 		offset = line_len;
 		first = USPAN_HTTP_HOST;
 	}
-	for (__u32 i = 0; i < USPAN_HTTP_TEXTS; i++) {
-		__u32 len = event->text_len[i];
-
-		if (i < first || len == 0)
-			continue;
-		if (bpf_probe_read_user(to + (offset & mask), len & mask, (void *)entry->text[i].ptr)) {
-			event->text_len[i] = 0;
-			event->unreadable_mask |= 1 << i;
-			event->span.span_flags |= USPAN_SPAN_UNREADABLE;
-			continue;
-		}
-		offset += len;
-	}
-	return offset;
-}
-
-/* Sends `event` with `text_bytes` bytes behind it. Never wakes the agent, except once as the ring passes its mark. */
-static __always_inline void submit(struct uspan_http_server_event *event, __u32 text_bytes, __u32 max_text_bytes)
-{
-	__u64 unread = bpf_ringbuf_query(&spans, BPF_RB_AVAIL_DATA);
-	__u64 mark = uspan_config.wake_bytes;
-	__u64 flags = unread < mark && unread + 4096 >= mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-	__u32 len = sizeof(*event) + (text_bytes > max_text_bytes ? max_text_bytes : text_bytes);
-
-	event->span.head.len = len;
-	if (bpf_ringbuf_output(&spans, event, len, flags))
-		count(USPAN_COUNTER_LOST_RING_FULL);
-	else
-		count(USPAN_COUNTER_SPANS);
-}
-
-static __always_inline struct uspan_http_large *take_large(void)
-{
-	__u32 first = bpf_get_smp_processor_id();
-
-	for (__u32 i = 0; i < USPAN_LARGE_BUFFERS; i++) {
-		__u32 slot = (first + i) % USPAN_LARGE_BUFFERS;
-		struct uspan_http_large *buffer = bpf_map_lookup_elem(&large_buffers, &slot);
-
-		if (buffer && __sync_val_compare_and_swap(&buffer->busy, 0, 1) == 0)
-			return buffer;
-	}
-	return 0;
+	offset = copy_texts(entry->text, first, USPAN_HTTP_TEXTS, event->text_len, &event->unreadable_mask, to, offset, mask);
+	if (event->unreadable_mask)
+		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
+	return offset > mask ? mask : offset;
 }
 
 static __always_inline void submit_small(struct uspan_http_in_flight *entry)
 {
-	__u32 bytes = copy_texts(entry, &entry->event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1);
+	__u32 bytes = copy_request(entry, &entry->event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1);
 
-	submit(&entry->event, bytes, USPAN_SMALL_TEXT_BYTES);
+	submit(&entry->event, sizeof(entry->event) + bytes);
 }
 
-static __always_inline void submit_large(struct uspan_http_in_flight *entry, struct uspan_http_large *buffer)
+static __always_inline void submit_large(struct uspan_http_in_flight *entry, struct uspan_large *buffer)
 {
+	struct uspan_http_server_event *event = (void *)buffer->bytes;
 	__u32 bytes;
 
-	buffer->event = entry->event;
-	bytes = copy_texts(entry, &buffer->event, buffer->text, USPAN_LARGE_TEXT_BYTES - 1);
-	submit(&buffer->event, bytes, USPAN_LARGE_TEXT_BYTES);
-	__sync_lock_test_and_set(&buffer->busy, 0);
+	*event = entry->event;
+	bytes = copy_request(entry, event, buffer->bytes + sizeof(*event), USPAN_LARGE_BYTES - 1);
+	submit(event, sizeof(*event) + bytes);
 }
 
 static __always_inline void end(const struct uspan_http_in_flight_key *key,
 				const struct uspan_go_http_config *config, __u32 probe_id, __u32 moment)
 {
-	struct uspan_http_in_flight *entry = bpf_map_lookup_elem(&in_flight, key);
-	struct uspan_http_large *buffer;
-	struct uspan_event_head *head;
+	struct uspan_http_in_flight *entry = bpf_map_lookup_elem(&go_http_in_flight, key);
+	struct uspan_large *buffer;
+	__u32 text_bytes;
 
 	if (!entry || !entry->active) {
 		count(USPAN_COUNTER_END_WITHOUT_START);
@@ -388,22 +302,22 @@ static __always_inline void end(const struct uspan_http_in_flight_key *key,
 	if (!entry->sampled) {
 		count(USPAN_COUNTER_SAMPLED_OUT);
 	} else {
-		head = &entry->event.span.head;
-		head->ktime_ns = bpf_ktime_get_ns();
-		head->pid = key->pid;
-		head->tid = (__u32)bpf_get_current_pid_tgid();
-		head->kind = USPAN_EVENT_HTTP_SERVER;
-		head->probe_id = probe_id;
+		finish_head(&entry->event.span, key->pid, USPAN_EVENT_HTTP_SERVER, probe_id);
 		read_outcome(entry, config, moment);
+		text_bytes = measure_texts(entry->text, USPAN_HTTP_TEXTS, max_text_bytes, entry->event.text_len, &entry->event.cut_mask);
+		if (entry->event.cut_mask)
+			entry->event.span.span_flags |= USPAN_SPAN_CUT;
 		/* One more for the space of the request line. */
-		if (measure_texts(entry) + 1 < USPAN_SMALL_TEXT_BYTES) {
+		if (text_bytes + 1 < USPAN_SMALL_TEXT_BYTES) {
 			submit_small(entry);
 		} else {
 			buffer = take_large();
-			if (buffer)
+			if (buffer) {
 				submit_large(entry, buffer);
-			else
+				give_large(buffer);
+			} else {
 				count(USPAN_COUNTER_LOST_RING_FULL);
+			}
 		}
 	}
 	keep_or_delete(key);
@@ -412,22 +326,21 @@ static __always_inline void end(const struct uspan_http_in_flight_key *key,
 SEC("uprobe")
 int go_http_server(struct pt_regs *ctx)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx);
-	__u32 probe_id = cookie >> USPAN_COOKIE_MOMENT_BITS, moment = cookie & (USPAN_MOMENTS - 1);
+	struct site site = site_of(ctx);
 	struct uspan_http_in_flight_key key = { .goroutine = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
-	const struct uspan_go_http_config *config = bpf_map_lookup_elem(&go_http_configs, &probe_id);
+	const struct uspan_go_http_config *config = bpf_map_lookup_elem(&go_http_configs, &site.probe_id);
 
 	if (!config)
 		return 0;
-	count_hit(probe_id, moment);
-	if (config->filter_by_process && !bpf_map_lookup_elem(&targets, &key.pid)) {
-		if (moment == USPAN_MOMENT_START)
+	count_hit(site.probe_id, site.moment);
+	if (!wanted(config->filter_by_process, key.pid)) {
+		if (site.moment == USPAN_HTTP_SERVER_START)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;
 	}
-	if (moment == USPAN_MOMENT_START)
+	if (site.moment == USPAN_HTTP_SERVER_START)
 		start(ctx, &key, config);
 	else
-		end(&key, config, probe_id, moment);
+		end(&key, config, site.probe_id, site.moment);
 	return 0;
 }

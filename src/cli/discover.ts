@@ -8,7 +8,6 @@ import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
 import { type Inspection, inspectBinary } from '../probes/attach/inspect.ts';
 import { definitions } from '../probes/definitions/index.ts';
-import { momentName } from '../probes/moment-names.ts';
 import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
@@ -52,7 +51,10 @@ function inspect(facts: ProcessFacts, options: DiscoverOptions): Inspection | un
   try {
     const file = mapFile(`/proc/${facts.pid}/exe`);
     try {
-      return inspectBinary(facts.exe?.path ?? `/proc/${facts.pid}/exe`, file, { ...options, definitions });
+      return inspectBinary(facts.exe?.path ?? `/proc/${facts.pid}/exe`, 'executable', file, {
+        ...options,
+        definitions,
+      });
     } finally {
       file.close();
     }
@@ -99,7 +101,7 @@ function describe({ facts, service, inspection }: Found, explain: boolean): stri
     if (decision.do === 'skip') {
       return [`  ${colours.yellow('–')} ${decision.definition.name}: ${decision.reason}: ${decision.detail}`];
     }
-    const sites = decision.sites.map((site) => `${momentName(site.moment)} ${site.class}`).join(', ');
+    const sites = decision.sites.map((site) => `${site.momentName} ${site.class}`).join(', ');
     return [
       `  ${colours.green('✓')} ${decision.definition.name}  ${decision.definition.hitsPerSpan} hits a span  (${sites})`,
       ...(explain ? decision.sites.map(explainSite) : []),
@@ -111,7 +113,7 @@ function describe({ facts, service, inspection }: Found, explain: boolean): stri
 
 function explainSite(site: Site): string {
   const where = `${site.function} 0x${site.address.toString(16)}`;
-  return `      ${momentName(site.moment).padEnd(6)} ${where}  ${colours.cyan(site.instruction)}  ${colours.dim(site.why)}`;
+  return `      ${site.momentName.padEnd(6)} ${where}  ${colours.cyan(site.instruction)}  ${colours.dim(site.why)}`;
 }
 
 function runtimeOf(inspection: Inspection | undefined): string {
@@ -134,7 +136,7 @@ function asJson({ facts, service, inspection }: Found) {
             definition: decision.definition.name,
             do: 'attach',
             hitsPerSpan: decision.definition.hitsPerSpan,
-            sites: decision.sites.map((site) => ({ ...site, moment: momentName(site.moment) })),
+            sites: decision.sites.map((site) => ({ ...site, moment: site.momentName })),
             notes: decision.notes,
           },
     ),

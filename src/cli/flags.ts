@@ -82,6 +82,7 @@ export const commands = {
       ),
       maxInFlight: defaulted('--max-in-flight <n>', wholeNumber(64, 1048576), 16384, 'requests followed at a time'),
       maxPathBytes: defaulted('--max-path-bytes <n>', wholeNumber(16, 8192), 1024, 'longest URL path and query kept'),
+      maxStatementBytes: defaulted('--max-statement-bytes <n>', wholeNumber(16, 8192), 4096, 'longest SQL text kept'),
       ringBytes: defaulted(
         '--ring-bytes <n>',
         powerOfTwo(65536, 1024 * MiB),

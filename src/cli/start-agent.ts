@@ -45,6 +45,7 @@ export async function startAgent(flags: AgentFlags, logger: Logger, otlp: boolea
       sampler,
       maxInFlight: flags.maxInFlight,
       maxPathBytes: flags.maxPathBytes,
+      maxStatementBytes: flags.maxStatementBytes,
       ringBytes: flags.ringBytes,
     },
     serviceName: flags.serviceName,

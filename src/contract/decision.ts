@@ -9,8 +9,9 @@ import type { Resource, Slab, SpanWriter } from './span.ts';
 export type SiteClass = 'push' | 'jcc' | 'jmp' | 'call' | 'nop' | 'stepped';
 
 export interface Site {
-  /** Value of `enum uspan_moment`. */
   readonly moment: number;
+  /** The point's. */
+  readonly momentName: string;
   readonly function: string;
   /** Link-time virtual address. */
   readonly address: number;
@@ -20,6 +21,10 @@ export interface Site {
   readonly instruction: string;
   /** Why this one, for `discover --explain`. */
   readonly why: string;
+  /** What this site alone knows, for the program: upper half of its cookie, a u32. */
+  readonly spec?: number;
+  /** File offset of the semaphore the kernel counts up while the site is attached (u16, `sys/sdt.h`). */
+  readonly refCtrOffset?: number;
 }
 
 /** Where a moment of a span is in the program. */
@@ -32,22 +37,50 @@ export type Place =
   | { readonly at: 'call'; readonly function: string; readonly callees: readonly string[] };
 
 export interface Point {
-  /** Value of `enum uspan_moment`. */
+  /** Value of the definition's own `enum uspan_…_moment`, below MAX_MOMENTS. */
   readonly moment: number;
+  /** `start`, `end`, `panic`: the moment for people. */
+  readonly name: string;
   readonly place: Place;
+  /** The BPF program that serves it, when it is not the definition's. */
+  readonly program?: string;
   /** Whether the definition makes no sense without it; if not, the loss is named in the decision's notes. */
   readonly required: boolean;
   /** What is lost without it. */
   readonly purpose: string;
 }
 
+/** One more map entry that a program needs for a binary. It is made before the first site is attached. */
+export interface MapEntry {
+  readonly map: string;
+  /** What comes behind the probe id, a u32, in the key. */
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
 /** The bytes of the per-binary configuration record, or the field that could not be found. */
 export type Constants =
-  | { readonly found: true; readonly bytes: Uint8Array; readonly notes: readonly string[] }
+  | {
+      readonly found: true;
+      readonly bytes: Uint8Array;
+      readonly notes: readonly string[];
+      readonly entries?: readonly MapEntry[];
+    }
   | { readonly found: false; readonly missing: string };
 
-/** What became of a record: a span; nothing, because it contradicts itself; nothing, because it is the agent's own export to a traced collector. */
-export type Written = 'span' | 'malformed' | 'own_export';
+/** What became of a record: a span of some kind; nothing, because it contradicts itself; nothing, because it is the agent's own export to a traced collector. */
+export type Written = 'server' | 'client' | 'internal' | 'malformed' | 'own_export';
+
+/** A map of what has begun and not ended, so that what ended processes left in it can be swept out. */
+export interface InFlight {
+  readonly map: string;
+  /** Byte offset of the pid (u32) in its key. */
+  readonly pidOffset: number;
+  /** Byte offset of a u32 in its value that is not 0 between start and end; undefined: an entry goes with the end. */
+  readonly activeOffset: number | undefined;
+  /** The `.data.*` section of the object in which the agent tells how many entries it has removed, a u64; undefined: nobody asks. */
+  readonly sweptSection: string | undefined;
+}
 
 /** A library uspan knows, as one value. */
 export interface ProbeDefinition {
@@ -56,15 +89,21 @@ export interface ProbeDefinition {
   readonly library: string;
   /** Versions it is tested with, for people. */
   readonly versions: string;
-  readonly runtime: Binary['runtime'];
+  /** Executables it is for. `native` and `any` ones are looked for in silence: no skip says that a program lacks them. */
+  readonly runtime: Binary['runtime'] | 'any';
+  /** Matches the file name of shared libraries that can have it too; undefined: executables only. */
+  readonly libraries?: RegExp;
+  /** Go modules whose presence says that the program makes such spans itself. */
+  readonly instrumentedBy?: readonly string[];
   /** Why a stepped site or an extra hit is worth it; empty when there is none. */
   readonly hitsPerSpan: number;
-  /** `build/bpf/<object>.bpf.o`, its program and its configuration map (index: probe id). */
+  /** `build/bpf/<object>.bpf.o`, its program and its configuration map (index: probe id; first field: u32 filter_by_process). */
   readonly object: string;
   readonly program: string;
   readonly configMap: string;
-  /** Value of `enum uspan_event_kind` of its records. */
-  readonly eventKind: number;
+  readonly inFlight: readonly InFlight[];
+  /** Entries of its maps for each request that may be in flight at a time (`--max-in-flight`). */
+  readonly entriesPerRequest: Readonly<Record<string, number>>;
   readonly points: readonly Point[];
   /** Whether the binary has the library at all. */
   matches(binary: Binary): boolean;
@@ -88,6 +127,7 @@ export type Decision =
       readonly binary: Binary;
       readonly sites: readonly Site[];
       readonly constants: Uint8Array;
+      readonly entries: readonly MapEntry[];
       readonly notes: readonly string[];
     }
   | {

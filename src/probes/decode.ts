@@ -1,8 +1,8 @@
 import type { Slab } from '../contract/span.ts';
 import { EventHead } from './layout.gen.ts';
 
-/** Called with the byte offset of a record, its `enum uspan_event_kind` and the pid it is of. */
-export type RecordHandler = (at: number, kind: number, pid: number) => void;
+/** Called with the byte offset of a record, the pid it is of and the id of the attachment that made it. */
+export type RecordHandler = (at: number, pid: number, probeId: number) => void;
 
 /**
  * Hands on each record of the first `length` bytes. Records lie at 8-byte boundaries and tell their own length.
@@ -14,7 +14,7 @@ export function decode(slab: Slab, length: number, handle: RecordHandler): numbe
   while (at + EventHead.size <= length) {
     const bytes = words[(at + EventHead.len) >> 2]!;
     if (bytes < EventHead.size || at + bytes > length) break;
-    handle(at, words[(at + EventHead.kind) >> 2]! & 0xffff, words[(at + EventHead.pid) >> 2]!);
+    handle(at, words[(at + EventHead.pid) >> 2]!, words[(at + EventHead.probeId) >> 2]! >>> 16);
     at += (bytes + 7) & ~7;
   }
   return length - Math.min(at, length);

@@ -54,13 +54,15 @@ export const HttpServerEvent = {
 } as const;
 
 export const Config = {
-  size: 32,
+  size: 40,
   wakeBytes: 0,
   ratioThreshold: 8,
   sampler: 16,
   parentBased: 20,
   maxTargetBytes: 24,
   inFlightKeep: 28,
+  maxStatementBytes: 32,
+  reserved: 36,
 } as const;
 
 export const GoHttpConfig = {
@@ -143,31 +145,10 @@ export const HttpInFlight = {
   raw: 256,
 } as const;
 
-export const HttpLarge = {
-  size: 32872,
+export const Large = {
+  size: 33288,
   busy: 0,
-  event: 8,
-  eventSpan: 8,
-  eventSpanHead: 8,
-  eventSpanHeadKtimeNs: 8,
-  eventSpanHeadPid: 16,
-  eventSpanHeadTid: 20,
-  eventSpanHeadLen: 24,
-  eventSpanHeadKind: 28,
-  eventSpanHeadProbeId: 30,
-  eventSpanStartKtimeNs: 32,
-  eventSpanTraceId: 40,
-  eventSpanSpanId: 56,
-  eventSpanParentSpanId: 64,
-  eventSpanTraceFlags: 72,
-  eventSpanSpanFlags: 76,
-  eventStatus: 80,
-  eventCutMask: 84,
-  eventUnreadableMask: 85,
-  eventProtoMajor: 86,
-  eventProtoMinor: 87,
-  eventTextLen: 88,
-  text: 104,
+  bytes: 8,
 } as const;
 
 export const VmaFile = {
@@ -222,6 +203,13 @@ export const EventKind = {
   HTTP_SERVER: 1,
   PROCESS_EXEC: 2,
   PROCESS_EXIT: 3,
+  HTTP_CLIENT: 4,
+  SQL: 5,
+  USDT: 6,
+  POSTGRESQL: 7,
+  NODE_HTTP_SERVER: 8,
+  NODE_HTTP_CLIENT: 9,
+  NODE_SQL: 10,
 } as const;
 
 export const SpanFlag = {
@@ -288,11 +276,10 @@ export const counterNames = [
   'bad_traceparent',
 ] as const;
 
-export const Moment = {
+export const HttpServerMoment = {
   START: 0,
   END: 1,
   PANIC: 2,
-  COUNT: 4,
 } as const;
 
 export const Sampler = {
@@ -312,11 +299,15 @@ export const Constant = {
   GO_LINK_WRAPPERS: 16,
   GO_LINK_PAGE_BYTES: 4096,
   COOKIE_MOMENT_BITS: 16,
+  COOKIE_SPEC_SHIFT: 32,
+  MAX_MOMENTS: 16,
   TARGET_MAX_BYTES: 8192,
+  STATEMENT_MAX_BYTES: 8192,
   FIELD_ABSENT: 65535,
   RAW_BYTES: 512,
   SMALL_TEXT_BYTES: 512,
-  LARGE_TEXT_BYTES: 16384,
+  LARGE_BYTES: 16384,
+  LARGE_EVENT_BYTES: 512,
   LARGE_BUFFERS: 16,
   MAX_PROBES: 1024,
 } as const;

@@ -1,6 +1,7 @@
+import { basename } from 'node:path';
 import type { Binary } from '../contract/binary.ts';
 import type { Decision, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
-import { locate } from './sites/places.ts';
+import { locate } from './sites/locate.ts';
 
 export interface PlanOptions {
   /** Accept sites that the kernel single-steps (about 15 µs a hit under virtualisation). */
@@ -9,23 +10,41 @@ export interface PlanOptions {
   readonly allowInstrumented: boolean;
 }
 
+/** How a process has the file: as the program it runs, or as a shared library. */
+export type Role = 'executable' | 'library';
+
+/** Whether some definition is for a library of this file name, so that it is worth opening. */
+export function wantsLibrary(definitions: readonly ProbeDefinition[], path: string): boolean {
+  return definitions.some(({ libraries }) => libraries?.test(basename(path)));
+}
+
 /** One decision for each definition that is for this binary's runtime. Pure: the same binary gives the same answer. */
-export function plan(binary: Binary, definitions: readonly ProbeDefinition[], options: PlanOptions): Decision[] {
+export function plan(
+  binary: Binary,
+  role: Role,
+  definitions: readonly ProbeDefinition[],
+  options: PlanOptions,
+): Decision[] {
   return definitions
-    .filter((definition) => definition.runtime === binary.runtime)
+    .filter((definition) => (role === 'executable' ? isForProgram : isForLibrary)(definition, binary))
     .map((definition) => decide(binary, definition, options));
 }
 
-/** Modules whose presence says that a Go program's HTTP server already makes spans. */
-const goHttpInstrumentation = [
-  'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
-  'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
-];
+function isForProgram(definition: ProbeDefinition, binary: Binary): boolean {
+  const { runtime } = definition;
+  // Every program on a host is native: that one is no PostgreSQL server says nothing.
+  if (runtime === 'any' || (runtime === 'native' && binary.runtime === 'native')) return definition.matches(binary);
+  return runtime === binary.runtime;
+}
+
+function isForLibrary(definition: ProbeDefinition, binary: Binary): boolean {
+  return definition.libraries?.test(basename(binary.path)) === true && definition.matches(binary);
+}
 
 function decide(binary: Binary, definition: ProbeDefinition, options: PlanOptions): Decision {
   const skip = (reason: SkipReason, detail: string): Decision => ({ do: 'skip', definition, binary, reason, detail });
   if (!definition.matches(binary)) return skip('library_absent', `the binary does not contain ${definition.library}`);
-  const instrumented = goHttpInstrumentation.find((module) => binary.go?.modules.has(module));
+  const instrumented = definition.instrumentedBy?.find((module) => binary.go?.modules.has(module));
   if (instrumented && !options.allowInstrumented) {
     return skip(
       'already_instrumented',
@@ -45,13 +64,15 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
       notes.push(`without ${point.purpose}: ${located.detail}`);
       continue;
     }
-    if (located.site.class === 'stepped' && !options.allowSingleStep) {
-      const detail = `only ${located.site.instruction} at ${located.site.function}, which the kernel would single-step`;
+    const stepped = located.sites.find((site) => site.class === 'stepped');
+    if (stepped && !options.allowSingleStep) {
+      const detail = `only ${stepped.instruction} at ${stepped.function}, which the kernel would single-step`;
       if (point.required) return skip('no_cheap_site', `${detail}; --single-step allows it`);
       notes.push(`without ${point.purpose}: ${detail}`);
       continue;
     }
-    sites.push({ ...located.site, moment: point.moment });
+    sites.push(...located.sites.map((site) => ({ ...site, moment: point.moment, momentName: point.name })));
   }
-  return { do: 'attach', definition, binary, sites, constants: constants.bytes, notes };
+  const { bytes, entries = [] } = constants;
+  return { do: 'attach', definition, binary, sites, constants: bytes, entries, notes };
 }

@@ -158,7 +158,13 @@ describeKernel('trace context in BPF', () => {
   describe('sampling', () => {
     const sampled = (sampler: SamplerConfig, id: string, parent?: { flags: number }): boolean => {
       const input = Buffer.alloc(layout.size);
-      const config = encodeKernelConfig({ sampler, maxInFlight: 1, maxPathBytes: 1024, ringBytes: 1 << 20 });
+      const config = encodeKernelConfig({
+        sampler,
+        maxInFlight: 1,
+        maxPathBytes: 1024,
+        maxStatementBytes: 4096,
+        ringBytes: 1 << 20,
+      });
       input.set(config, layout.config);
       input.set(Buffer.from(id, 'hex'), layout.span + SpanHead.traceId);
       input.writeUInt32LE(parent?.flags ?? 1, layout.span + SpanHead.traceFlags);

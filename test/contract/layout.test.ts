@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { generateLayout, readBtf } from '../../scripts/gen-layout.ts';
+import { generateLayout, readBtf, readContract } from '../../scripts/gen-layout.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const header = readFileSync(join(root, 'bpf/event.h'), 'utf8');
+const header = readContract();
 let directory: string;
 let types: ReturnType<typeof readBtf>;
 beforeAll(() => {

@@ -15,6 +15,7 @@ import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
  */
 const budgets: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   go_http: { go_http_server: 150_000 },
+  shared: {},
   process: { process_exec: 1000, process_exit: 1000 },
   vma: { vma_files: 1000 },
 };
@@ -69,13 +70,14 @@ describeKernel('loading', () => {
       sampler: { kind: 'always_on', parentBased: true, ratio: 1 },
       maxInFlight: 16_384,
       maxPathBytes: 1024,
+      maxStatementBytes: 4096,
       ringBytes: 8 << 20,
     };
     const loaded = (config: KernelConfig) =>
       expectWithinBudget('go_http', {
         uprobeMulti,
         rodata: { uspan_config: encodeKernelConfig(config) },
-        mapMaxEntries: { spans: config.ringBytes, in_flight: 2 * config.maxInFlight },
+        mapMaxEntries: { spans: config.ringBytes, go_http_in_flight: 2 * config.maxInFlight },
       });
 
     test.skipIf(skipped).each([1, 2, 63, 512, 1024, 4095, Constant.TARGET_MAX_BYTES, 1 << 20])(

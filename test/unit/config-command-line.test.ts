@@ -31,6 +31,7 @@ const runDefaults: RunOptions = {
   reportFile: undefined,
   maxInFlight: 16384,
   maxPathBytes: 1024,
+  maxStatementBytes: 4096,
   ringBytes: 4 * 1024 * 1024,
   logLevel: 'info',
 };

@@ -9,7 +9,7 @@ import type { SpanObject } from '../../src/otel/span-object.ts';
 import { TeeSpanWriter } from '../../src/otel/tee-span-writer.ts';
 import { Correlator } from '../../src/probes/correlate.ts';
 import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
-import { EventHead, EventKind, HttpServerEvent } from '../../src/probes/layout.gen.ts';
+import { EventHead, HttpServerEvent } from '../../src/probes/layout.gen.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { randomFrom } from '../fuzz/random.ts';
 import { slabOf } from '../support/otlp-slab.ts';
@@ -30,7 +30,7 @@ beforeEach(() => {
 
 function correlator(resources: Readonly<Record<number, Resource>> = { 77: shop, 78: cart }): Correlator {
   return new Correlator({
-    definitions: [goHttpServer],
+    definitionOf: (probeId) => (probeId === 999 ? undefined : goHttpServer),
     resourceOf: (pid) => {
       asked.push(pid);
       return resources[pid];
@@ -49,7 +49,7 @@ test('each record becomes a span of its process', () => {
     ['POST', cart],
     ['PUT', shop],
   ]);
-  expect(subject.spans(EventKind.HTTP_SERVER)).toBe(3);
+  expect(subject.spans.server).toBe(3);
   expect(lost).toEqual([]);
 });
 
@@ -59,17 +59,16 @@ test('a record of a process nobody knows is counted, the others go on', () => {
   subject.write(slab, length);
   expect(asked).toEqual([77, 99, 77]);
   expect(spans).toHaveLength(2);
-  expect(subject.spans(EventKind.HTTP_SERVER)).toBe(2);
+  expect(subject.spans.server).toBe(2);
   expect(lost).toEqual([['correlate', 'unknown_process', 1]]);
 });
 
-test('a record of a kind nobody knows is counted, and its process is not looked up', () => {
-  const kinds = [EventKind.PROCESS_EXEC, 0, 9999, 0xffff];
-  const { slab, length } = slabOfRecords(...kinds.map((kind) => ({ ...plain, kind })), plain);
+test('a record of a probe nobody knows is counted, and its process is not looked up', () => {
+  const { slab, length } = slabOfRecords({ ...plain, probeId: 999 }, plain);
   correlator().write(slab, length);
   expect(spans).toHaveLength(1);
   expect(asked).toEqual([77]);
-  expect(lost).toEqual(kinds.map(() => ['decode', 'unknown_kind', 1]));
+  expect(lost).toEqual([['decode', 'unknown_probe', 1]]);
 });
 
 test('a record that contradicts itself is counted, the next is fine', () => {
@@ -78,7 +77,7 @@ test('a record that contradicts itself is counted, the next is fine', () => {
   const subject = correlator();
   subject.write(slab, length);
   expect(spans).toHaveLength(1);
-  expect(subject.spans(EventKind.HTTP_SERVER)).toBe(1);
+  expect(subject.spans.server).toBe(1);
   expect(lost).toEqual([['decode', 'malformed_record', 1]]);
 });
 
@@ -88,7 +87,7 @@ test("the agent's own export to a collector that is traced is neither a span nor
   const subject = correlator();
   subject.write(slab, length);
   expect(spans).toHaveLength(1);
-  expect([subject.spans(EventKind.HTTP_SERVER), subject.ownExports]).toEqual([1, 2]);
+  expect([subject.spans.server, subject.ownExports]).toEqual([1, 2]);
   expect(lost).toEqual([]);
 });
 
@@ -97,11 +96,6 @@ test('what is no record is counted once', () => {
   correlator().write(slab, length);
   expect(spans).toHaveLength(1);
   expect(lost).toEqual([['decode', 'malformed_record', 1]]);
-});
-
-test('a kind that was never seen has no spans', () => {
-  expect(correlator().spans(EventKind.HTTP_SERVER)).toBe(0);
-  expect(correlator().spans(12345)).toBe(0);
 });
 
 test('any bytes whatever in the records: every one is a span or counted, in both writers', () => {
@@ -137,7 +131,7 @@ test('any bytes whatever in the records: every one is a span or counted, in both
       maxOpenBytes: 1 << 20,
     });
     const subject = new Correlator({
-      definitions: [goHttpServer],
+      definitionOf: () => goHttpServer,
       resourceOf: () => shop,
       writer: new TeeSpanWriter(otlp, new ObjectSpanWriter(() => objects++)),
       lose: (_stage, _reason, count) => {

@@ -7,7 +7,7 @@ import { encodeRecord, plain, slabOfRecords } from './http-record.ts';
 
 interface Head {
   readonly length: number;
-  readonly kind?: number;
+  readonly probeId?: number;
   readonly pid?: number;
 }
 
@@ -15,17 +15,17 @@ interface Head {
 function slabWithHeads(byteLength: number, heads: Readonly<Record<number, Head>>) {
   const slab = newSlab(byteLength);
   const view = new DataView(slab.bytes.buffer);
-  for (const [offset, { length, kind = 1, pid = 7 }] of Object.entries(heads)) {
+  for (const [offset, { length, probeId = 1, pid = 7 }] of Object.entries(heads)) {
     view.setUint32(Number(offset) + EventHead.len, length, true);
-    view.setUint16(Number(offset) + EventHead.kind, kind, true);
-    view.setUint16(Number(offset) + EventHead.probeId, 0xabcd, true);
+    view.setUint16(Number(offset) + EventHead.kind, 0xabcd, true);
+    view.setUint16(Number(offset) + EventHead.probeId, probeId, true);
     view.setUint32(Number(offset) + EventHead.pid, pid, true);
   }
   return slab;
 }
 
 function decoded(slab: ReturnType<typeof newSlab>, length: number) {
-  const records: [at: number, kind: number, pid: number][] = [];
+  const records: [at: number, pid: number, probeId: number][] = [];
   const rest = decode(slab, length, (...record) => records.push(record));
   return { records, rest };
 }
@@ -33,22 +33,22 @@ function decoded(slab: ReturnType<typeof newSlab>, length: number) {
 test('records lie at 8-byte boundaries, whatever their length', () => {
   const slab = slabWithHeads(128, {
     0: { length: 24 },
-    24: { length: 25, kind: 2, pid: 8 },
-    56: { length: 72, kind: 3 },
+    24: { length: 25, probeId: 2, pid: 8 },
+    56: { length: 72, probeId: 3 },
   });
   expect(decoded(slab, 128)).toEqual({
     records: [
-      [0, 1, 7],
-      [24, 2, 8],
-      [56, 3, 7],
+      [0, 7, 1],
+      [24, 8, 2],
+      [56, 7, 3],
     ],
     rest: 0,
   });
 });
 
-test('the kind does not take in the probe id next to it; a pid of 32 bits stays positive', () => {
-  const slab = slabWithHeads(24, { 0: { length: 24, kind: 0xffff, pid: 0xffffffff } });
-  expect(decoded(slab, 24).records).toEqual([[0, 0xffff, 0xffffffff]]);
+test('the probe id does not take in the kind next to it; a pid of 32 bits stays positive', () => {
+  const slab = slabWithHeads(24, { 0: { length: 24, probeId: 0xffff, pid: 0xffffffff } });
+  expect(decoded(slab, 24).records).toEqual([[0, 0xffffffff, 0xffff]]);
 });
 
 test('nothing in nothing', () => {
@@ -56,7 +56,7 @@ test('nothing in nothing', () => {
 });
 
 test('the last record need not be padded', () => {
-  expect(decoded(slabWithHeads(32, { 0: { length: 29 } }), 29)).toMatchObject({ records: [[0, 1, 7]], rest: 0 });
+  expect(decoded(slabWithHeads(32, { 0: { length: 29 } }), 29)).toMatchObject({ records: [[0, 7, 1]], rest: 0 });
 });
 
 describe('what is no record ends it, and its bytes are told', () => {
@@ -68,12 +68,12 @@ describe('what is no record ends it, and its bytes are told', () => {
     ['a length beyond the end', { length: 33 }],
     ['the largest length', { length: 0xffffffff }],
   ])('%s', (_what, head) => {
-    expect(decoded(slabWithHeads(64, { ...first, 32: head }), 64)).toEqual({ records: [[0, 1, 7]], rest: 32 });
+    expect(decoded(slabWithHeads(64, { ...first, 32: head }), 64)).toEqual({ records: [[0, 7, 1]], rest: 32 });
   });
 
   test('a tail too short for a head', () => {
     expect(decoded(slabWithHeads(64, first), 32 + EventHead.size - 1)).toEqual({
-      records: [[0, 1, 7]],
+      records: [[0, 7, 1]],
       rest: EventHead.size - 1,
     });
   });

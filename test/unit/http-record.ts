@@ -20,7 +20,7 @@ export interface HttpRecord {
   readonly unreadable?: readonly number[];
   readonly head?: SpanHeadValues;
   readonly pid?: number;
-  readonly kind?: number;
+  readonly probeId?: number;
   /** What the record says of its length instead of the truth. */
   readonly claimedBytes?: number;
 }
@@ -62,7 +62,8 @@ export function encodeRecord(record: HttpRecord): Uint8Array<ArrayBuffer> {
   view.setUint32(HttpServerEvent.spanHeadPid, record.pid ?? 77, true);
   view.setUint32(HttpServerEvent.spanHeadTid, record.pid ?? 77, true);
   view.setUint32(HttpServerEvent.spanHeadLen, record.claimedBytes ?? length, true);
-  view.setUint16(HttpServerEvent.spanHeadKind, record.kind ?? EventKind.HTTP_SERVER, true);
+  view.setUint16(HttpServerEvent.spanHeadKind, EventKind.HTTP_SERVER, true);
+  view.setUint16(HttpServerEvent.spanHeadProbeId, record.probeId ?? 0, true);
   view.setUint32(HttpServerEvent.spanSpanFlags, flags, true);
   view.setUint32(HttpServerEvent.status, record.status ?? 0, true);
   view.setUint8(HttpServerEvent.cutMask, maskOf(cut));

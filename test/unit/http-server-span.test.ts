@@ -18,7 +18,7 @@ function spanOf(record: HttpRecord): SpanObject {
   // Not at the start of the slab, and with another record behind it.
   const { slab } = slabOfRecords(plain, record, plain);
   const at = encodeRecord(plain).length;
-  expect(writeHttpServerSpan(slab, at, resource, new ObjectSpanWriter((span) => spans.push(span)))).toBe('span');
+  expect(writeHttpServerSpan(slab, at, resource, new ObjectSpanWriter((span) => spans.push(span)))).toBe('server');
   expect(spans).toHaveLength(1);
   return spans[0]!;
 }
@@ -315,12 +315,12 @@ describe('records that are no span', () => {
     const spans: SpanObject[] = [];
     const slab = { bytes, words: new Uint32Array(bytes.buffer) };
     const result = writeHttpServerSpan(slab, 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
-    expect(spans).toHaveLength(result === 'span' ? 1 : 0);
+    expect(spans).toHaveLength(result === 'server' ? 1 : 0);
     return result;
   };
 
   test('texts longer than the record', () => {
-    expect(written(plain)).toBe('span');
+    expect(written(plain)).toBe('server');
     for (let text = 0; text < HttpText.COUNT; text++) {
       expect(written(plain, (view) => view.setUint16(HttpServerEvent.textLen + 2 * text, 0xffff, true))).toBe(
         'malformed',
@@ -331,15 +331,15 @@ describe('records that are no span', () => {
   test('a record shorter than its fixed part, or by one byte', () => {
     expect(written({ ...plain, claimedBytes: 24 })).toBe('malformed');
     expect(written({ ...plain, claimedBytes: HttpServerEvent.size - 1 })).toBe('malformed');
-    expect(written({ claimedBytes: HttpServerEvent.size })).toBe('span');
+    expect(written({ claimedBytes: HttpServerEvent.size })).toBe('server');
     const { length } = Buffer.from('GET/items/7shop.test:8080127.0.0.1:50123curl/8.5.0');
     expect(written({ ...plain, claimedBytes: HttpServerEvent.size + length - 1 })).toBe('malformed');
-    expect(written({ ...plain, claimedBytes: HttpServerEvent.size + length })).toBe('span');
+    expect(written({ ...plain, claimedBytes: HttpServerEvent.size + length })).toBe('server');
   });
 
   test("nor is the agent's own export, served by a traced collector, a span", () => {
     const request = { ...plain, method: 'POST', target: '/v1/traces' };
     expect(written({ ...request, userAgent: 'uspan/0.1.0 OTel-OTLP-Exporter-JavaScript/0.301.0' })).toBe('own_export');
-    expect(written({ ...request, userAgent: 'uspanner/1.0' })).toBe('span');
+    expect(written({ ...request, userAgent: 'uspanner/1.0' })).toBe('server');
   });
 });

@@ -16,7 +16,7 @@ const layers: readonly Layer[] = [
   { name: 'native', files: /^native\.ts$/, imports: ['contract'] },
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
-  { name: 'layout', files: /^probes\/(layout\.gen|slab|moment-names)\.ts$/, imports: ['contract'] },
+  { name: 'layout', files: /^probes\/(layout\.gen|slab)\.ts$/, imports: ['contract'] },
   { name: 'plan', files: /^probes\/(sites|plan|definitions)[./]/, imports: ['contract', 'discovery', 'layout'] },
   {
     name: 'attach',
@@ -26,7 +26,7 @@ const layers: readonly Layer[] = [
   { name: 'decode', files: /^probes\/decode[./]/, imports: ['contract', 'layout', 'plan'] },
   { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode'] },
   { name: 'otel', files: /^otel\//, imports: ['contract'] },
-  { name: 'report', files: /^report\.ts$/, imports: ['contract', 'layout', 'plan', 'attach', 'otel'] },
+  { name: 'report', files: /^report\.ts$/, imports: ['contract', 'layout', 'plan', 'attach', 'correlate', 'otel'] },
   { name: 'config', files: /^config\//, imports: ['contract'] },
   {
     name: 'agent',

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Binary, GoInfo } from '../../src/contract/binary.ts';
 import type { Constants, Decision, Point, ProbeDefinition } from '../../src/contract/decision.ts';
-import { Moment } from '../../src/probes/layout.gen.ts';
+import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
+import { HttpServerMoment as Moment } from '../../src/probes/layout.gen.ts';
 import { type PlanOptions, plan } from '../../src/probes/plan.ts';
 import { addressOf, call, programOf } from './sites-program.ts';
 
@@ -9,18 +10,21 @@ const strict: PlanOptions = { allowSingleStep: false, allowInstrumented: false }
 
 const start: Point = {
   moment: Moment.START,
+  name: 'start',
   place: { at: 'entry', function: 'lib.Serve' },
   required: true,
   purpose: 'the start of every request',
 };
 const end: Point = {
   moment: Moment.END,
+  name: 'end',
   place: { at: 'afterCall', function: 'lib.loop', callee: 'lib.Serve' },
   required: true,
   purpose: 'the end of every request',
 };
 const panic: Point = {
   moment: Moment.PANIC,
+  name: 'panic',
   place: { at: 'call', function: 'lib.loop.func1', callees: ['lib.recovered'] },
   required: false,
   purpose: 'spans of handlers that panic',
@@ -38,7 +42,9 @@ function definition(changes: Partial<ProbeDefinition> = {}): ProbeDefinition {
     object: 'lib',
     program: 'lib_server',
     configMap: 'lib_configs',
-    eventKind: 1,
+    inFlight: [],
+    entriesPerRequest: {},
+    instrumentedBy: goHttpServer.instrumentedBy,
     points: [start, end, panic],
     matches: (binary) => binary.symbols.find('lib.Serve') !== undefined,
     constants: () => found,
@@ -71,7 +77,7 @@ function goWith(...modules: string[]): GoInfo {
 }
 
 function decide(subject: Binary, changes: Partial<ProbeDefinition> = {}, options: Partial<PlanOptions> = {}): Decision {
-  const decisions = plan(subject, [definition(changes)], { ...strict, ...options });
+  const decisions = plan(subject, 'executable', [definition(changes)], { ...strict, ...options });
   expect(decisions).toHaveLength(1);
   return decisions[0]!;
 }
@@ -204,14 +210,17 @@ describe('plan', () => {
       definition({ name: 'other', runtime: 'node' }),
       definition({ name: 'two' }),
     ];
-    const names = plan(binary(), definitions, strict).map((decision) => decision.definition.name);
+    const names = plan(binary(), 'executable', definitions, strict).map((decision) => decision.definition.name);
     expect(names).toEqual(['one', 'two']);
-    expect(plan(binary({ runtime: 'native' }), definitions, strict)).toEqual([]);
+    expect(plan(binary({ runtime: 'native' }), 'executable', definitions, strict)).toEqual([]);
   });
 
   test('one definition that does not fit does not stop another', () => {
     const definitions = [definition({ constants: () => ({ found: false, missing: 'x' }) }), definition()];
-    expect(plan(binary(), definitions, strict).map((decision) => decision.do)).toEqual(['skip', 'attach']);
+    expect(plan(binary(), 'executable', definitions, strict).map((decision) => decision.do)).toEqual([
+      'skip',
+      'attach',
+    ]);
   });
 
   test('the same input gives the same output, and is left as it was', () => {
@@ -228,8 +237,8 @@ describe('plan', () => {
     for (const subject of subjects) {
       for (const each of options) {
         const definitions = Object.freeze([Object.freeze(definition())]);
-        const first = plan(Object.freeze(subject), definitions, Object.freeze(each));
-        expect(plan(subject, definitions, each)).toEqual(first);
+        const first = plan(Object.freeze(subject), 'executable', definitions, Object.freeze(each));
+        expect(plan(subject, 'executable', definitions, each)).toEqual(first);
       }
     }
   });

@@ -6,7 +6,7 @@ import { Losses } from '../../src/otel/losses.ts';
 import { type AttachDecision, Attachment } from '../../src/probes/attach/attachment.ts';
 import type { KnownBinary } from '../../src/probes/attach/binaries.ts';
 import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
-import { Counter, counterNames, EventKind, Moment } from '../../src/probes/layout.gen.ts';
+import { Counter, counterNames, HttpServerMoment as Moment } from '../../src/probes/layout.gen.ts';
 import { makeReport, type ReportSources, skipReports } from '../../src/report.ts';
 import { programOf } from './sites-program.ts';
 
@@ -17,10 +17,12 @@ const decision: AttachDecision = {
   definition: goHttpServer,
   binary,
   constants: new Uint8Array(0),
+  entries: [],
   notes: [],
   sites: [
     {
       moment: Moment.START,
+      momentName: 'start',
       function: 'net/http.serverHandler.ServeHTTP',
       address: 0x60dda0,
       fileOffset: 0x20dda0,
@@ -30,6 +32,7 @@ const decision: AttachDecision = {
     },
     {
       moment: Moment.END,
+      momentName: 'end',
       function: 'net/http.(*conn).serve',
       address: 0x60a123,
       fileOffset: 0x20a123,
@@ -43,12 +46,13 @@ const decision: AttachDecision = {
 /** Attached by a link that is not there, and hit 10 times at the start and 9 at the end. */
 function attachment(hits: Readonly<Record<number, number>> = { [Moment.START]: 10, [Moment.END]: 9 }): Attachment {
   const link: Link = { kind: 'perf', count: 2, close: () => Promise.resolve() };
-  return new Attachment(decision, 0, link, { hits: (moment) => hits[moment] ?? 0, closed: () => {} });
+  return new Attachment(decision, 0, [link], { hits: (moment) => hits[moment] ?? 0, closed: () => {} });
 }
 
 function known(changes: Partial<KnownBinary> = {}): KnownBinary {
   return {
     path: '/bin/shop',
+    role: 'executable',
     binary,
     error: undefined,
     decisions: [],
@@ -62,8 +66,7 @@ function known(changes: Partial<KnownBinary> = {}): KnownBinary {
 function sources(changes: Partial<ReportSources> = {}): ReportSources {
   return {
     version: '0.1.0',
-    definitions: [goHttpServer],
-    spansOfKind: () => 0,
+    spans: { server: 0, client: 0, internal: 0 },
     attachments: [],
     binaries: [],
     counters: [],
@@ -79,7 +82,7 @@ function sources(changes: Partial<ReportSources> = {}): ReportSources {
 test('a run in which nothing happened', () => {
   expect(makeReport(sources())).toEqual({
     version: '0.1.0',
-    spans: { server: 0 },
+    spans: { server: 0, client: 0, internal: 0 },
     exported: 0,
     lost: [],
     lostTotal: 0,
@@ -91,11 +94,6 @@ test('a run in which nothing happened', () => {
     processEventsLost: 0,
     ownExports: 0,
   });
-});
-
-test('spans are summed over the definitions of a kind', () => {
-  const spansOfKind = (kind: number) => (kind === EventKind.HTTP_SERVER ? 12 : 0);
-  expect(makeReport(sources({ spansOfKind })).spans).toEqual({ server: 12 });
 });
 
 test('a row for each site, with its hits', () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Decision, Site } from '../../src/contract/decision.ts';
 import { openBinary } from '../../src/discovery/binary.ts';
 import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
-import { Moment } from '../../src/probes/layout.gen.ts';
+import { HttpServerMoment } from '../../src/probes/layout.gen.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { buildServer, hasRelease, sourceOf } from '../fixtures/go-elf/build.ts';
 import { allGoReleases, buildGoFixture, type GoRelease } from '../support/go-fixture.ts';
@@ -23,9 +23,9 @@ function expected(go: string) {
     ? { class: 'jcc', why: 'branch of the stack check; fires again when the stack grows' }
     : pushAfterCheck;
   return [
-    { moment: Moment.START, function: serveHttp, ...entry },
-    { moment: Moment.END, function: serve, ...beforeHijacked },
-    { moment: Moment.PANIC, function: `${serve}.func1`, class: 'call', instruction: `call ${deferred}` },
+    { moment: HttpServerMoment.START, function: serveHttp, ...entry },
+    { moment: HttpServerMoment.END, function: serve, ...beforeHijacked },
+    { moment: HttpServerMoment.PANIC, function: `${serve}.func1`, class: 'call', instruction: `call ${deferred}` },
   ];
 }
 
@@ -55,7 +55,7 @@ describe.each(['go1.18.10', 'go1.20.14'])('%s, which has no push in the prologue
 });
 
 function sitesOf(path: string): readonly Site[] {
-  const [decision] = plan(openBinary(sourceOf(path)), [goHttpServer], {
+  const [decision] = plan(openBinary(sourceOf(path)), 'executable', [goHttpServer], {
     allowSingleStep: false,
     allowInstrumented: false,
   }) as [Decision];

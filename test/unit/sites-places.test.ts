@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Place } from '../../src/contract/decision.ts';
-import { locate } from '../../src/probes/sites/places.ts';
+import { locateInFunction } from '../../src/probes/sites/places.ts';
 import { addressOf, call, type Functions, fileBias, firstAddress, programOf, rel32 } from './sites-program.ts';
 
 /** In all programs below `morestack` comes first, then the function that is looked at. */
@@ -8,7 +8,7 @@ const morestack = { 'runtime.morestack_noctxt.abi0': 'c3' };
 const own = addressOf(1);
 
 function find(place: Place, functions: Functions) {
-  return locate(programOf({ ...morestack, ...functions }), place);
+  return locateInFunction(programOf({ ...morestack, ...functions }), place);
 }
 
 /** Where the entry site of `code` is, by its offset, or why there is none. */

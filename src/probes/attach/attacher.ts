@@ -1,81 +1,81 @@
 /** The door to the kernel for span probes: loads the objects, attaches decisions, reads rings and counters. */
-import { UspanError } from '../../contract/errors.ts';
-import { type BpfMap, type BpfObject, loadNative, type RingBuffer } from '../../native.ts';
-import { Constant, counterNames, HttpInFlight, HttpInFlightKey, Moment } from '../layout.gen.ts';
+import type { InFlight, MapEntry, ProbeDefinition, Site } from '../../contract/decision.ts';
+import type { BpfMap, Link, RingBuffer } from '../../native.ts';
+import { Constant, counterNames } from '../layout.gen.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
-import { readBpfObject } from './bpf-files.ts';
-import { encodeKernelConfig, type KernelConfig } from './kernel-config.ts';
-import { sumOfCpus, u32, u64 } from './map-values.ts';
+import { BpfObjects } from './bpf-objects.ts';
+import { InFlightSweeper } from './in-flight.ts';
+import type { KernelConfig } from './kernel-config.ts';
+import { keyOf, sumOfCpus, u32 } from './map-values.ts';
+import { ProbeIds } from './probe-ids.ts';
 
 export class Attacher {
   readonly uprobeMulti: boolean;
-  readonly #object: BpfObject;
+  readonly #objects: BpfObjects;
   readonly #ring: RingBuffer;
   readonly #counters: BpfMap;
   readonly #hits: BpfMap;
   readonly #targets: BpfMap;
-  readonly #inFlight: BpfMap;
+  readonly #sweepers = new Map<InFlight, InFlightSweeper>();
   readonly #attachments = new Set<Attachment>();
-  /** Entries of in_flight that sweep() has removed so far. */
-  #swept = 0;
-  #nextProbeId = 0;
-  readonly #freeProbeIds: number[] = [];
+  readonly #ids = new ProbeIds();
+  readonly #definitionOf: ProbeDefinition[] = [];
 
-  /** Loads the programs. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
-  constructor(config: KernelConfig) {
-    const native = loadNative();
-    this.uprobeMulti = native.probeFeature('uprobeMulti').supported;
-    this.#object = native.openObject({
-      object: readBpfObject('go_http'),
-      name: 'go_http',
-      rodata: { uspan_config: encodeKernelConfig(config) },
-      mapMaxEntries: { spans: config.ringBytes, in_flight: 2 * config.maxInFlight },
-      uprobeMulti: this.uprobeMulti,
-    });
-    this.#ring = this.#object.ring('spans');
-    this.#counters = this.#object.map('counters');
-    this.#hits = this.#object.map('hits');
-    this.#targets = this.#object.map('targets');
-    this.#inFlight = this.#object.map('in_flight');
+  /** Makes the maps; programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
+  constructor(definitions: readonly ProbeDefinition[], config: KernelConfig) {
+    this.#objects = new BpfObjects(definitions, config);
+    this.uprobeMulti = this.#objects.uprobeMulti;
+    this.#ring = this.#objects.ring('spans');
+    this.#counters = this.#objects.shared('counters');
+    this.#hits = this.#objects.shared('hits');
+    this.#targets = this.#objects.shared('targets');
   }
 
   /**
-   * Attaches all sites of a decision by one link. `path` must lead to the binary's inode (/proc/self/fd/N will do).
-   * @throws UspanError-coded E_ATTACH; then nothing of it is attached
+   * Attaches all sites of a decision, by one link a program. `path` must lead to the binary's inode (/proc/self/fd/N will do).
+   * @throws UspanError-coded E_ATTACH, E_BPF_OPEN, E_BPF_LOAD; then nothing of it is attached
    */
   attach(decision: AttachDecision, path: string, filterByProcess: boolean): Attachment {
-    const probeId = this.#freeProbeIds.pop() ?? this.#nextProbeId++;
-    if (probeId >= Constant.MAX_PROBES) {
-      throw new UspanError('E_ATTACH', `no more than ${Constant.MAX_PROBES} definitions can be attached at a time`, {
-        on: decision.binary.path,
-        fix: 'Choose fewer targets with --exe, --pid or --port.',
-      });
+    const { definition, sites } = decision;
+    const object = this.#objects.open(definition.object);
+    for (const layout of definition.inFlight) {
+      if (!this.#sweepers.has(layout)) this.#sweepers.set(layout, new InFlightSweeper(layout, object));
     }
-    const config = Uint8Array.from(decision.constants);
-    config[0] = filterByProcess ? 1 : 0; // filter_by_process, the first field of every configuration
-    this.#clearHits(probeId);
-    this.#object.map(decision.definition.configMap).update(u32(probeId), config);
-    const cookie = (moment: number) => (BigInt(probeId) << BigInt(Constant.COOKIE_MOMENT_BITS)) | BigInt(moment);
+    const probeId = this.#ids.take(decision.binary.path);
+    this.#definitionOf[probeId] = definition;
+    const links: Link[] = [];
     try {
-      const link = this.#object.attachUprobes({
-        program: decision.definition.program,
-        path,
-        offsets: BigUint64Array.from(decision.sites, (site) => BigInt(site.fileOffset)),
-        cookies: BigUint64Array.from(decision.sites, (site) => cookie(site.moment)),
-      });
-      const attachment: Attachment = new Attachment(decision, probeId, link, {
-        hits: (moment) => this.#hitsOf(probeId, moment),
-        closed: () => {
-          this.#attachments.delete(attachment);
-          this.#freeProbeIds.push(probeId);
-        },
-      });
-      this.#attachments.add(attachment);
-      return attachment;
+      this.#configure(decision, probeId, filterByProcess);
+      for (const [program, its] of Map.groupBy(sites, (site) => programOf(definition, site))) {
+        links.push(
+          object.attachUprobes({
+            program,
+            path,
+            offsets: BigUint64Array.from(its, ({ fileOffset }) => BigInt(fileOffset)),
+            cookies: BigUint64Array.from(its, (site) => cookie(probeId, site)),
+            refCtrOffsets: BigUint64Array.from(its, ({ refCtrOffset }) => BigInt(refCtrOffset ?? 0)),
+          }),
+        );
+      }
     } catch (error) {
-      this.#freeProbeIds.push(probeId);
+      for (const link of links) void link.close();
+      this.#forget(decision, probeId);
       throw error;
     }
+    const attachment: Attachment = new Attachment(decision, probeId, links, {
+      hits: (moment) => this.#hitsOf(probeId, moment),
+      closed: () => {
+        this.#attachments.delete(attachment);
+        this.#forget(decision, probeId);
+      },
+    });
+    this.#attachments.add(attachment);
+    return attachment;
+  }
+
+  /** What the attachment with this id is, or last was, of. */
+  definitionOf(probeId: number): ProbeDefinition | undefined {
+    return this.#definitionOf[probeId];
   }
 
   /** Lets a process's requests through where its binary is attached with a filter. */
@@ -104,30 +104,12 @@ export class Attacher {
     });
   }
 
-  #hitsOf(probeId: number, moment: number): number {
-    const values = this.#hits.lookup(u32(probeId * Moment.COUNT + moment));
-    return values ? sumOfCpus(values) : 0;
-  }
-
   /**
    * Removes what processes left behind.
    * @returns how many requests had begun and will not end
    */
   sweep(gone: (pid: number) => boolean): number {
-    const keys = this.#inFlight.keys();
-    const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
-    let unfinished = 0;
-    const before = this.#swept;
-    for (let at = 0; at + HttpInFlightKey.size <= keys.byteLength; at += HttpInFlightKey.size) {
-      if (!gone(view.getUint32(at + HttpInFlightKey.pid, true))) continue;
-      const key = keys.subarray(at, at + HttpInFlightKey.size);
-      const entry = this.#inFlight.lookup(key);
-      if (entry && entry[HttpInFlight.active] !== 0) unfinished++;
-      if (this.#inFlight.delete(key)) this.#swept++;
-    }
-    // The kernel side counts entries to know how many it may keep.
-    if (this.#swept !== before) this.#object.map('.data.swept').update(u32(0), u64(this.#swept));
-    return unfinished;
+    return [...this.#sweepers.values()].reduce((sum, sweeper) => sum + sweeper.sweep(gone), 0);
   }
 
   /** Detaches everything, in parallel and off the event loop; the ring can still be drained. */
@@ -138,15 +120,46 @@ export class Attacher {
   async close(): Promise<void> {
     await this.detachAll();
     this.#ring.close();
-    await this.#object.close();
+    await this.#objects.close();
+  }
+
+  #configure({ definition, constants, entries }: AttachDecision, probeId: number, filterByProcess: boolean): void {
+    const config = Uint8Array.from(constants);
+    config[0] = filterByProcess ? 1 : 0; // filter_by_process, the first field of every configuration
+    this.#clearHits(probeId);
+    this.#objects.open(definition.object).map(definition.configMap).update(u32(probeId), config);
+    for (const entry of entries) this.#mapOf(definition, entry).update(keyOf(probeId, entry.key), entry.value);
+  }
+
+  #forget({ definition, entries }: AttachDecision, probeId: number): void {
+    for (const entry of entries) this.#mapOf(definition, entry).delete(keyOf(probeId, entry.key));
+    this.#ids.give(probeId);
+  }
+
+  #mapOf(definition: ProbeDefinition, { map }: MapEntry): BpfMap {
+    return this.#objects.open(definition.object).map(map);
+  }
+
+  #hitsOf(probeId: number, moment: number): number {
+    const values = this.#hits.lookup(u32(probeId * Constant.MAX_MOMENTS + moment));
+    return values ? sumOfCpus(values) : 0;
   }
 
   /** A probe id is used again after a detach; its hits start from zero. */
   #clearHits(probeId: number): void {
-    for (let moment = 0; moment < Moment.COUNT; moment++) {
-      const key = u32(probeId * Moment.COUNT + moment);
+    for (let moment = 0; moment < Constant.MAX_MOMENTS; moment++) {
+      const key = u32(probeId * Constant.MAX_MOMENTS + moment);
       const values = this.#hits.lookup(key);
       if (values) this.#hits.update(key, values.fill(0));
     }
   }
+}
+
+function programOf(definition: ProbeDefinition, site: Site): string {
+  return definition.points.find(({ moment }) => moment === site.moment)?.program ?? definition.program;
+}
+
+function cookie(probeId: number, { moment, spec = 0 }: Site): bigint {
+  const low = (BigInt(probeId) << BigInt(Constant.COOKIE_MOMENT_BITS)) | BigInt(moment);
+  return (BigInt(spec) << BigInt(Constant.COOKIE_SPEC_SHIFT)) | low;
 }

@@ -8,25 +8,25 @@ interface Owner {
   closed(): void;
 }
 
-/** A definition attached to a binary: one link for all its sites. */
+/** A definition attached to a binary: one link a program for all its sites. */
 export class Attachment {
   readonly decision: AttachDecision;
   readonly probeId: number;
-  readonly #link: Link;
+  readonly #links: readonly Link[];
   readonly #owner: Owner;
   #closing: Promise<void> | undefined;
   #finalHits: ReadonlyMap<number, number> | undefined;
 
-  constructor(decision: AttachDecision, probeId: number, link: Link, owner: Owner) {
+  constructor(decision: AttachDecision, probeId: number, links: readonly Link[], owner: Owner) {
     this.decision = decision;
     this.probeId = probeId;
-    this.#link = link;
+    this.#links = links;
     this.#owner = owner;
   }
 
   /** `uprobe_multi`, or `perf` on kernels before 6.6. */
   get kind(): Link['kind'] {
-    return this.#link.kind;
+    return this.#links[0]!.kind;
   }
 
   /** How often the sites of a moment were hit; still known after the detach. */
@@ -42,7 +42,7 @@ export class Attachment {
 
   async #close(): Promise<void> {
     try {
-      await this.#link.close();
+      await Promise.all(this.#links.map((link) => link.close()));
     } finally {
       this.#finalHits = new Map(this.decision.sites.map(({ moment }) => [moment, this.#owner.hits(moment)]));
       this.#owner.closed();

@@ -1,13 +1,14 @@
-import { statSync } from 'node:fs';
 import { describeError } from '../../contract/errors.ts';
 import { mapFile } from '../../discovery/map-file.ts';
-import type { Executable, ProcessFacts } from '../../discovery/processes/process-facts.ts';
+import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
+import { wantsLibrary } from '../plan.ts';
 import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
 import { type Inspection, type InspectOptions, inspectBinary } from './inspect.ts';
-import { executableOf, type VmaFiles } from './vma-files.ts';
+import { executableFile, libraryFiles, type ProcessFile } from './process-files.ts';
+import type { VmaFiles } from './vma-files.ts';
 
-/** A file that processes run, looked into once. */
+/** A file that processes run or have loaded, looked into once. */
 export interface KnownBinary extends Inspection {
   readonly attachments: readonly Attachment[];
   /** A decision that said attach, and what the kernel said. */
@@ -36,7 +37,7 @@ export interface BinariesOptions extends InspectOptions {
 const maxReleased = 1024;
 
 /**
- * Every file that a target runs, by its real inode: parsed once, attached once, however many processes and mounts share it.
+ * Every file that a target runs or has loaded, by its real inode: parsed once, attached once, however many processes and mounts share it.
  * Probes do not outlast the last process: a running file cannot be written to (ETXTBSY), but one that has ended can be, and the kernel
  * would put the old file's breakpoints into the new one's code.
  */
@@ -50,26 +51,29 @@ export class Binaries {
     this.#options = options;
   }
 
-  /** The file of a process, attached if it is new. Undefined when the process is gone. Never throws for what is in the file. */
-  add(facts: ProcessFacts): KnownBinary | undefined {
-    const stamp = facts.exe && stampOf(facts.pid);
-    if (!facts.exe || stamp === undefined) return undefined;
-    const key = this.#realKey(facts.pid, facts.exe);
-    const before = this.#byFile.get(key);
-    if (before && before.stamp !== stamp) this.#release(before);
-    const state = before?.stamp === stamp ? before : this.#open(facts, facts.exe, key, stamp);
-    if (!state) return undefined;
-    state.pids.add(facts.pid);
-    if (state.attachments.length > 0) this.#options.attacher.addTarget(facts.pid);
-    return state;
+  /**
+   * The files of a process, attached if they are new: its program first, then libraries that some definition is for. Empty when the
+   * process is gone. Asked again, it finds the libraries that were loaded meanwhile. Never throws for what is in a file.
+   */
+  add(facts: ProcessFacts): KnownBinary[] {
+    const executable = executableFile(facts);
+    if (!executable) return [];
+    const { definitions } = this.#options;
+    const libraries = libraryFiles(facts, (path) => wantsLibrary(definitions, path));
+    const states = [executable, ...libraries].map((file) => this.#state(facts.pid, file));
+    // Without its program a process is nobody's.
+    if (!states[0]) return [];
+    const known = states.filter((state) => state !== undefined);
+    for (const state of known) state.pids.add(facts.pid);
+    if (known.some(({ attachments }) => attachments.length > 0)) this.#options.attacher.addTarget(facts.pid);
+    return known;
   }
 
   /** A process has ended. The last one of a file takes the probes with it. */
   remove(pid: number): void {
+    this.#options.attacher.removeTarget(pid);
     for (const state of this.#byFile.values()) {
-      if (!state.pids.delete(pid)) continue;
-      if (state.attachments.length > 0) this.#options.attacher.removeTarget(pid);
-      if (state.pids.size === 0) this.#release(state);
+      if (state.pids.delete(pid) && state.pids.size === 0) this.#release(state);
     }
   }
 
@@ -96,30 +100,37 @@ export class Binaries {
     for (const attachment of state.attachments) void attachment.close();
   }
 
+  #state(pid: number, file: ProcessFile): State | undefined {
+    const key = this.#realKey(pid, file);
+    const before = this.#byFile.get(key);
+    if (before?.stamp === file.stamp) return before;
+    if (before) this.#release(before);
+    return this.#open(file, key);
+  }
+
   /** Asked of the kernel once for each (device, inode) that stat shows. */
-  #realKey(pid: number, exe: Executable): string {
-    const statKey = statKeyOf(exe);
-    let real = this.#realKeys.get(statKey);
+  #realKey(pid: number, file: ProcessFile): string {
+    let real = this.#realKeys.get(file.statKey);
     if (real === undefined) {
-      const file = this.#options.vmaFiles && executableOf(this.#options.vmaFiles.of(pid), exe.ino);
-      real = file ? `real:${file.dev}:${file.ino}` : `stat:${statKey}`;
-      this.#realKeys.set(statKey, real);
+      const found = this.#options.vmaFiles && file.realFile(this.#options.vmaFiles.of(pid));
+      real = found ? `real:${found.dev}:${found.ino}` : `stat:${file.statKey}`;
+      this.#realKeys.set(file.statKey, real);
     }
     return real;
   }
 
-  #open(facts: ProcessFacts, exe: Executable, key: string, stamp: string): State | undefined {
+  #open({ path, openPath, role, statKey, stamp }: ProcessFile, key: string): State | undefined {
     let file: ReturnType<typeof mapFile>;
     try {
-      file = mapFile(`/proc/${facts.pid}/exe`);
+      file = mapFile(openPath);
     } catch {
       return undefined; // It is gone, or about to.
     }
     const state: State = {
-      ...inspectBinary(exe.path, file, this.#options),
+      ...inspectBinary(path, role, file, this.#options),
       key,
       stamp,
-      statKey: statKeyOf(exe),
+      statKey,
       attachments: [],
       failures: [],
       pids: new Set(),
@@ -141,19 +152,5 @@ export class Binaries {
     } catch (error) {
       state.failures.push({ decision, error: describeError(error) });
     }
-  }
-}
-
-function statKeyOf({ dev, ino }: Executable): string {
-  return `${dev}:${ino}`;
-}
-
-/** Size and times of a process's file; undefined when the process is gone. */
-function stampOf(pid: number): string | undefined {
-  try {
-    const { size, mtimeNs, ctimeNs } = statSync(`/proc/${pid}/exe`, { bigint: true });
-    return `${size}:${mtimeNs}:${ctimeNs}`;
-  } catch {
-    return undefined;
   }
 }

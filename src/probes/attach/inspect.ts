@@ -3,11 +3,12 @@ import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
 import { UspanError } from '../../contract/errors.ts';
 import { openBinary } from '../../discovery/binary.ts';
 import type { MappedFile } from '../../native.ts';
-import { type PlanOptions, plan } from '../plan.ts';
+import { type PlanOptions, plan, type Role } from '../plan.ts';
 
 /** What a look into a file gave: a program and what is to be done with it, or why it could not be read. */
 export interface Inspection {
   readonly path: string;
+  readonly role: Role;
   readonly binary: Binary | undefined;
   readonly error: UspanError | undefined;
   readonly decisions: readonly Decision[];
@@ -18,15 +19,15 @@ export interface InspectOptions extends PlanOptions {
 }
 
 /** Reads a mapped program file and plans for it. Never throws for what is in the file. */
-export function inspectBinary(path: string, file: MappedFile, options: InspectOptions): Inspection {
+export function inspectBinary(path: string, role: Role, file: MappedFile, options: InspectOptions): Inspection {
   const { bytes, dev, ino, mtimeNs } = file;
   try {
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
-    const decisions = plan(binary, options.definitions, options);
+    const decisions = plan(binary, role, options.definitions, options);
     // The indexes of a large program take tens of megabytes, and nobody asks again.
     binary.release();
     if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
-    return { path, binary, error: undefined, decisions };
+    return { path, role, binary, error: undefined, decisions };
   } catch (cause) {
     const error =
       cause instanceof UspanError && !file.faulted()
@@ -35,6 +36,6 @@ export function inspectBinary(path: string, file: MappedFile, options: InspectOp
             on: path,
             cause,
           });
-    return { path, binary: undefined, error, decisions: [] };
+    return { path, role, binary: undefined, error, decisions: [] };
   }
 }

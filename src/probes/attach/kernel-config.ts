@@ -15,6 +15,8 @@ export interface KernelConfig {
   readonly maxInFlight: number;
   /** Longest request target kept, at most 8192. */
   readonly maxPathBytes: number;
+  /** Longest SQL text kept, at most 8192. */
+  readonly maxStatementBytes: number;
   /** Power of two, a multiple of the page size. */
   readonly ringBytes: number;
 }
@@ -34,6 +36,7 @@ export function encodeKernelConfig(config: KernelConfig): Uint8Array {
   view.setUint32(Config.sampler, samplers[config.sampler.kind], true);
   view.setUint32(Config.parentBased, config.sampler.parentBased ? 1 : 0, true);
   view.setUint32(Config.maxTargetBytes, Math.min(config.maxPathBytes, Constant.TARGET_MAX_BYTES), true);
+  view.setUint32(Config.maxStatementBytes, Math.min(config.maxStatementBytes, Constant.STATEMENT_MAX_BYTES), true);
   view.setUint32(Config.inFlightKeep, config.maxInFlight, true);
   return bytes;
 }

@@ -1,6 +1,6 @@
 import type { Binary, GoMapLayout, GoTypes } from '../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../contract/decision.ts';
-import { Constant, EventKind, GoHttpConfig, GoMap, Moment } from '../layout.gen.ts';
+import { Constant, GoHttpConfig, GoMap, HttpInFlight, HttpInFlightKey, HttpServerMoment } from '../layout.gen.ts';
 import { writeHttpServerSpan } from './http-server-span.ts';
 
 const absent = Constant.FIELD_ABSENT;
@@ -26,16 +26,31 @@ export const goHttpServer = {
   object: 'go_http',
   program: 'go_http_server',
   configMap: 'go_http_configs',
-  eventKind: EventKind.HTTP_SERVER,
+  inFlight: [
+    {
+      map: 'go_http_in_flight',
+      pidOffset: HttpInFlightKey.pid,
+      activeOffset: HttpInFlight.active,
+      sweptSection: '.data.swept',
+    },
+  ],
+  // Half of it for the finished requests of connections that are kept open.
+  entriesPerRequest: { go_http_in_flight: 2 },
+  instrumentedBy: [
+    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
+    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
+  ],
   points: [
     {
-      moment: Moment.START,
+      moment: HttpServerMoment.START,
+      name: 'start',
       place: { at: 'entry', function: 'net/http.serverHandler.ServeHTTP' },
       required: true,
       purpose: 'the start of every request',
     },
     {
-      moment: Moment.END,
+      moment: HttpServerMoment.END,
+      name: 'end',
       place: {
         at: 'afterCall',
         function: 'net/http.(*conn).serve',
@@ -45,7 +60,8 @@ export const goHttpServer = {
       purpose: 'the end of every request',
     },
     {
-      moment: Moment.PANIC,
+      moment: HttpServerMoment.PANIC,
+      name: 'panic',
       place: {
         at: 'call',
         function: 'net/http.(*conn).serve.func1',

@@ -91,7 +91,7 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
   if (cutMask !== 0) out.text(key.truncated, names(cutMask));
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
   out.end();
-  return 'span';
+  return 'server';
 }
 
 /** `uspan/…`, as the exporter calls itself: a collector on this host that is traced too would otherwise make spans of our spans. */

@@ -7,9 +7,12 @@ import type { Place, Site } from '../../contract/decision.ts';
 import { plainText } from './plain-text.ts';
 import { type Decoded, decode, disassemble, isEndbr64 } from './x64.ts';
 
+/** A place's site before a point gives it its moment. */
+export type UnnamedSite = Omit<Site, 'moment' | 'momentName'>;
+
 /** A site, or why there is none. */
 export type Located =
-  | { readonly found: true; readonly site: Omit<Site, 'moment'> }
+  | { readonly found: true; readonly site: UnnamedSite }
   | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
 /** Go's largest functions are some 100 KB; what is read of one is bounded. */
@@ -20,7 +23,7 @@ const maxPrologueInstructions = 16;
 const maxSpillInstructions = 32;
 
 /** Finds the site for `place`. A missing symbol or call is an answer, not an error. */
-export function locate(binary: Binary, place: Place): Located {
+export function locateInFunction(binary: Binary, place: Place): Located {
   const symbol = binary.symbols.find(place.function);
   if (!symbol) return missing(`${place.function} is not in the binary`);
   const code = binary.code(symbol, maxCodeBytes);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Part of event.h: spans of Go's net/http server. */
+#ifndef USPAN_EVENTS_HTTP_SERVER_H
+#define USPAN_EVENTS_HTTP_SERVER_H
+
+enum uspan_http_server_moment {
+	USPAN_HTTP_SERVER_START = 0,
+	USPAN_HTTP_SERVER_END = 1,
+	USPAN_HTTP_SERVER_PANIC = 2, /* the handler was left by a panic; an end */
+};
+
+/* Texts of an HTTP server span, one after another in this order (but see USPAN_SPAN_REQUEST_LINE). */
+enum uspan_http_text {
+	USPAN_HTTP_METHOD = 0,
+	USPAN_HTTP_TARGET = 1,     /* request target as sent: path and query */
+	USPAN_HTTP_HOST = 2,
+	USPAN_HTTP_PEER = 3,       /* ip:port */
+	USPAN_HTTP_USER_AGENT = 4,
+	USPAN_HTTP_PATTERN = 5,    /* http.ServeMux pattern */
+	USPAN_HTTP_TRACESTATE = 6,
+	USPAN_HTTP_TEXTS = 7,
+};
+
+struct uspan_http_server_event {
+	struct uspan_span_head span;
+	__u32 status;          /* 0: the handler set none */
+	__u8 cut_mask;         /* bit per enum uspan_http_text */
+	__u8 unreadable_mask;
+	__u8 proto_major;
+	__u8 proto_minor;
+	__u16 text_len[8];     /* by enum uspan_http_text */
+	/* then the texts */
+};
+
+enum uspan_go_map {
+	USPAN_GO_MAP_SWISS = 1, /* Go 1.24 and newer: internal/runtime/maps.Map */
+	USPAN_GO_MAP_HMAP = 2,  /* before: runtime.hmap */
+};
+
+/* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
+struct uspan_go_http_config {
+	__u32 filter_by_process; /* 1: only processes in `targets` */
+	__u16 request_bytes;     /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
+	__u16 request_method;
+	__u16 request_header;
+	__u16 request_host;
+	__u16 request_remote_addr;
+	__u16 request_target;    /* Request.RequestURI */
+	__u16 request_tls;
+	__u16 request_proto_major; /* int; ProtoMinor follows it */
+	__u16 request_proto_minor;
+	__u16 request_ctx;
+	__u16 request_pattern;   /* Request.Pattern, Go 1.23 and newer */
+	__u16 request_pat;       /* Request.pat, Go 1.22: *pattern */
+	__u16 pattern_str;       /* pattern.str */
+	__u16 response_status;
+	__u16 response_conn;
+	__u16 conn_hijacked;
+	__u16 cancel_ctx_parent; /* data word of cancelCtx.Context */
+	__u16 cancel_ctx_err;    /* first word of cancelCtx.err: not zero once cancelled */
+	__u16 map_kind;          /* enum uspan_go_map */
+	__u16 map_used;          /* swiss: Map.used; hmap: count */
+	__u16 map_dir_ptr;       /* swiss: Map.dirPtr; hmap: buckets */
+	__u16 map_dir_len;       /* swiss: Map.dirLen; hmap: B (log2 of the buckets) */
+	__u16 table_groups;      /* swiss: table.groups.data */
+	__u16 table_length_mask; /* swiss: table.groups.lengthMask */
+	__u16 group_bytes;       /* swiss: a group; hmap: a bucket */
+	__u16 group_keys;        /* first key */
+	__u16 group_elems;       /* first value */
+	__u16 group_key_stride;
+	__u16 group_elem_stride;
+	__u16 bucket_overflow;   /* hmap: overflow pointer */
+};
+
+#define USPAN_RAW_BYTES 512        /* room for a Request, a header group or bucket */
+#define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
+
+struct uspan_http_in_flight_key {
+	__u64 goroutine; /* address of runtime.g: unique within a process */
+	__u32 pid;
+	__u32 reserved;
+};
+
+/*
+ * A request between its start and its end. Strings are kept as pointers and read at the end: Go strings are immutable, and the
+ * request line, headers and peer they belong to stay referenced by the connection's own Request until then.
+ * The entry belongs to one goroutine, so it is also that goroutine's scratch memory: per-CPU scratch is not safe in a uprobe
+ * program, which can be preempted by another task that runs the same program on the same CPU.
+ */
+struct uspan_http_in_flight {
+	__u64 request;
+	__u64 response;
+	__u64 request_ctx; /* *cancelCtx of the request, whose parent is the connection's */
+	struct uspan_text_ref text[8]; /* by enum uspan_http_text */
+	__u32 active;
+	__u32 sampled;
+	struct uspan_http_server_event event;
+	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* at the start a Request or header group, at the end the texts */
+};
+
+#endif

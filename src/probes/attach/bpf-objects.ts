@@ -1,0 +1,74 @@
+import type { ProbeDefinition } from '../../contract/decision.ts';
+import { type BpfMap, type BpfObject, loadNative, type RingBuffer } from '../../native.ts';
+import { readBpfObject } from './bpf-files.ts';
+import { encodeKernelConfig, type KernelConfig } from './kernel-config.ts';
+
+/** Declares what every object uses, and has no program. */
+const sharedObject = 'shared';
+
+/**
+ * The BPF objects of the definitions, each opened when it is first needed. A map of the same name in several objects is one map, that of
+ * the object opened first.
+ */
+export class BpfObjects {
+  readonly uprobeMulti: boolean;
+  readonly #config: KernelConfig;
+  readonly #sizes: ReadonlyMap<string, number>;
+  readonly #objects = new Map<string, BpfObject>();
+  readonly #maps = new Map<string, BpfMap>();
+
+  /** @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
+  constructor(definitions: readonly ProbeDefinition[], config: KernelConfig) {
+    this.#config = config;
+    this.uprobeMulti = loadNative().probeFeature('uprobeMulti').supported;
+    this.#sizes = mapSizes(definitions, config);
+    this.open(sharedObject);
+  }
+
+  /** Loads the object, unless it is. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
+  open(name: string): BpfObject {
+    const before = this.#objects.get(name);
+    if (before) return before;
+    const native = loadNative();
+    const bytes = readBpfObject(name);
+    const names = native.mapNames(bytes, name);
+    const own = names.filter((map) => !this.#maps.has(map));
+    const object = native.openObject({
+      object: bytes,
+      name,
+      rodata: { uspan_config: encodeKernelConfig(this.#config) },
+      mapMaxEntries: pick(own, this.#sizes),
+      sharedMaps: pick(names, this.#maps),
+      uprobeMulti: this.uprobeMulti,
+    });
+    this.#objects.set(name, object);
+    for (const map of own) this.#maps.set(map, object.map(map));
+    return object;
+  }
+
+  /** A map that every object has. */
+  shared(name: string): BpfMap {
+    return this.open(sharedObject).map(name);
+  }
+
+  /** A ring that every object has. */
+  ring(name: string): RingBuffer {
+    return this.open(sharedObject).ring(name);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#objects.values()].map((object) => object.close()));
+  }
+}
+
+function mapSizes(definitions: readonly ProbeDefinition[], config: KernelConfig): Map<string, number> {
+  const sizes = new Map([['spans', config.ringBytes]]);
+  for (const { entriesPerRequest } of definitions) {
+    for (const [map, entries] of Object.entries(entriesPerRequest)) sizes.set(map, entries * config.maxInFlight);
+  }
+  return sizes;
+}
+
+function pick<V>(names: readonly string[], from: ReadonlyMap<string, V>): Record<string, V> {
+  return Object.fromEntries(names.filter((name) => from.has(name)).map((name) => [name, from.get(name)!]));
+}

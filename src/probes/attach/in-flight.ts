@@ -1,0 +1,41 @@
+import type { InFlight } from '../../contract/decision.ts';
+import type { BpfMap, BpfObject } from '../../native.ts';
+import { u32, u64 } from './map-values.ts';
+
+/** Sweeps what ended processes left in one map of what has begun. */
+export class InFlightSweeper {
+  readonly #layout: InFlight;
+  readonly #map: BpfMap;
+  /** The map in which the kernel side is told how many entries are gone. */
+  readonly #sweptMap: BpfMap | undefined;
+  #swept = 0;
+
+  constructor(layout: InFlight, object: BpfObject) {
+    this.#layout = layout;
+    this.#map = object.map(layout.map);
+    this.#sweptMap = layout.sweptSection === undefined ? undefined : object.map(layout.sweptSection);
+  }
+
+  /** Removes the entries of processes that are gone; how many of them had begun and will not end. */
+  sweep(gone: (pid: number) => boolean): number {
+    const { pidOffset, activeOffset } = this.#layout;
+    const { keySize } = this.#map;
+    const keys = this.#map.keys();
+    const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+    const before = this.#swept;
+    let unfinished = 0;
+    for (let at = 0; at + keySize <= keys.byteLength; at += keySize) {
+      if (!gone(view.getUint32(at + pidOffset, true))) continue;
+      const key = keys.subarray(at, at + keySize);
+      const value = this.#map.lookup(key);
+      if (value && isActive(value, activeOffset)) unfinished++;
+      if (this.#map.delete(key)) this.#swept++;
+    }
+    if (this.#swept !== before) this.#sweptMap?.update(u32(0), u64(this.#swept));
+    return unfinished;
+  }
+}
+
+function isActive(value: Uint8Array, offset: number | undefined): boolean {
+  return offset === undefined || new DataView(value.buffer, value.byteOffset).getUint32(offset, true) !== 0;
+}

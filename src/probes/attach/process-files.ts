@@ -1,0 +1,69 @@
+import { statSync } from 'node:fs';
+import { mappedLibraries } from '../../discovery/processes/mapped-libraries.ts';
+import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
+import type { Role } from '../plan.ts';
+import { executableOf, type VmaFile } from './vma-files.ts';
+
+/** A file a process runs code of. */
+export interface ProcessFile {
+  readonly role: Role;
+  /** For people, as the process sees it. */
+  readonly path: string;
+  /** A path below /proc that leads to the very file, also from another mount namespace and when it was deleted. */
+  readonly openPath: string;
+  /** As stat shows it. */
+  readonly statKey: string;
+  /** Size and times: tells a file from one that was written over it in place. */
+  readonly stamp: string;
+  /** Which of the process's mappings is this file's. */
+  realFile(files: readonly VmaFile[]): VmaFile | undefined;
+}
+
+/** The program a process runs; undefined when it is gone. */
+export function executableFile({ pid, exe }: ProcessFacts): ProcessFile | undefined {
+  const openPath = `/proc/${pid}/exe`;
+  const stamp = exe && stampOf(openPath);
+  if (!exe || stamp === undefined) return undefined;
+  return {
+    role: 'executable',
+    path: exe.path,
+    openPath,
+    statKey: `${exe.dev}:${exe.ino}`,
+    stamp,
+    realFile: (files) => executableOf(files, exe.ino),
+  };
+}
+
+/** The libraries whose path is wanted, as far as they can be opened now. */
+export function libraryFiles({ pid, exe }: ProcessFacts, wanted: (path: string) => boolean): ProcessFile[] {
+  return mappedLibraries(pid, (path) => path !== exe?.path && wanted(path)).flatMap((library) => {
+    const { path, start, end, ino, dev } = library;
+    // map_files wants CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN; the path may lead to another file by now.
+    const paths = [`/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`, `/proc/${pid}/root${path}`];
+    for (const openPath of paths) {
+      const stamp = stampOf(openPath, ino);
+      if (stamp === undefined) continue;
+      return [
+        {
+          role: 'library',
+          path,
+          openPath,
+          statKey: `${dev}:${ino}`,
+          stamp,
+          realFile: (files) => files.find((file) => file.start === start),
+        },
+      ];
+    }
+    return [];
+  });
+}
+
+/** Undefined when there is no such file, or it is not the one with inode number `ino`. */
+function stampOf(path: string, ino?: bigint): string | undefined {
+  try {
+    const stat = statSync(path, { bigint: true });
+    return ino === undefined || stat.ino === ino ? `${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}` : undefined;
+  } catch {
+    return undefined;
+  }
+}

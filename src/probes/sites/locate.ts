@@ -1,0 +1,14 @@
+import type { Binary } from '../../contract/binary.ts';
+import type { Place } from '../../contract/decision.ts';
+import { locateInFunction, type UnnamedSite } from './places.ts';
+
+/** The sites of a place, at least one, or why there is none. */
+export type Located =
+  | { readonly found: true; readonly sites: readonly UnnamedSite[] }
+  | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
+
+/** Finds the sites for `place`: where a probe has to be for its moment. A missing symbol is an answer, not an error. */
+export function locate(binary: Binary, place: Place): Located {
+  const located = locateInFunction(binary, place);
+  return located.found ? { found: true, sites: [located.site] } : located;
+}
