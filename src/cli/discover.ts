@@ -1,13 +1,14 @@
 import { agentVersion } from '../config/version.ts';
-import type { Site } from '../contract/decision.ts';
+import type { Decision, Site } from '../contract/decision.ts';
 import { describeError } from '../contract/errors.ts';
-import { mapFile } from '../discovery/map-file.ts';
 import { identity } from '../discovery/processes/identity.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
-import { type Inspection, inspectBinary } from '../probes/attach/inspect.ts';
+import { type Inspection, inspectFile } from '../probes/attach/inspect.ts';
+import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach/process-files.ts';
 import { definitions } from '../probes/definitions/index.ts';
+import { wantsLibrary } from '../probes/plan.ts';
 import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
@@ -19,14 +20,14 @@ interface Found {
   readonly service: string;
   /** Undefined: the process ended, or its file may not be read. */
   readonly inspection: Inspection | undefined;
+  /** Libraries that some definition is for. */
+  readonly libraries: readonly Inspection[];
 }
 
 /** `uspan discover`: what `run` with the same flags would attach, and why not the rest. Attaches nothing. */
 export function discover(options: DiscoverOptions): number {
   const found = look(options);
-  const traceable = found.filter(({ inspection }) =>
-    inspection?.decisions.some((decision) => decision.do === 'attach'),
-  );
+  const traceable = found.filter((each) => decisionsOf(each).some((decision) => decision.do === 'attach'));
   if (options.json) {
     process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
   } else {
@@ -38,34 +39,33 @@ export function discover(options: DiscoverOptions): number {
 
 function look(options: DiscoverOptions): Found[] {
   const seen = new Map<string, Inspection | undefined>();
+  const inspect = (file: ProcessFile): Inspection | undefined => {
+    if (!seen.has(file.statKey)) {
+      seen.set(
+        file.statKey,
+        inspectFile(file, { ...options, definitions }, (inspection) => inspection),
+      );
+    }
+    return seen.get(file.statKey);
+  };
   return selectTargets(scanProcesses(), options).map((facts) => {
-    const key = facts.exe && `${facts.exe.dev}:${facts.exe.ino}`;
-    if (key !== undefined && !seen.has(key)) seen.set(key, inspect(facts, options));
-    const inspection = key === undefined ? undefined : seen.get(key);
+    const program = executableFile(facts);
+    const inspection = program && inspect(program);
+    const libraries = libraryFiles(facts, (path) => wantsLibrary(definitions, path))
+      .map(inspect)
+      .filter((each) => each !== undefined);
     const resource = identity(facts, { agentVersion: agentVersion(), binary: inspection?.binary });
-    return { facts, service: String(resource.attributes['service.name']), inspection };
+    return { facts, service: String(resource.attributes['service.name']), inspection, libraries };
   });
 }
 
-function inspect(facts: ProcessFacts, options: DiscoverOptions): Inspection | undefined {
-  try {
-    const file = mapFile(`/proc/${facts.pid}/exe`);
-    try {
-      return inspectBinary(facts.exe?.path ?? `/proc/${facts.pid}/exe`, 'executable', file, {
-        ...options,
-        definitions,
-      });
-    } finally {
-      file.close();
-    }
-  } catch {
-    return undefined;
-  }
+function decisionsOf({ inspection, libraries }: Found): Decision[] {
+  return [inspection, ...libraries].flatMap((each) => each?.decisions ?? []);
 }
 
 function describeAll(found: readonly Found[], traceable: number, explain: boolean): string[] {
   if (found.length === 0) return ['No process matches.'];
-  const [known, unknown] = partition(found, ({ inspection }) => (inspection?.decisions.length ?? 0) > 0);
+  const [known, unknown] = partition(found, (each) => decisionsOf(each).length > 0);
   const others = found.length - traceable;
   const hint = others > 0 && !explain ? `; --explain says why not the other ${others}` : '';
   return [
@@ -95,15 +95,17 @@ function partition<T>(all: readonly T[], takes: (each: T) => boolean): [T[], T[]
   return [all.filter(takes), all.filter((each) => !takes(each))];
 }
 
-function describe({ facts, service, inspection }: Found, explain: boolean): string {
+function describe(found: Found, explain: boolean): string {
+  const { facts, service, inspection } = found;
   const title = `${colours.bold(service)}  pid ${facts.pid}  ${runtimeOf(inspection)}  ${facts.exe?.path ?? facts.comm}`;
-  const lines = (inspection?.decisions ?? []).flatMap((decision) => {
+  const lines = decisionsOf(found).flatMap((decision) => {
+    const file = decision.binary.path === facts.exe?.path ? '' : colours.dim(`  in ${decision.binary.path}`);
     if (decision.do === 'skip') {
-      return [`  ${colours.yellow('–')} ${decision.definition.name}: ${decision.reason}: ${decision.detail}`];
+      return [`  ${colours.yellow('–')} ${decision.definition.name}: ${decision.reason}: ${decision.detail}${file}`];
     }
     const sites = decision.sites.map((site) => `${site.momentName} ${site.class}`).join(', ');
     return [
-      `  ${colours.green('✓')} ${decision.definition.name}  ${decision.definition.hitsPerSpan} hits a span  (${sites})`,
+      `  ${colours.green('✓')} ${decision.definition.name}  ${decision.definition.hitsPerSpan} hits a span  (${sites})${file}`,
       ...(explain ? decision.sites.map(explainSite) : []),
       ...decision.notes.map((note) => `      ${colours.dim('note:')} ${note}`),
     ];
@@ -121,7 +123,8 @@ function runtimeOf(inspection: Inspection | undefined): string {
   return binary ? binary.go?.version || binary.runtime : '?';
 }
 
-function asJson({ facts, service, inspection }: Found) {
+function asJson(found: Found) {
+  const { facts, service, inspection } = found;
   return {
     pid: facts.pid,
     exe: facts.exe?.path,
@@ -129,11 +132,18 @@ function asJson({ facts, service, inspection }: Found) {
     runtime: inspection?.binary?.runtime,
     version: inspection?.binary?.go?.version,
     error: inspection?.error && { code: inspection.error.code, message: describeError(inspection.error) },
-    decisions: inspection?.decisions.map((decision) =>
+    decisions: decisionsOf(found).map((decision) =>
       decision.do === 'skip'
-        ? { definition: decision.definition.name, do: 'skip', reason: decision.reason, detail: decision.detail }
+        ? {
+            definition: decision.definition.name,
+            file: decision.binary.path,
+            do: 'skip',
+            reason: decision.reason,
+            detail: decision.detail,
+          }
         : {
             definition: decision.definition.name,
+            file: decision.binary.path,
             do: 'attach',
             hitsPerSpan: decision.definition.hitsPerSpan,
             sites: decision.sites.map((site) => ({ ...site, moment: site.momentName })),

@@ -5,7 +5,9 @@ const colours = coloursOf(process.stderr);
 
 /** What a run comes to: spans, probes with site class and hits, losses. */
 export function summary(report: Report): string {
-  const spans = Object.entries(report.spans).map(([kind, count]) => `${count} ${kind}`);
+  const spans = Object.entries(report.spans)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`);
   const rows = report.probes.map((probe) => [
     probe.moment,
     probe.class,
@@ -14,7 +16,7 @@ export function summary(report: Report): string {
   ]);
   const lost = report.lost.filter(({ count }) => count > 0);
   return [
-    `${colours.bold('spans')}    ${spans.join(', ')}`,
+    `${colours.bold('spans')}    ${spans.join(', ') || 'none'}`,
     `${colours.bold('probes')}   ${table([['moment', 'class', 'hits', 'function'], ...rows])}`,
     `${colours.bold('lost')}     ${lost.length === 0 ? 'nothing' : lost.map(({ stage, reason, count }) => `${count} ${stage}/${reason}`).join(', ')}`,
   ].join('\n');

@@ -1,10 +1,9 @@
 import { describeError } from '../../contract/errors.ts';
-import { mapFile } from '../../discovery/map-file.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import { wantsLibrary } from '../plan.ts';
 import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
-import { type Inspection, type InspectOptions, inspectBinary } from './inspect.ts';
+import { type Inspection, type InspectOptions, inspectFile } from './inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from './process-files.ts';
 import type { VmaFiles } from './vma-files.ts';
 
@@ -119,29 +118,15 @@ export class Binaries {
     return real;
   }
 
-  #open({ path, openPath, role, statKey, stamp }: ProcessFile, key: string): State | undefined {
-    let file: ReturnType<typeof mapFile>;
-    try {
-      file = mapFile(openPath);
-    } catch {
-      return undefined; // It is gone, or about to.
-    }
-    const state: State = {
-      ...inspectBinary(path, role, file, this.#options),
-      key,
-      stamp,
-      statKey,
-      attachments: [],
-      failures: [],
-      pids: new Set(),
-    };
-    try {
-      for (const decision of state.decisions) if (decision.do === 'attach') this.#attach(state, decision, file.fd);
-    } finally {
-      file.close();
-    }
-    this.#byFile.set(key, state);
-    return state;
+  /** Undefined when the process is gone, or about to go. */
+  #open(file: ProcessFile, key: string): State | undefined {
+    const { statKey, stamp } = file;
+    return inspectFile(file, this.#options, (inspection, fd) => {
+      const state: State = { ...inspection, key, stamp, statKey, attachments: [], failures: [], pids: new Set() };
+      for (const decision of state.decisions) if (decision.do === 'attach') this.#attach(state, decision, fd);
+      this.#byFile.set(key, state);
+      return state;
+    });
   }
 
   /** One broken probe never stops another. */

@@ -2,8 +2,10 @@ import type { Binary } from '../../contract/binary.ts';
 import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
 import { UspanError } from '../../contract/errors.ts';
 import { openBinary } from '../../discovery/binary.ts';
+import { mapFile } from '../../discovery/map-file.ts';
 import type { MappedFile } from '../../native.ts';
 import { type PlanOptions, plan, type Role } from '../plan.ts';
+import type { ProcessFile } from './process-files.ts';
 
 /** What a look into a file gave: a program and what is to be done with it, or why it could not be read. */
 export interface Inspection {
@@ -18,8 +20,29 @@ export interface InspectOptions extends PlanOptions {
   readonly definitions: readonly ProbeDefinition[];
 }
 
-/** Reads a mapped program file and plans for it. Never throws for what is in the file. */
-export function inspectBinary(path: string, role: Role, file: MappedFile, options: InspectOptions): Inspection {
+/**
+ * Reads a file of a process, plans for it, and hands the plan on while the file is still open as descriptor `fd`. Undefined when the file
+ * cannot be opened, as after its process has gone. Never throws for what is in the file.
+ */
+export function inspectFile<T>(
+  { path, openPath, role }: Pick<ProcessFile, 'path' | 'openPath' | 'role'>,
+  options: InspectOptions,
+  use: (inspection: Inspection, fd: number) => T,
+): T | undefined {
+  let file: MappedFile;
+  try {
+    file = mapFile(openPath);
+  } catch {
+    return undefined;
+  }
+  try {
+    return use(inspect(path, role, file, options), file.fd);
+  } finally {
+    file.close();
+  }
+}
+
+function inspect(path: string, role: Role, file: MappedFile, options: InspectOptions): Inspection {
   const { bytes, dev, ino, mtimeNs } = file;
   try {
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
