@@ -1,13 +1,13 @@
 /** Every BPF object loads in every configuration the agent can ask for, within a budget of instructions the verifier walks. */
 import { readdirSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { OpenOptions, ProgramInfo } from '../../native/native.d.ts';
 import { loadNative } from '../../src/native.ts';
 import { readBpfObject } from '../../src/probes/attach/bpf-files.ts';
 import { encodeKernelConfig, type KernelConfig, type SamplerConfig } from '../../src/probes/attach/kernel-config.ts';
 import { Config, Constant } from '../../src/probes/layout.gen.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 
 /**
  * Instructions by object and program: some head-room over what 6.1 to 6.18 need (go_http_server: 22,000 on 6.18), far from the
@@ -49,11 +49,7 @@ async function expectWithinBudget(name: string, options: Partial<OpenOptions>): 
 }
 
 describeKernel('loading', () => {
-  let watch: KernelWatch;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
+  leavesNothingInKernel();
 
   test.each(Object.keys(budgets).filter((name) => name !== 'go_http'))('%s', async (name) => {
     await expectWithinBudget(name, {});

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Report } from '../../src/report.ts';
-import { openWorld, type World } from '../kernel/go-world.ts';
+import { useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { startAgent } from '../support/agent.ts';
 import { buildGoFixture, type GoFixture, startGoFixture } from '../support/go-fixture.ts';
 import { concurrently, get } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { runProcess } from '../support/process.ts';
 
@@ -36,13 +36,9 @@ async function hammer(server: GoFixture, seconds: number, connections = 64, othe
 
 // The server counts its requests itself; wrk does not know of those that it broke off at its end.
 describeKernel('every request is a span or a counted loss', () => {
-  let watch: KernelWatch;
+  leavesNothingInKernel();
   let receiver: OtlpReceiver;
   let server: GoFixture;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
   beforeEach(async () => {
     receiver = await startOtlpReceiver({ countOnly: true });
     server = await startGoFixture(await buildGoFixture({ go: '1.27', variant: 'stripped' }));
@@ -115,11 +111,7 @@ describeKernel('every request is a span or a counted loss', () => {
 });
 
 describeKernel('a program the agent does not know yet', () => {
-  let world: World;
-  beforeEach(async () => {
-    world = await openWorld();
-  });
-  afterEach(() => world.close());
+  const world = useWorld();
 
   test('a first request in a fresh process has all its texts', async () => {
     // Nothing of the program's own pages was touched before: what a probe reads must be there all the same.

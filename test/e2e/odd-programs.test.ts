@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { appendFile, chmod, copyFile, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openWorld, spansOf, type World } from '../kernel/go-world.ts';
+import { expect, test } from 'vitest';
+import { spansOf, useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { get } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { type RunningProcess, startProcess } from '../support/process.ts';
 
 /** Fields of the ELF64 file header, by offset: elf(5). */
@@ -34,16 +34,8 @@ async function endOfSegments(path: string): Promise<number> {
 }
 
 describeKernel('programs with odd files', () => {
-  let watch: KernelWatch;
-  let world: World;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
-  beforeEach(async () => {
-    world = await openWorld();
-  });
-  afterEach(() => world.close());
+  leavesNothingInKernel();
+  const world = useWorld();
 
   const traced: readonly [what: string, change: (path: string) => Promise<void>][] = [
     ['a megabyte of garbage behind the end', (path) => appendFile(path, Buffer.alloc(1 << 20, 0xa5))],

@@ -1,25 +1,17 @@
 /** Where the agent may find itself: too few rights, just enough, a read-only /sys, nothing to trace. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openWorld, spansOf, type World } from '../kernel/go-world.ts';
+import { expect, test } from 'vitest';
+import { spansOf, useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { launchAgent } from '../support/agent.ts';
 import { get } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 const needed = '+bpf,+perfmon,+sys_ptrace,+dac_read_search';
 
 describeKernel('surroundings', () => {
-  let watch: KernelWatch;
-  let world: World;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
-  beforeEach(async () => {
-    world = await openWorld();
-  });
-  afterEach(() => world.close());
+  leavesNothingInKernel();
+  const world = useWorld();
 
   test.each([
     ['an ordinary user', [...nobody, '--inh-caps=-all']],

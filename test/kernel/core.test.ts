@@ -4,11 +4,11 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadNative } from '../../src/native.ts';
 import { get, RawConnection } from '../support/http.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
-import { hitsOf, openWorld, spansOf, type World } from './go-world.ts';
+import { hitsOf, spansOf, useWorld } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
 /** An emulated machine is 10 to 30 times slower. */
@@ -19,17 +19,13 @@ const objects = join(import.meta.dirname, '../../build/bpf');
 
 describeKernel('the core of uspan', () => {
   let watch: KernelWatch;
-  let world: World;
+  const world = useWorld();
   let multi: boolean;
   beforeAll(() => {
     multi = loadNative().probeFeature('uprobeMulti').supported;
     watch = watchKernel();
   });
   afterAll(() => watch.assertNothingLeft(withinMs));
-  beforeEach(async () => {
-    world = await openWorld();
-  });
-  afterEach(() => world.close());
 
   // contract.bpf.o only carries types.
   const names = readdirSync(objects).filter((file) => file.endsWith('.bpf.o') && file !== 'contract.bpf.o');

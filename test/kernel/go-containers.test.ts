@@ -3,21 +3,17 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { get } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { openWorld, spansOf, type World } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
 describeKernel('containers', () => {
-  let watch: KernelWatch;
+  leavesNothingInKernel();
   let world: World;
   let directory: string;
   const mounts: string[] = [];
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
   beforeEach(async () => {
     world = await openWorld();
     directory = await mkdtemp(join(tmpdir(), 'uspan-mounts-'));

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningAgent } from '../support/agent.ts';
 import type { GoFixture, GoRelease } from '../support/go-fixture.ts';
 import { concurrently, encodeRequest, get, RawConnection, requestOnce } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import type { DecodedSpan } from '../support/otlp-receiver.ts';
 import { hitsOf, openWorld, spansOf, type World } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
@@ -10,11 +10,7 @@ import { describeKernel } from './native-fixture.ts';
 const statusOf = (span: DecodedSpan) => span.attributes['http.response.status_code'];
 
 describeKernel('every way in which a request can end', () => {
-  let watch: KernelWatch;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
+  leavesNothingInKernel();
 
   // What the deferred function of conn.serve calls after a panic has changed in 1.23.
   describe.each<GoRelease>(['1.21', '1.22', '1.23', '1.27'])('Go %s', (go) => {

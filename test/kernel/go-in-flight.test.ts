@@ -1,22 +1,14 @@
 import { once } from 'node:events';
 import { connect } from 'node:http2';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { concurrently, get, RawConnection } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
-import { hitsOf, openWorld, spansOf, type World } from './go-world.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
+import { hitsOf, spansOf, useWorld } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
 describeKernel('requests in flight', () => {
-  let watch: KernelWatch;
-  let world: World;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
-  beforeEach(async () => {
-    world = await openWorld();
-  });
-  afterEach(() => world.close());
+  leavesNothingInKernel();
+  const world = useWorld();
 
   test.each([200, 2000])('%i at once: each has its span', async (count) => {
     const server = await world.server(await world.binary());

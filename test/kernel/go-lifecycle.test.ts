@@ -1,12 +1,12 @@
 import { copyFile, rename } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { buildGoFixture, type GoFixture, startGoFixture } from '../support/go-fixture.ts';
 import { concurrently, get, RawConnection } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel, watchKernel } from '../support/kernel-leftovers.ts';
 import { startProcess } from '../support/process.ts';
-import { openWorld, spansOf, type World } from './go-world.ts';
+import { spansOf, useWorld } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
 /** Requests without a pause on keep-alive connections until told to stop; a failed request rejects. */
@@ -40,16 +40,8 @@ async function freePort(): Promise<number> {
 }
 
 describeKernel('agents and targets that come and go', () => {
-  let watch: KernelWatch;
-  let world: World;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
-  beforeEach(async () => {
-    world = await openWorld();
-  });
-  afterEach(() => world.close());
+  leavesNothingInKernel();
+  const world = useWorld();
 
   test('an agent killed under load: no request fails, nothing is left, and the next agent works', async () => {
     const server = await world.server(await world.binary());

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { RawConnection } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { openWorld, spansOf } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
@@ -36,11 +36,7 @@ const cases: readonly Case[] = [
 ];
 
 describeKernel('sampling', () => {
-  let watch: KernelWatch;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
+  leavesNothingInKernel();
 
   /** Sends `count` requests of each kind; the query tells which. */
   async function spansUnder(

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningAgent } from '../support/agent.ts';
 import type { GoFixture, GoRelease } from '../support/go-fixture.ts';
 import { RawConnection, requestOnce } from '../support/http.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import type { DecodedSpan } from '../support/otlp-receiver.ts';
 import { openWorld, spansOf, type World } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
@@ -40,11 +40,7 @@ const traceparents: readonly [what: string, value: string, flags: number | undef
 ];
 
 describeKernel('trace context', () => {
-  let watch: KernelWatch;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
+  leavesNothingInKernel();
 
   // One release for each way Go has kept a map: runtime.hmap, then Swiss tables.
   describe.each<GoRelease>(['1.23', '1.27'])('Go %s', (go) => {

@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach } from 'vitest';
 import { type AgentOptions, type RunningAgent, type StoppedAgent, startAgent } from '../support/agent.ts';
 import {
   buildGoFixture,
@@ -57,6 +58,24 @@ export async function openWorld(protocol: 'grpc' | 'http/protobuf' = 'grpc'): Pr
       await receiver.close();
       await rm(directory, { recursive: true, force: true });
     },
+  };
+}
+
+/** A world of its own for each test of this `describe`. */
+export function useWorld(): World {
+  let current: World;
+  beforeEach(async () => {
+    current = await openWorld();
+  });
+  afterEach(() => current.close());
+  return {
+    get receiver() {
+      return current.receiver;
+    },
+    binary: (...args) => current.binary(...args),
+    server: (...args) => current.server(...args),
+    agent: (...args) => current.agent(...args),
+    close: () => current.close(),
   };
 }
 

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { FeatureName } from '../../native/native.d.ts';
 import { loadNative } from '../../src/native.ts';
-import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { describeKernel } from './native-fixture.ts';
 
 const native = loadNative();
@@ -86,11 +86,7 @@ describe('capabilities', () => {
 });
 
 describeKernel('probeFeature', () => {
-  let watch: KernelWatch;
-  beforeAll(() => {
-    watch = watchKernel();
-  });
-  afterAll(() => watch.assertNothingLeft());
+  leavesNothingInKernel();
 
   // Kernel symbols that came with a feature: a witness that is neither our probe nor a version.
   const symbols = new Set(

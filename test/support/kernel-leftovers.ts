@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll } from 'vitest';
 
 const kinds = ['link', 'prog', 'map'] as const;
 
@@ -33,6 +34,15 @@ export function watchKernel(): KernelWatch {
       if (left.length > 0) throw new Error(`left in the kernel: ${left.join(', ')}`);
     },
   };
+}
+
+/** Has the tests of this `describe` fail when they leave anything in the kernel. */
+export function leavesNothingInKernel(deadlineMs?: number): void {
+  let watch: KernelWatch;
+  beforeAll(() => {
+    watch = watchKernel();
+  });
+  afterAll(() => watch.assertNothingLeft(deadlineMs));
 }
 
 /** All links, programs and maps, as "prog 12" → name. Needs root. */
