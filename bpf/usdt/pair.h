@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * A span between two USDT probes that the same thread reaches one after the other, as data says (struct uspan_usdt_pair_config).
+ * A start within an open pair of its probe is a pair of its own inside of that one, and its child.
+ *
+ * An end may never come: an exception or longjmp left the code between. A start at the same site with a stack pointer that is not below
+ * the one an open pair began at says so: the frame that pair began in is gone, or began anew.
+ */
+#ifndef USPAN_USDT_PAIR_H
+#define USPAN_USDT_PAIR_H
+
+#include "common/traceparent.h"
+#include "common/usdt.h"
+
+#ifdef USPAN_SLEEPABLE
+extern int bpf_copy_from_user_str(void *dst, __u32 dst__sz, const void *unsafe_ptr__ign, __u64 flags) __ksym;
+#endif
+
+/* Index: probe id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_MAX_PROBES);
+	__type(key, __u32);
+	__type(value, struct uspan_usdt_pair_config);
+} usdt_pair_configs SEC(".maps");
+
+/* When the next span may come where the rate is limited. Index: probe id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_MAX_PROBES);
+	__type(key, __u32);
+	__type(value, __u64);
+} usdt_pair_due SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct uspan_usdt_frame_key);
+	__type(value, struct uspan_usdt_frame);
+} usdt_frames SEC(".maps");
+
+/* All zero: what a new frame starts from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct uspan_usdt_frame);
+} usdt_blank_frame SEC(".maps");
+
+/* Up to the NUL: bytes without it, or a negative error; `size` when it has no end within. */
+static __always_inline long read_string(__u8 *to, __u32 size, __u64 from)
+{
+#ifdef USPAN_SLEEPABLE
+	long bytes = bpf_copy_from_user_str(to, size, (void *)from, 0);
+#else
+	long bytes = bpf_probe_read_user_str(to, size, (void *)from);
+#endif
+	return bytes - 1;
+}
+
+/* Appends a text to the frame's; bytes kept, or a negative error. */
+static __always_inline long keep_text(struct uspan_usdt_frame *frame, __u64 from, bool has_length, __u64 length, bool *cut)
+{
+	__u32 offset = frame->text_bytes;
+	__u8 *to = frame->text + (offset & (USPAN_USDT_TEXT_BYTES - 1));
+	long bytes;
+
+	if (offset + USPAN_USDT_TEXT_MAX_BYTES > USPAN_USDT_TEXT_BYTES) {
+		*cut = true;
+		return 0;
+	}
+	if (has_length) {
+		*cut = length > USPAN_USDT_TEXT_MAX_BYTES;
+		bytes = *cut ? USPAN_USDT_TEXT_MAX_BYTES : length;
+		if (read_user(to, bytes & USPAN_USDT_TEXT_MAX_BYTES, from))
+			return -1;
+	} else {
+		bytes = read_string(to, USPAN_USDT_TEXT_MAX_BYTES + 1, from);
+		/* A string as long as the room for it was cut, or ends right there: one byte more tells. */
+		*cut = bytes == USPAN_USDT_TEXT_MAX_BYTES;
+	}
+	if (bytes > 0)
+		frame->text_bytes = offset + bytes;
+	return bytes;
+}
+
+static __always_inline void capture(struct uspan_usdt_frame *frame, const struct uspan_usdt_pair_config *config,
+				    const struct usdt_hit *hit, __u32 moment)
+{
+	struct uspan_usdt_event *event = &frame->event;
+
+	for (__u32 i = 0; i < USPAN_USDT_CAPTURES; i++) {
+		const struct uspan_usdt_capture *wanted_value = &config->capture[i];
+		__u64 value = 0, length = 0;
+		bool cut = false;
+		long bytes;
+
+		if (wanted_value->kind == USPAN_USDT_CAPTURE_NONE || wanted_value->moment != moment)
+			continue;
+		event->seen |= 1 << i;
+		event->value[i] = 0;
+		if (!usdt_argument(hit, wanted_value->argument, &value) ||
+		    (wanted_value->kind == USPAN_USDT_CAPTURE_TEXT &&
+		     !usdt_argument(hit, wanted_value->length_argument, &length))) {
+			event->unreadable |= 1 << i;
+			continue;
+		}
+		if (wanted_value->kind == USPAN_USDT_CAPTURE_NUMBER) {
+			event->value[i] = value;
+			continue;
+		}
+		bytes = keep_text(frame, value, wanted_value->kind == USPAN_USDT_CAPTURE_TEXT, length, &cut);
+		if (bytes < 0)
+			event->unreadable |= 1 << i;
+		else
+			event->value[i] = bytes;
+		if (cut)
+			event->cut |= 1 << i;
+	}
+}
+
+static __always_inline struct uspan_usdt_frame *new_frame(const struct uspan_usdt_frame_key *key)
+{
+	struct uspan_usdt_frame *blank;
+	__u32 first = 0;
+
+	blank = bpf_map_lookup_elem(&usdt_blank_frame, &first);
+	if (!blank || bpf_map_update_elem(&usdt_frames, key, blank, BPF_ANY)) {
+		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+		return 0;
+	}
+	return bpf_map_lookup_elem(&usdt_frames, key);
+}
+
+static __always_inline struct uspan_usdt_frame *frame_at(struct uspan_usdt_frame_key *key, __u32 depth)
+{
+	key->depth = depth;
+	return bpf_map_lookup_elem(&usdt_frames, key);
+}
+
+/* Drops pairs whose end can't come any more, from the innermost out; how many are left. */
+static __always_inline __u32 drop_stale(struct uspan_usdt_frame_key *key, __u32 open, __u64 ip, __u64 sp)
+{
+	__u32 left = open;
+
+	for (__u32 depth = 0; depth < USPAN_USDT_MAX_DEPTH; depth++) {
+		struct uspan_usdt_frame *frame;
+
+		if (depth >= open)
+			break;
+		frame = frame_at(key, depth);
+		if (frame && frame->ip == ip && frame->sp <= sp) {
+			left = depth;
+			break;
+		}
+	}
+	for (__u32 depth = 1; depth < USPAN_USDT_MAX_DEPTH; depth++) {
+		key->depth = depth;
+		if (depth >= left && depth < open)
+			bpf_map_delete_elem(&usdt_frames, key);
+	}
+	for (__u32 n = 0; n < USPAN_USDT_MAX_DEPTH; n++) {
+		if (n < open - left)
+			count(USPAN_COUNTER_LOST_NEVER_ENDED);
+	}
+	return left;
+}
+
+static __always_inline void start(const struct pt_regs *ctx, struct uspan_usdt_frame_key *key,
+				  const struct uspan_usdt_pair_config *config, const struct site *site)
+{
+	__u64 now = bpf_ktime_get_ns(), ip = USDT_IP(ctx), sp = USDT_SP(ctx);
+	struct uspan_usdt_frame *outermost, *frame, *parent = 0;
+	struct uspan_span_head *span;
+	struct usdt_hit hit;
+	__u32 depth = 0;
+
+	outermost = frame_at(key, 0);
+	if (outermost) {
+		depth = drop_stale(key, outermost->open, ip, sp);
+		if (depth >= USPAN_USDT_MAX_DEPTH) {
+			outermost->open = depth + 1;
+			count(USPAN_COUNTER_LOST_NESTED_TOO_DEEP);
+			return;
+		}
+		if (depth > 0)
+			parent = frame_at(key, depth - 1);
+	}
+	key->depth = depth;
+	frame = new_frame(key);
+	if (!frame)
+		return;
+	if (depth == 0)
+		frame->open = 1;
+	else if (outermost)
+		outermost->open = depth + 1;
+	frame->ip = ip;
+	frame->sp = sp;
+	span = &frame->event.span;
+	span->start_ktime_ns = now;
+	random_bytes(span->span_id, 8);
+	span->span_id[7] |= 1;
+	if (parent) {
+		__builtin_memcpy(span->trace_id, parent->event.span.trace_id, 16);
+		__builtin_memcpy(span->parent_span_id, parent->event.span.span_id, 8);
+		span->trace_flags = parent->event.span.trace_flags;
+		frame->sampled = parent->sampled;
+	} else {
+		new_trace(span);
+		frame->sampled = sample(&uspan_config, span, false);
+	}
+	if (!frame->sampled || config->captures == 0)
+		return;
+	usdt_hit(&hit, ctx, site);
+	capture(frame, config, &hit, USPAN_USDT_START);
+}
+
+/* A bucket of tokens (the generic cell rate algorithm): `due` is when all that was spent is earned again. */
+static __always_inline bool within_rate(const struct uspan_usdt_pair_config *config, __u32 probe_id, __u64 now)
+{
+	__u64 *due, before, from;
+
+	if (config->period_ns == 0)
+		return true;
+	due = bpf_map_lookup_elem(&usdt_pair_due, &probe_id);
+	if (!due)
+		return false;
+	before = *due;
+	from = before > now ? before : now;
+	if (from - now > config->burst_ns)
+		return false;
+	/* Whoever lost the race spends no token: one span more than allowed, once in a while. */
+	__sync_val_compare_and_swap(due, before, from + config->period_ns);
+	return true;
+}
+
+static __always_inline void finish(const struct pt_regs *ctx, struct uspan_usdt_frame *frame, __u32 pid,
+				   const struct uspan_usdt_pair_config *config, const struct site *site)
+{
+	struct uspan_usdt_event *event = &frame->event;
+	struct usdt_hit hit;
+	__u32 bytes;
+
+	if (!frame->sampled) {
+		count(USPAN_COUNTER_SAMPLED_OUT);
+		return;
+	}
+	finish_head(&event->span, pid, USPAN_EVENT_USDT, site->probe_id);
+	if (event->span.head.ktime_ns - event->span.start_ktime_ns < config->min_duration_ns) {
+		count(USPAN_COUNTER_TOO_SHORT);
+		return;
+	}
+	if (!within_rate(config, site->probe_id, event->span.head.ktime_ns)) {
+		count(USPAN_COUNTER_RATE_LIMITED);
+		return;
+	}
+	if (config->captures) {
+		usdt_hit(&hit, ctx, site);
+		capture(frame, config, &hit, USPAN_USDT_END);
+	}
+	if (event->unreadable) {
+		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
+		count(USPAN_COUNTER_UNREADABLE_ARGUMENTS);
+	}
+	if (event->cut)
+		event->span.span_flags |= USPAN_SPAN_CUT;
+	bytes = frame->text_bytes;
+	submit(event, sizeof(*event) + (bytes > USPAN_USDT_TEXT_BYTES ? USPAN_USDT_TEXT_BYTES : bytes));
+}
+
+static __always_inline void end(const struct pt_regs *ctx, struct uspan_usdt_frame_key *key,
+				const struct uspan_usdt_pair_config *config, const struct site *site)
+{
+	struct uspan_usdt_frame *outermost = frame_at(key, 0), *frame;
+	__u32 depth;
+
+	if (!outermost || outermost->open == 0) {
+		count(USPAN_COUNTER_END_WITHOUT_START);
+		return;
+	}
+	depth = outermost->open - 1;
+	outermost->open = depth;
+	if (depth >= USPAN_USDT_MAX_DEPTH)
+		return; /* its start was too deep to be followed */
+	frame = depth == 0 ? outermost : frame_at(key, depth);
+	if (!frame)
+		return;
+	finish(ctx, frame, key->pid, config, site);
+	key->depth = depth;
+	bpf_map_delete_elem(&usdt_frames, key);
+}
+
+static __always_inline int pair(struct pt_regs *ctx)
+{
+	struct site site = site_of(ctx);
+	__u64 id = bpf_get_current_pid_tgid();
+	struct uspan_usdt_frame_key key = { .pid = id >> 32, .tid = (__u32)id, .probe_id = site.probe_id };
+	const struct uspan_usdt_pair_config *config = bpf_map_lookup_elem(&usdt_pair_configs, &site.probe_id);
+
+	if (!config)
+		return 0;
+	count_hit(site.probe_id, site.moment);
+	if (!wanted(config->filter_by_process, key.pid)) {
+		if (site.moment == USPAN_USDT_START)
+			count(USPAN_COUNTER_OTHER_PROCESS);
+		return 0;
+	}
+	if (site.moment == USPAN_USDT_START)
+		start(ctx, &key, config, &site);
+	else
+		end(ctx, &key, config, &site);
+	return 0;
+}
+
+#endif
