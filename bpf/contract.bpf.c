@@ -34,6 +34,18 @@ STRUCT(go_link_config);
 STRUCT(go_connection_key);
 STRUCT(go_goroutine_key);
 
+ENUM(usdt_location);
+STRUCT(usdt_argument);
+STRUCT(usdt_spec);
+STRUCT(usdt_spec_key);
+ENUM(usdt_moment);
+ENUM(usdt_capture_kind);
+STRUCT(usdt_capture);
+STRUCT(usdt_pair_config);
+STRUCT(usdt_event);
+STRUCT(usdt_frame_key);
+STRUCT(usdt_frame);
+
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),
 	CONSTANT(GO_LINK_PACKAGES),
@@ -51,5 +63,12 @@ enum uspan_constant {
 	CONSTANT(LARGE_EVENT_BYTES),
 	CONSTANT(LARGE_BUFFERS),
 	CONSTANT(MAX_PROBES),
+	CONSTANT(USDT_ARGUMENTS),
+	CONSTANT(USDT_NO_REGISTER),
+	CONSTANT(USDT_SITE),
+	CONSTANT(USDT_CAPTURES),
+	CONSTANT(USDT_TEXT_BYTES),
+	CONSTANT(USDT_TEXT_MAX_BYTES),
+	CONSTANT(USDT_MAX_DEPTH),
 };
 ENUM(constant);

@@ -68,7 +68,11 @@ enum uspan_counter {
 	USPAN_COUNTER_HEADERS_NOT_SCANNED = 9, /* header maps too large to search for a traceparent */
 	USPAN_COUNTER_REFIRED = 10,           /* the entry fired again for the same request (the stack grew) */
 	USPAN_COUNTER_BAD_TRACEPARENT = 11,   /* malformed, ignored as W3C says */
-	USPAN_COUNTERS = 12,
+	USPAN_COUNTER_LOST_TOO_DEEP = 12,     /* more pairs of one USDT probe open in a thread than are followed */
+	USPAN_COUNTER_TOO_SHORT = 13,         /* pairs below their probe's min_duration */
+	USPAN_COUNTER_RATE_LIMITED = 14,      /* pairs beyond their probe's max_per_second */
+	USPAN_COUNTER_ARGUMENT_UNREADABLE = 15, /* spans with an argument that could not be read */
+	USPAN_COUNTERS = 16,
 };
 
 /* A uprobe's attach cookie: bits 0 to 15 the moment, 16 to 31 the probe id, 32 to 63 what the site alone knows (0 where nothing). */
@@ -120,5 +124,6 @@ struct uspan_large {
 
 #include "events/go_link.h"
 #include "events/http_server.h"
+#include "events/usdt.h"
 
 #endif

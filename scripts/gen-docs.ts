@@ -66,6 +66,7 @@ function flagRow({ flag, help, value, repeatable, initial }: Flag<unknown>): str
 export function librariesTable(all: readonly ProbeDefinition[]): string {
   const rows = all.map((definition) => {
     const places = definition.points.map(({ name, place }) => {
+      if (place.at === 'note') return `${name}: \`${place.provider}:${place.name}\``;
       const where = place.at === 'entry' ? 'entry of' : place.at === 'call' ? 'a call in' : 'after a call in';
       return `${name}: ${where} \`${place.function}\``;
     });

@@ -76,9 +76,11 @@ static __always_inline long keep_text(struct uspan_usdt_frame *frame, __u64 from
 		if (read_user(to, bytes & USPAN_USDT_TEXT_MAX_BYTES, from))
 			return -1;
 	} else {
-		bytes = read_string(to, USPAN_USDT_TEXT_MAX_BYTES + 1, from);
-		/* A string as long as the room for it was cut, or ends right there: one byte more tells. */
-		*cut = bytes == USPAN_USDT_TEXT_MAX_BYTES;
+		/* With room for one character more, to tell a string that was cut. */
+		bytes = read_string(to, USPAN_USDT_TEXT_MAX_BYTES + 2, from);
+		*cut = bytes > USPAN_USDT_TEXT_MAX_BYTES;
+		if (*cut)
+			bytes = USPAN_USDT_TEXT_MAX_BYTES;
 	}
 	if (bytes > 0)
 		frame->text_bytes = offset + bytes;
@@ -181,20 +183,20 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_usdt_f
 		depth = drop_stale(key, outermost->open, ip, sp);
 		if (depth >= USPAN_USDT_MAX_DEPTH) {
 			outermost->open = depth + 1;
-			count(USPAN_COUNTER_LOST_NESTED_TOO_DEEP);
+			count(USPAN_COUNTER_LOST_TOO_DEEP);
 			return;
 		}
-		if (depth > 0)
+		if (depth > 0) {
 			parent = frame_at(key, depth - 1);
+			/* Before there is a frame: without one, the end that comes must not be taken for the parent's. */
+			outermost->open = depth + 1;
+		}
 	}
 	key->depth = depth;
 	frame = new_frame(key);
 	if (!frame)
 		return;
-	if (depth == 0)
-		frame->open = 1;
-	else if (outermost)
-		outermost->open = depth + 1;
+	frame->open = 1;
 	frame->ip = ip;
 	frame->sp = sp;
 	span = &frame->event.span;
@@ -261,7 +263,7 @@ static __always_inline void finish(const struct pt_regs *ctx, struct uspan_usdt_
 	}
 	if (event->unreadable) {
 		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
-		count(USPAN_COUNTER_UNREADABLE_ARGUMENTS);
+		count(USPAN_COUNTER_ARGUMENT_UNREADABLE);
 	}
 	if (event->cut)
 		event->span.span_flags |= USPAN_SPAN_CUT;

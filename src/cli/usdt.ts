@@ -1,31 +1,15 @@
-import type { UsdtArgument, UsdtLocation, UsdtNote } from '../contract/binary.ts';
-import { describeError, UspanError } from '../contract/errors.ts';
-import { openBinary } from '../discovery/binary.ts';
-import { mapFile } from '../discovery/map-file.ts';
-import { mappedFiles } from '../discovery/processes/mapped-files.ts';
+import type { UsdtArgument, UsdtLocation } from '../contract/binary.ts';
 import { printable } from '../otel/printable.ts';
-import { type NoteInstruction, noteInstruction } from '../probes/sites/notes.ts';
+import { type UsdtListing, usdtOfFile, usdtOfProcess } from '../probes/attach/usdt-listing.ts';
 import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { UsdtOptions } from './flags.ts';
 
 const colours = coloursOf(process.stdout);
 
-interface Site {
-  readonly note: UsdtNote;
-  readonly at: NoteInstruction;
-}
-
-interface Listing {
-  readonly path: string;
-  readonly sites: readonly Site[];
-  readonly malformed: number;
-  readonly error: string | undefined;
-}
-
 /** `uspan usdt`: the USDT probes of a file, or of a process's executable and libraries. */
 export function usdt({ target, json }: UsdtOptions): number {
-  const listings = look(target);
+  const listings = /^\d+$/.test(target) ? usdtOfProcess(Number(target)) : [usdtOfFile(target)];
   const found = listings.filter(({ sites, malformed, error }) => sites.length > 0 || malformed > 0 || error);
   const sites = listings.reduce((sum, listing) => sum + listing.sites.length, 0);
   if (json) process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
@@ -36,41 +20,7 @@ export function usdt({ target, json }: UsdtOptions): number {
   return sites > 0 ? exitCodes.ok : exitCodes.noTarget;
 }
 
-function look(target: string): Listing[] {
-  if (!/^\d+$/.test(target)) return [read(target, target)];
-  const files = mappedFiles(Number(target));
-  if (files.length === 0) {
-    throw new UspanError('E_PROCESS_GONE', 'no such process, or its mappings may not be read', {
-      on: `process ${target}`,
-      fix: 'For a file of that name, put ./ in front',
-    });
-  }
-  return files.map(({ path, openPath }) => {
-    try {
-      return read(path, openPath);
-    } catch (error) {
-      // One library that cannot be read hides none of the others.
-      return { path, sites: [], malformed: 0, error: describeError(error) };
-    }
-  });
-}
-
-function read(path: string, openPath: string): Listing {
-  const file = mapFile(openPath);
-  try {
-    const { bytes, dev, ino, mtimeNs } = file;
-    const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
-    const sites = binary.notes.map((note) => ({ note, at: noteInstruction(binary, note) }));
-    const { malformedNotes: malformed } = binary;
-    binary.release();
-    if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
-    return { path, sites, malformed, error: undefined };
-  } finally {
-    file.close();
-  }
-}
-
-function describe({ path, sites, malformed, error }: Listing): string[] {
+function describe({ path, sites, malformed, error }: UsdtListing): string[] {
   const names = new Set(sites.map(({ note }) => `${note.provider}:${note.name}`));
   const width = Math.max(...[...names].map((name) => name.length), 0);
   const count = error ?? `${names.size} probes, ${sites.length} sites`;
@@ -107,7 +57,7 @@ function locationText(location: UsdtLocation): string {
   return `*(${registers}${offset < 0 ? '-' : '+'}${Math.abs(offset)})`.replace(/[+]0\)$/, ')');
 }
 
-function asJson({ path, sites, malformed, error }: Listing) {
+function asJson({ path, sites, malformed, error }: UsdtListing) {
   return {
     file: path,
     error,

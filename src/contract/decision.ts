@@ -34,7 +34,9 @@ export type Place =
   /** The first cheap instruction that always runs after `function` called `callee` and it returned. */
   | { readonly at: 'afterCall'; readonly function: string; readonly callee: string }
   /** The call of the first of `callees` that `function` calls. */
-  | { readonly at: 'call'; readonly function: string; readonly callees: readonly string[] };
+  | { readonly at: 'call'; readonly function: string; readonly callees: readonly string[] }
+  /** Every site of a USDT probe. Their arguments are found by `Site.spec`: see src/probes/sites/argument-specs.ts. */
+  | { readonly at: 'note'; readonly provider: string; readonly name: string };
 
 export interface Point {
   /** Value of the definition's own `enum uspan_…_moment`, below MAX_MOMENTS. */

@@ -199,6 +199,110 @@ export const GoGoroutineKey = {
   reserved: 12,
 } as const;
 
+export const UsdtArgument = {
+  size: 16,
+  value: 0,
+  location: 8,
+  base: 9,
+  index: 10,
+  scaleBits: 11,
+  bytes: 12,
+  isSigned: 13,
+  shiftBits: 14,
+  reserved: 15,
+} as const;
+
+export const UsdtSpec = {
+  size: 192,
+  argument: 0,
+} as const;
+
+export const UsdtSpecKey = {
+  size: 8,
+  probeId: 0,
+  spec: 4,
+} as const;
+
+export const UsdtCapture = {
+  size: 4,
+  kind: 0,
+  moment: 1,
+  argument: 2,
+  lengthArgument: 3,
+} as const;
+
+export const UsdtPairConfig = {
+  size: 80,
+  filterByProcess: 0,
+  captures: 4,
+  minDurationNs: 8,
+  periodNs: 16,
+  burstNs: 24,
+  capture: 32,
+} as const;
+
+export const UsdtEvent = {
+  size: 176,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  seen: 72,
+  unreadable: 74,
+  cut: 76,
+  reserved: 78,
+  value: 80,
+} as const;
+
+export const UsdtFrameKey = {
+  size: 16,
+  pid: 0,
+  tid: 4,
+  probeId: 8,
+  depth: 12,
+} as const;
+
+export const UsdtFrame = {
+  size: 1232,
+  ip: 0,
+  sp: 8,
+  open: 16,
+  sampled: 20,
+  textBytes: 24,
+  reserved: 28,
+  event: 32,
+  eventSpan: 32,
+  eventSpanHead: 32,
+  eventSpanHeadKtimeNs: 32,
+  eventSpanHeadPid: 40,
+  eventSpanHeadTid: 44,
+  eventSpanHeadLen: 48,
+  eventSpanHeadKind: 52,
+  eventSpanHeadProbeId: 54,
+  eventSpanStartKtimeNs: 56,
+  eventSpanTraceId: 64,
+  eventSpanSpanId: 80,
+  eventSpanParentSpanId: 88,
+  eventSpanTraceFlags: 96,
+  eventSpanSpanFlags: 100,
+  eventSeen: 104,
+  eventUnreadable: 106,
+  eventCut: 108,
+  eventReserved: 110,
+  eventValue: 112,
+  text: 208,
+} as const;
+
 export const EventKind = {
   HTTP_SERVER: 1,
   PROCESS_EXEC: 2,
@@ -257,7 +361,11 @@ export const Counter = {
   HEADERS_NOT_SCANNED: 9,
   REFIRED: 10,
   BAD_TRACEPARENT: 11,
-  COUNT: 12,
+  LOST_TOO_DEEP: 12,
+  TOO_SHORT: 13,
+  RATE_LIMITED: 14,
+  ARGUMENT_UNREADABLE: 15,
+  COUNT: 16,
 } as const;
 
 /** By value. */
@@ -274,6 +382,10 @@ export const counterNames = [
   'headers_not_scanned',
   'refired',
   'bad_traceparent',
+  'lost_too_deep',
+  'too_short',
+  'rate_limited',
+  'argument_unreadable',
 ] as const;
 
 export const HttpServerMoment = {
@@ -293,6 +405,25 @@ export const GoMap = {
   HMAP: 2,
 } as const;
 
+export const UsdtLocation = {
+  UNREADABLE: 0,
+  CONSTANT: 1,
+  REGISTER: 2,
+  MEMORY: 3,
+} as const;
+
+export const UsdtMoment = {
+  START: 0,
+  END: 1,
+} as const;
+
+export const UsdtCaptureKind = {
+  NONE: 0,
+  NUMBER: 1,
+  STRING: 2,
+  TEXT: 3,
+} as const;
+
 export const Constant = {
   CONTRACT_VERSION: 1,
   GO_LINK_PACKAGES: 4,
@@ -310,4 +441,11 @@ export const Constant = {
   LARGE_EVENT_BYTES: 512,
   LARGE_BUFFERS: 16,
   MAX_PROBES: 1024,
+  USDT_ARGUMENTS: 12,
+  USDT_NO_REGISTER: 255,
+  USDT_SITE: 254,
+  USDT_CAPTURES: 12,
+  USDT_TEXT_BYTES: 512,
+  USDT_TEXT_MAX_BYTES: 255,
+  USDT_MAX_DEPTH: 8,
 } as const;

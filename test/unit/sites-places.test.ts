@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { Place } from '../../src/contract/decision.ts';
-import { locateInFunction } from '../../src/probes/sites/places.ts';
+import { locateInFunction, type PlaceInFunction } from '../../src/probes/sites/places.ts';
 import { addressOf, call, type Functions, fileBias, firstAddress, programOf, rel32 } from './sites-program.ts';
 
 /** In all programs below `morestack` comes first, then the function that is looked at. */
 const morestack = { 'runtime.morestack_noctxt.abi0': 'c3' };
 const own = addressOf(1);
 
-function find(place: Place, functions: Functions) {
+function find(place: PlaceInFunction, functions: Functions) {
   return locateInFunction(programOf({ ...morestack, ...functions }), place);
 }
 

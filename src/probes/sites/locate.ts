@@ -1,5 +1,6 @@
 import type { Binary } from '../../contract/binary.ts';
 import type { Place } from '../../contract/decision.ts';
+import { locateNotes } from './notes.ts';
 import { locateInFunction, type UnnamedSite } from './places.ts';
 
 /** The sites of a place, at least one, or why there is none. */
@@ -9,6 +10,7 @@ export type Located =
 
 /** Finds the sites for `place`: where a probe has to be for its moment. A missing symbol is an answer, not an error. */
 export function locate(binary: Binary, place: Place): Located {
+  if (place.at === 'note') return locateNotes(binary, place);
   const located = locateInFunction(binary, place);
   return located.found ? { found: true, sites: [located.site] } : located;
 }

@@ -1,11 +1,18 @@
 import type { Binary, UsdtNote } from '../../contract/binary.ts';
 import type { SiteClass } from '../../contract/decision.ts';
+import { notesOf, specOf } from './argument-specs.ts';
+import type { UnnamedSite } from './places.ts';
 import { type Decoded, decode, disassemble } from './x64.ts';
 
 /** What is at a note's address. `nop` is what sdt.h puts there. */
 export type NoteInstruction =
   | { readonly usable: true; readonly class: SiteClass; readonly instruction: string }
   | { readonly usable: false; readonly instruction: string; readonly why: string };
+
+/** Like `Located`, of locate.ts. */
+type LocatedNotes =
+  | { readonly found: true; readonly sites: readonly UnnamedSite[] }
+  | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
 const maxInstructionBytes = 15;
 /** AArch64's nop. */
@@ -30,4 +37,37 @@ export function noteInstruction(binary: Binary, note: UsdtNote): NoteInstruction
     return { usable: false, instruction, why: 'a probe on a 5-byte nop can overwrite the red zone of the stack' };
   }
   return { usable: true, class: decoded.class, instruction };
+}
+
+/** The sites of a USDT probe: all of its notes, but those no probe may be on. */
+export function locateNotes(binary: Binary, probe: { readonly provider: string; readonly name: string }): LocatedNotes {
+  const { provider, name } = probe;
+  const notes = notesOf(binary, probe);
+  if (notes.length === 0) {
+    return { found: false, reason: 'symbol_missing', detail: `${provider}:${name} is not among its USDT probes` };
+  }
+  const looked = notes.map((note) => ({ note, at: noteInstruction(binary, note) }));
+  const sites = looked.flatMap(({ note, at }): UnnamedSite[] => {
+    if (!at.usable) return [];
+    const { address, fileOffset, semaphore } = note;
+    return [
+      {
+        function: `${provider}:${name}`,
+        address,
+        fileOffset,
+        class: at.class,
+        instruction: at.instruction,
+        why: `USDT site ${note.argumentText === '' ? 'without arguments' : `with ${note.argumentText}`}`,
+        spec: specOf(binary, note),
+        refCtrOffset: semaphore?.fileOffset ?? 0,
+      },
+    ];
+  });
+  if (sites.length > 0) return { found: true, sites };
+  const refused = looked.find(({ at }) => !at.usable)!.at as Extract<NoteInstruction, { usable: false }>;
+  return {
+    found: false,
+    reason: 'no_cheap_site',
+    detail: `${provider}:${name}: ${refused.instruction}: ${refused.why}`,
+  };
 }

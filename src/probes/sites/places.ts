@@ -10,6 +10,8 @@ import { type Decoded, decode, disassemble, isEndbr64 } from './x64.ts';
 /** A place's site before a point gives it its moment. */
 export type UnnamedSite = Omit<Site, 'moment' | 'momentName'>;
 
+export type PlaceInFunction = Extract<Place, { readonly function: string }>;
+
 /** A site, or why there is none. */
 export type Located =
   | { readonly found: true; readonly site: UnnamedSite }
@@ -23,7 +25,7 @@ const maxPrologueInstructions = 16;
 const maxSpillInstructions = 32;
 
 /** Finds the site for `place`. A missing symbol or call is an answer, not an error. */
-export function locateInFunction(binary: Binary, place: Place): Located {
+export function locateInFunction(binary: Binary, place: PlaceInFunction): Located {
   const symbol = binary.symbols.find(place.function);
   if (!symbol) return missing(`${place.function} is not in the binary`);
   const code = binary.code(symbol, maxCodeBytes);
