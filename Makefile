@@ -48,6 +48,10 @@ test: build ## Lint, type check and run all tests (as root those with the kernel
 test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu (root)
 	scripts/test-kernels.sh $(results)
 
+test-backends: build ## Build the real Jaeger and OpenTelemetry Collector (minutes, once) and test against them (root)
+	scripts/build-backends.sh
+	REQUIRE_BACKENDS=1 vitest run test/e2e/backends.test.ts
+
 fuzz: build ## Feed damaged files to every parser, for FUZZ_SECONDS (60)
 	node scripts/fuzz.ts --seconds $${FUZZ_SECONDS:-60}
 
@@ -67,4 +71,4 @@ typecheck: ## Check types
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: demo setup build clean test test-kernels fuzz bench lint format typecheck help
+.PHONY: demo setup build clean test test-kernels test-backends fuzz bench lint format typecheck help

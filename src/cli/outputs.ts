@@ -20,7 +20,7 @@ export interface Outputs {
 export interface OutputOptions {
   readonly console: boolean;
   readonly json: boolean;
-  /** Send by OTLP too; the environment (`OTEL_TRACES_EXPORTER=none`) can still say no. */
+  /** Send by OTLP, unless the environment says no (`OTEL_TRACES_EXPORTER=none`). When false, it can still ask for both (`otlp,console`). */
   readonly otlp: boolean;
   readonly losses: Losses;
   readonly notify: Notify;
@@ -30,11 +30,12 @@ export interface OutputOptions {
 export async function openOutputs(options: OutputOptions): Promise<Outputs> {
   const settings = readExportSettings();
   const { losses, notify } = options;
+  const both = settings.exporters.includes('console');
   const exporter =
-    options.otlp && settings.exporters.includes('otlp')
+    settings.exporters.includes('otlp') && (options.otlp || both)
       ? await openSpanExporter({ ...settings, version: agentVersion(), losses, notify })
       : undefined;
-  const printed = openPrinted(options.json, options.console || settings.exporters.includes('console'));
+  const printed = openPrinted(options.json, options.console || both);
   const printer = printed && new ObjectSpanWriter((span) => printed.add(span));
   const writer =
     exporter && printer

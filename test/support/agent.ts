@@ -28,6 +28,8 @@ export interface StoppedAgent extends Exit {
 /** `uspan run` as a user starts it: a process of its own, told to stop by a signal. */
 export interface RunningAgent {
   readonly pid: number;
+  /** Spans, with `--json`. */
+  stdout(): string;
   stderr(): string;
   /** Resolves when its log says that this process's probes are on. */
   attached(pid: number, deadlineMs?: number): Promise<void>;
@@ -74,6 +76,7 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
   });
   return {
     pid: child.pid,
+    stdout: child.stdout,
     stderr: child.stderr,
     exited,
     ready: async () => void (await child.waitForLine(/\bready\b/, readyDeadlineMs)),

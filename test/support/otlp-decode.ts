@@ -3,6 +3,7 @@ import {
   type AnyValue,
   ExportTraceServiceRequest,
   type KeyValue,
+  type ProtoRequest,
   type ProtoSpan,
   StrictReader,
 } from './otlp-protos.ts';
@@ -30,8 +31,19 @@ export interface DecodedSpan {
 
 /** All spans of an encoded `ExportTraceServiceRequest`, in order. Throws on bytes that are not one, bad UTF-8 included. */
 export function decodeExportRequest(bytes: Uint8Array): DecodedSpan[] {
+  return decodedSpans(ExportTraceServiceRequest.decode(new StrictReader(bytes)));
+}
+
+/** The same from OTLP's JSON form, where ids are hex: what Jaeger's query API and the Collector's file exporter give. */
+export function decodeOtlpJson(text: string): DecodedSpan[] {
+  const bytesOfHex = (key: string, value: unknown): unknown =>
+    /^(traceId|spanId|parentSpanId)$/.test(key) ? Buffer.from(value as string, 'hex') : value;
+  return decodedSpans(JSON.parse(text, bytesOfHex));
+}
+
+function decodedSpans(request: ProtoRequest): DecodedSpan[] {
   const spans: DecodedSpan[] = [];
-  for (const { resource, scopeSpans } of ExportTraceServiceRequest.decode(new StrictReader(bytes)).resourceSpans) {
+  for (const { resource, scopeSpans } of request.resourceSpans) {
     const resourceAttributes = attributes(resource.attributes);
     for (const { scope, spans: encoded, schemaUrl } of scopeSpans) {
       const decodedScope = { name: scope.name, version: scope.version, schemaUrl };
@@ -59,7 +71,8 @@ function decoded(span: ProtoSpan, resource: DecodedSpan['resource'], scope: Deco
   };
 }
 
-function attributes(pairs: readonly KeyValue[]): Record<string, AttributeValue | bigint> {
+// JSON leaves an empty list out.
+function attributes(pairs: readonly KeyValue[] = []): Record<string, AttributeValue | bigint> {
   return Object.fromEntries(pairs.map(({ key, value }) => [key, plain(value)]));
 }
 

@@ -1,0 +1,271 @@
+/**
+ * The example app's traces at their destination: everything the agent reports is there, equal in every field, and nothing else. The
+ * agent reports by `--json`, which another writer makes than the protobuf it sends. Always against our own receiver; against the real
+ * Jaeger and OpenTelemetry Collector where `make test-backends` has built them.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Report } from '../../src/report.ts';
+import { describeKernel } from '../kernel/native-fixture.ts';
+import { type AgentOptions, type RunningAgent, startAgent } from '../support/agent.ts';
+import { backendPath, haveBackends } from '../support/backends.ts';
+import { configArguments, startCollector } from '../support/collector.ts';
+import { startJaeger } from '../support/jaeger.ts';
+import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import { makeCertificates } from '../support/otlp-certificates.ts';
+import { type DecodedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { runProcess } from '../support/process.ts';
+import { type Origin, type ServerSpan, type Shop, startShop, type Visit, visit, visits } from '../support/shop.ts';
+import { parseSpanLines, type ReportedSpan } from '../support/span-lines.ts';
+
+const serverKind = 2;
+const errorStatus = 2;
+
+/** A visit and the trace that was made for it. */
+type Visited = Visit & { readonly origin: Origin };
+
+/** Polls until `check` gives something. */
+async function until<T>(check: () => Promise<T | undefined> | T | undefined, withinMs = 20_000): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const found = await check();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${check}`);
+    await sleep(20);
+  }
+}
+
+/** Polls until there are `count` spans. More, or fewer at the deadline, is for the caller's comparison to tell. */
+async function spansWithin(count: number, read: () => Promise<DecodedSpan[]> | DecodedSpan[]): Promise<DecodedSpan[]> {
+  let last: DecodedSpan[] = [];
+  const enough = async () => {
+    last = await read();
+    return last.length >= count || undefined;
+  };
+  await until(enough).catch(() => {});
+  return last;
+}
+
+/** What both forms say of a span, by its ids. */
+function comparable(spans: readonly ReportedSpan[]): Record<string, ReportedSpan> {
+  const entries = spans.map(({ scope: _, ...span }: ReportedSpan & { scope?: unknown }) => {
+    return [`${span.traceId} ${span.spanId}`, span] as const;
+  });
+  const byId = Object.fromEntries(entries);
+  expect(Object.keys(byId)).toHaveLength(spans.length);
+  return byId;
+}
+
+const traceIds = (spans: readonly ReportedSpan[]): string[] => [...new Set(spans.map((span) => span.traceId))].sort();
+const namesOf = (spans: readonly ReportedSpan[], service: string): string[] => {
+  return [...new Set(spans.filter((span) => span.resource['service.name'] === service).map(({ name }) => name))].sort();
+};
+
+/** Are the server spans of every visit among these, in its trace, with the visitor as the front's parent? */
+function expectVisits(spans: readonly ReportedSpan[], visited: readonly Visited[]): void {
+  for (const { origin, shop, inventory } of visited) {
+    const servers = spans.filter((span) => span.traceId === origin.traceId && span.kind === serverKind);
+    const due = [{ service: 'shop', ...shop }, ...(inventory ? [{ service: 'inventory', ...inventory }] : [])];
+    const found = servers.map((span) => ({
+      service: span.resource['service.name'],
+      name: span.name,
+      status: span.attributes['http.response.status_code'],
+    }));
+    expect(found).toHaveLength(due.length);
+    expect(found).toEqual(expect.arrayContaining(due));
+    const front = servers.find((span) => span.resource['service.name'] === 'shop');
+    expect(front?.parentSpanId).toBe(origin.spanId);
+  }
+}
+
+const spansDue = (all: readonly { readonly inventory?: ServerSpan }[]): number =>
+  all.reduce((sum, { inventory }) => sum + (inventory ? 2 : 1), 0);
+
+describeKernel('the example app, as a backend sees it', () => {
+  let watch: KernelWatch;
+  let shop: Shop;
+  beforeAll(async () => {
+    watch = watchKernel();
+    shop = await startShop();
+  });
+  afterAll(async () => {
+    await shop[Symbol.asyncDispose]();
+    await watch.assertNothingLeft();
+  });
+
+  /** An agent that also prints what it sends. */
+  const startReporting = (options: Omit<AgentOptions, 'exeGlobs' | 'extra'>): Promise<RunningAgent> =>
+    startAgent({
+      ...options,
+      exeGlobs: [shop.exe],
+      extra: ['--json'],
+      env: { OTEL_TRACES_EXPORTER: 'otlp,console', ...options.env },
+    });
+
+  const makeVisits = async (rounds: number, all = visits): Promise<Visited[]> => {
+    const visited: Visited[] = [];
+    for (let round = 0; round < rounds; round++)
+      for (const each of all) visited.push({ ...each, origin: await visit(shop, each) });
+    return visited;
+  };
+
+  /** The server's side of a request ends a moment after its answer is here. */
+  const untilReported = (agent: RunningAgent, visited: readonly Visited[]): Promise<true> =>
+    until(() => {
+      const servers = parseSpanLines(agent.stdout()).filter((span) => span.kind === serverKind);
+      return servers.length >= spansDue(visited) || undefined;
+    });
+
+  /** Runs an agent over some rounds of all visits; what it reported must be what was visited. */
+  async function traceVisits(
+    options: Omit<AgentOptions, 'exeGlobs' | 'extra'>,
+    rounds = 5,
+  ): Promise<{ reported: ReportedSpan[]; visited: Visited[]; report: Report }> {
+    const agent = await startReporting(options);
+    const visited = await makeVisits(rounds);
+    await untilReported(agent, visited);
+    const { report } = await agent.stop();
+    const reported = parseSpanLines(agent.stdout());
+    expectVisits(reported, visited);
+    expect(report).toMatchObject({ exported: reported.length, lost: [] });
+    return { reported, visited, report };
+  }
+
+  test.each(['grpc', 'http/protobuf'] as const)('our own receiver, %s', async (protocol) => {
+    await using receiver = await startOtlpReceiver({ protocol });
+    const { reported } = await traceVisits({ endpoint: receiver.endpoint, protocol });
+    expect(comparable(receiver.spans())).toEqual(comparable(reported));
+  });
+
+  if (!haveBackends()) return;
+
+  test.each(['grpc', 'http/protobuf'] as const)('Jaeger, %s', async (protocol) => {
+    await using jaeger = await startJaeger();
+    const endpoint = protocol === 'grpc' ? jaeger.grpcEndpoint : jaeger.httpEndpoint;
+    const { reported } = await traceVisits({ endpoint, protocol });
+
+    expect(comparable(await spansWithin(reported.length, () => jaeger.spans()))).toEqual(comparable(reported));
+    expect(await jaeger.services()).toEqual(['inventory', 'shop']);
+    for (const service of ['inventory', 'shop']) {
+      const operations = await jaeger.operations(service);
+      expect([...new Set(operations.map(({ name }) => name))].sort()).toEqual(namesOf(reported, service));
+    }
+    for (const id of traceIds(reported)) {
+      const trace = reported.filter((span) => span.traceId === id);
+      expect(comparable(await jaeger.trace(id))).toEqual(comparable(trace));
+    }
+    const orders = reported.filter((span) => span.name === 'POST /orders');
+    const found = await jaeger.search({ service: 'shop', operation: 'POST /orders' });
+    expect(traceIds(found)).toEqual(traceIds(orders));
+  });
+
+  test('a Collector on the way to Jaeger, http/protobuf', async () => {
+    await using jaeger = await startJaeger();
+    await using collector = await startCollector({
+      configs: [
+        'collector.yaml',
+        // Beside the pipeline that is deployed one that changes nothing.
+        'yaml:{exporters: {file: {}}, service: {pipelines: {traces/all: {receivers: [otlp], exporters: [file]}}}}',
+      ],
+      env: { BACKEND: `127.0.0.1:${jaeger.ports[0]}` },
+    });
+    const endpoint = `http://127.0.0.1:${collector.httpPort}`;
+    const { reported } = await traceVisits({ endpoint, protocol: 'http/protobuf' });
+
+    expect(comparable(await spansWithin(reported.length, collector.spans))).toEqual(comparable(reported));
+    const stored = await spansWithin(reported.length, () => jaeger.spans());
+    const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
+    const cleaned = reported.map(({ attributes: { 'url.query': _, ...attributes }, ...span }) => {
+      const personal = attributes['client.address'] === undefined ? {} : { 'client.address': hash };
+      return { ...span, attributes: { ...attributes, ...personal } };
+    });
+    expect(comparable(stored)).toEqual(comparable(cleaned));
+  });
+
+  test('a gateway keeps every trace with an error, whole, and few of the others', async () => {
+    await using jaeger = await startJaeger();
+    await using collector = await startCollector({
+      configs: [
+        'collector-gateway.yaml',
+        'yaml:{exporters: {file: {}}, processors: {tail_sampling: {decision_wait: 1s}}}',
+      ],
+      env: { BACKEND: `127.0.0.1:${jaeger.ports[0]}` },
+      listeners: ['extensions::health_check'],
+    });
+    const { reported } = await traceVisits({ endpoint: `http://127.0.0.1:${collector.grpcPort}` }, 20);
+    const failed = new Set(reported.filter((span) => span.status.code === errorStatus).map((span) => span.traceId));
+    const due = reported.filter((span) => failed.has(span.traceId));
+    expect(failed.size).toBe(40);
+
+    const kept = async () => (await jaeger.spans()).filter((span) => failed.has(span.traceId));
+    expect(comparable(await spansWithin(due.length, kept))).toEqual(comparable(due));
+    // The last visit of all failed, and traces are decided in the order they came: the others of 120 are decided, too.
+    const others = traceIds(await jaeger.spans()).filter((id) => !failed.has(id));
+    // A tenth of them: none at all has a chance of 3e-6, the half one of 1e-25.
+    expect(others.length).toBeGreaterThan(0);
+    expect(others.length).toBeLessThan(60);
+  });
+
+  test.each(['grpc', 'http/protobuf'] as const)('a Collector with mutual TLS and headers, %s', async (protocol) => {
+    const certificates = makeCertificates();
+    try {
+      const { ca, server, client } = certificates;
+      const tls = `{cert_file: ${server.cert}, key_file: ${server.key}, client_ca_file: ${ca}}`;
+      await using collector = await startCollector({
+        configs: [
+          `yaml:
+            receivers: {otlp: {protocols: {grpc: {include_metadata: true, tls: ${tls}}, http: {include_metadata: true, tls: ${tls}}}}}
+            processors: {attributes: {actions: [{key: tenant, action: insert, from_context: metadata.x-tenant}]}}
+            exporters: {file: {}}
+            service:
+              telemetry: {metrics: {level: none}}
+              pipelines: {traces: {receivers: [otlp], processors: [attributes], exporters: [file]}}`,
+        ],
+      });
+      const port = protocol === 'grpc' ? collector.grpcPort : collector.httpPort;
+      const { reported } = await traceVisits({
+        endpoint: `https://127.0.0.1:${port}`,
+        protocol,
+        env: {
+          OTEL_EXPORTER_OTLP_CERTIFICATE: ca,
+          OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: client.cert,
+          OTEL_EXPORTER_OTLP_CLIENT_KEY: client.key,
+          OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+          OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=acme%20ltd,authorization=Bearer%20abc',
+        },
+      });
+      const marked = reported.map((span) => ({ ...span, attributes: { ...span.attributes, tenant: 'acme ltd' } }));
+      expect(comparable(await spansWithin(reported.length, collector.spans))).toEqual(comparable(marked));
+    } finally {
+      certificates.remove();
+    }
+  });
+
+  test('Jaeger killed and started again: what came meanwhile waits for it', async () => {
+    const first = await startJaeger();
+    const agent = await startReporting({ endpoint: first.grpcEndpoint });
+    const before = await makeVisits(1);
+    await spansWithin(spansDue(before), () => first.spans());
+    await first.kill9();
+    const meanwhile = await makeVisits(3);
+    await untilReported(agent, [...before, ...meanwhile]);
+    await using second = await startJaeger({ ports: first.ports });
+    const ids = new Set(meanwhile.map(({ origin }) => origin.traceId));
+    const due = parseSpanLines(agent.stdout()).filter((span) => ids.has(span.traceId));
+    const arrived = async () => (await second.spans()).filter((span) => ids.has(span.traceId));
+    expect(comparable(await spansWithin(due.length, arrived))).toEqual(comparable(due));
+    const { report } = await agent.stop();
+    expect(report).toMatchObject({ exported: parseSpanLines(agent.stdout()).length, lost: [] });
+  });
+
+  describe('the example configurations', () => {
+    test.each([
+      ['otelcol', 'collector.yaml'],
+      ['otelcol', 'collector-gateway.yaml'],
+      ['jaeger', 'jaeger.yaml'],
+    ] as const)('%s finds nothing wrong in %s', async (name, file) => {
+      const { code, stderr } = await runProcess(backendPath(name), ['validate', ...configArguments([file])]);
+      expect(code, stderr).toBe(0);
+    });
+  });
+});
