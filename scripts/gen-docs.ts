@@ -64,23 +64,10 @@ function flagRow({ flag, help, value, repeatable, initial }: Flag<unknown>): str
 
 /** What README's `generated:libraries` section holds. */
 export function librariesTable(all: readonly ProbeDefinition[]): string {
-  const rows = all.map((definition) => {
-    const places = definition.points.map(({ name, place }) => {
-      if (place.at === 'note') return `${name}: \`${place.provider}:${place.name}\``;
-      const where = place.at === 'entry' ? 'entry of' : place.at === 'call' ? 'a call in' : 'after a call in';
-      return `${name}: ${where} \`${place.function}\``;
-    });
-    return tableRow([
-      definition.library,
-      definition.versions,
-      `\`${definition.name}\``,
-      String(definition.hitsPerSpan),
-      places.join('<br>'),
-    ]);
-  });
-  return ['| library | versions | definition | probe hits a span | where |', '|---|---|---|---|---|', ...rows].join(
-    '\n',
+  const rows = all.map(({ library, versions, name, hitsPerSpan }) =>
+    tableRow([library, versions, `\`${name}\``, String(hitsPerSpan)]),
   );
+  return ['| library | versions | definition | probe hits a span |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 function tableRow(cells: readonly string[]): string {

@@ -1,0 +1,43 @@
+/** A library is one definition, one program or the generic one, and one expectation: the three go together. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { definitions } from '../../src/probes/definitions/index.ts';
+import { Constant } from '../../src/probes/layout.gen.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(resolve(root, path), 'utf8');
+const tests = globSync('test/kernel/**/*.ts', { cwd: root }).map(read).join('\n');
+
+test('no two have the same name', () => {
+  const names = definitions.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+});
+
+describe.each(definitions.map((definition) => [definition.name, definition] as const))('%s', (name, definition) => {
+  test('has its BPF object, with the programs and maps it names', () => {
+    const source = ['bpf/uprobes', 'bpf/usdt']
+      .map((folder) => `${folder}/${definition.object}.bpf.c`)
+      .find((path) => existsSync(resolve(root, path)));
+    expect(source, definition.object).toBeDefined();
+    const included = globSync('bpf/**/*.h', { cwd: root }).map(read);
+    const text = [read(source!), ...included].join('\n');
+    const programs = [definition.program, ...definition.points.flatMap(({ program }) => program ?? [])];
+    for (const program of programs) expect(text).toMatch(new RegExp(`\\nint ${program}\\(|\\(${program}[,)]`));
+    const maps = [definition.configMap, ...definition.inFlight.map(({ map }) => map)];
+    for (const map of [...maps, ...Object.keys(definition.entriesPerRequest)]) expect(text).toContain(`} ${map} SEC(`);
+  });
+
+  test('numbers its moments within the limit, one name each', () => {
+    const nameOf = new Map<number, string>();
+    for (const point of definition.points) {
+      expect(point.moment).toBeLessThan(Constant.MAX_MOMENTS);
+      expect(nameOf.get(point.moment) ?? point.name).toBe(point.name);
+      nameOf.set(point.moment, point.name);
+    }
+  });
+
+  test('has an expectation: a kernel test that names it', () => {
+    expect(tests).toContain(`'${name}'`);
+  });
+});
