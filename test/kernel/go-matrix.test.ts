@@ -178,10 +178,11 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
     const started = new Map<string, number>();
     for (const { server, path } of servers.values()) started.set(path, (await server.stats()).started);
     ({ report } = await agent.stop());
-    expect(report.probes).toHaveLength(3 * builds.length);
+    const own = report.probes.filter(({ definition }) => definition === 'go/net/http/server');
+    expect(own).toHaveLength(3 * builds.length);
     for (const [go, variant] of builds) {
       const { path } = serverOf(go, variant);
-      const probes = report.probes.filter((probe) => probe.binary === path);
+      const probes = own.filter((probe) => probe.binary === path);
       const requests = started.get(path)!;
       expect(
         probes.map(({ moment, class: siteClass, function: name, hits }) => ({ moment, siteClass, name, hits })),
@@ -194,7 +195,9 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
     }
     const total = [...started.values()].reduce((sum, requests) => sum + requests, 0);
     expect(world.receiver.spanCount).toBe(total);
-    expect(report).toMatchObject({ spans: { server: total }, exported: total, lost: [], lostTotal: 0, skipped: [] });
+    expect(report).toMatchObject({ spans: { server: total }, exported: total, lost: [], lostTotal: 0 });
+    // A library that the program does not have is no failure.
+    expect(report.skipped.filter(({ reason }) => reason !== 'library_absent')).toEqual([]);
     expect(report.counters).toMatchObject({ spans: total, refired: 0, bad_traceparent: 0, headers_not_scanned: 0 });
   });
 });
