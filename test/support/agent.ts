@@ -17,6 +17,8 @@ export interface AgentOptions {
   readonly extra?: readonly string[];
   /** What starts it, such as `setpriv …`: these words come before the program's own name. */
   readonly launcher?: readonly string[];
+  /** What to start instead of bin/uspan: the words in front of `run`. */
+  readonly program?: readonly string[];
 }
 
 export interface StoppedAgent extends Exit {
@@ -59,7 +61,7 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
     `--report=${reportFile}`,
     ...(options.extra ?? []),
   ];
-  const [command, ...args] = [...(options.launcher ?? []), program, 'run', ...flags];
+  const [command, ...args] = [...(options.launcher ?? []), ...(options.program ?? [program]), 'run', ...flags];
   const child = await startProcess(command!, args, {
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: options.endpoint,
