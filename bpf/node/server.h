@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Requests of Node's HTTP/1 server, from the fields of the parser that has just read a head. */
+#ifndef USPAN_NODE_SERVER_H
+#define USPAN_NODE_SERVER_H
+
+#include "node/connections.h"
+
+/* llhttp.h of the Node.js tree, llhttp_t: the same in llhttp 6 to 9 up to http_minor. */
+#define LLHTTP_BYTES 0x60
+#define LLHTTP_TYPE 0x48
+#define LLHTTP_METHOD 0x49
+#define LLHTTP_HTTP_MAJOR 0x4a
+#define LLHTTP_HTTP_MINOR 0x4b
+#define LLHTTP_TYPE_REQUEST 1
+
+struct method {
+	__u8 len;
+	char text[15];
+};
+
+#define METHOD(text) { sizeof(text) - 1, text }
+
+/* llhttp's HTTP_METHOD_MAP: a method's number is its index here. */
+static const struct method methods[] = {
+	METHOD("DELETE"), METHOD("GET"), METHOD("HEAD"), METHOD("POST"), METHOD("PUT"), METHOD("CONNECT"),
+	METHOD("OPTIONS"), METHOD("TRACE"), METHOD("COPY"), METHOD("LOCK"), METHOD("MKCOL"), METHOD("MOVE"),
+	METHOD("PROPFIND"), METHOD("PROPPATCH"), METHOD("SEARCH"), METHOD("UNLOCK"), METHOD("BIND"),
+	METHOD("REBIND"), METHOD("UNBIND"), METHOD("ACL"), METHOD("REPORT"), METHOD("MKACTIVITY"),
+	METHOD("CHECKOUT"), METHOD("MERGE"), METHOD("M-SEARCH"), METHOD("NOTIFY"), METHOD("SUBSCRIBE"),
+	METHOD("UNSUBSCRIBE"), METHOD("PATCH"), METHOD("PURGE"), METHOD("MKCALENDAR"), METHOD("LINK"),
+	METHOD("UNLINK"), METHOD("SOURCE"), METHOD("PRI"), METHOD("DESCRIBE"), METHOD("ANNOUNCE"), METHOD("SETUP"),
+	METHOD("PLAY"), METHOD("PAUSE"), METHOD("TEARDOWN"), METHOD("GET_PARAMETER"), METHOD("SET_PARAMETER"),
+	METHOD("REDIRECT"), METHOD("RECORD"), METHOD("FLUSH"), METHOD("QUERY"),
+};
+
+#define METHOD_HEAD 2
+#define METHOD_CONNECT 5
+#define METHODS (sizeof(methods) / sizeof(methods[0]))
+
+/*
+ * src/node_http_parser.cc of the Node.js tree. A Parser is an AsyncWrap and a StreamListener (a virtual table, `stream_`,
+ * `previous_listener_`), then `parser_`, an llhttp_t. From 24 on a buffer for strings follows it, then the same in all versions:
+ * fields_[32], values_[32], url_, status_message_, num_fields_, num_values_. Strings point into the buffer just read, or to copies
+ * where the head came in pieces.
+ */
+struct parser_string {
+	__u64 text;
+	__u64 on_heap;
+	__u64 len;
+};
+
+struct parser_tail {
+	struct parser_string url;
+	struct parser_string status_message;
+	__u64 fields;
+	__u64 values;
+};
+
+struct parser_head {
+	__u64 stream;
+	__u64 previous_listener;
+	__u8 llhttp[LLHTTP_BYTES];
+};
+
+#define MAX_FIELDS 32
+#define VALUES_TO_URL (MAX_FIELDS * sizeof(struct parser_string))
+#define FIELDS_TO_URL (2 * VALUES_TO_URL)
+
+#define MAX_HOST_BYTES 256
+#define MAX_USER_AGENT_BYTES 256
+#define MAX_TRACESTATE_BYTES 512
+#define MAX_TEXT_BYTES 512 /* any but the target */
+
+/* Where the headers we want are among the fields; 0: not there, else index + 1. */
+struct wanted_headers {
+	__u32 host;
+	__u32 user_agent;
+	__u32 traceparent;
+	__u32 tracestate;
+	__u32 traceparents;
+	__u32 reserved;
+};
+
+#define LOWER(word) ((word) | 0x2020202020202020ull)
+#define HOST 0x74736f68u                   /* host */
+#define USER_AGEN 0x6567612d72657375ull    /* user-age */
+#define TRACESTA 0x6174736563617274ull     /* tracesta */
+#define TRACEPAR_ 0x7261706563617274ull    /* tracepar */
+#define NT 0x746e                          /* nt */
+#define TE 0x6574                          /* te */
+#define ENT 0x746e65                       /* ent */
+
+/* Looks through the names of `fields` headers, which are at `address`; the request's record is scratch memory. */
+__noinline int find_headers(struct wanted_headers *found, struct uspan_node_request *request, __u64 address, __u32 fields)
+{
+	struct parser_string *scratch;
+
+	if (!found || !request)
+		return 0;
+	scratch = (struct parser_string *)(request->record + sizeof(struct uspan_http_server_event));
+	if (fields > MAX_FIELDS - 1)
+		fields = MAX_FIELDS - 1;
+	if (bpf_probe_read_user(scratch, fields * sizeof(*scratch), (void *)address))
+		return 0;
+	for (__u32 i = 0; i < MAX_FIELDS - 1 && i < fields; i++) {
+		__u64 len = scratch[i].len, name[2] = {};
+
+		if (len == 4) {
+			__u32 word = 0;
+
+			bpf_probe_read_user(&word, 4, (void *)scratch[i].text);
+			if ((word | 0x20202020) == HOST && !found->host)
+				found->host = i + 1;
+		} else if (len == 10) {
+			if (bpf_probe_read_user(name, 10, (void *)scratch[i].text))
+				continue;
+			if (LOWER(name[0]) == USER_AGEN && ((name[1] | 0x2020) & 0xffff) == NT)
+				found->user_agent = i + 1;
+			else if (LOWER(name[0]) == TRACESTA && ((name[1] | 0x2020) & 0xffff) == TE && !found->tracestate)
+				found->tracestate = i + 1;
+		} else if (len == 11) {
+			if (bpf_probe_read_user(name, 11, (void *)scratch[i].text))
+				continue;
+			if (LOWER(name[0]) == TRACEPAR_ && ((name[1] | 0x202020) & 0xffffff) == ENT) {
+				found->traceparent = i + 1;
+				found->traceparents++;
+			}
+		}
+	}
+	return 0;
+}
+
+/* The value of a header found by find_headers(); empty when it was not. */
+static __always_inline struct parser_string header_value(__u64 url, __u32 index)
+{
+	struct parser_string value = {};
+
+	if (index)
+		bpf_probe_read_user(&value, sizeof(value),
+				    (void *)(url - VALUES_TO_URL + (index - 1) * sizeof(struct parser_string)));
+	return value;
+}
+
+/* The caller's trace, or a new one. Returns whether the request is sampled. */
+static __always_inline bool begin_server_trace(struct uspan_span_head *span, __u64 url, const struct wanted_headers *headers)
+{
+	struct parser_string value = header_value(url, headers->traceparent);
+	bool parented = false;
+	__u8 text[64] = {};
+
+	if (headers->traceparent) {
+		if (headers->traceparents == 1 && value.len >= TRACEPARENT_BYTES &&
+		    (value.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)value.text)
+						   : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)value.text)) == 0)
+			parented = parse_traceparent(text, value.len, span);
+		if (!parented)
+			count(USPAN_COUNTER_BAD_TRACEPARENT);
+	}
+	if (!parented)
+		new_trace(span);
+	random_bytes(span->span_id, 8);
+	span->span_id[7] |= 1;
+	return sample(&uspan_config, span, parented);
+}
+
+/*
+ * Puts a text behind the others of a record, `at` bytes from its start. Returns the offset behind it. Offset and length have limits
+ * of their own, so that the verifier can follow: one target of up to 1024 bytes, first, then texts of up to 512.
+ */
+__noinline int put_text(struct uspan_node_request *request, __u32 text_and_at, const struct parser_string *from, __u32 max)
+{
+	__u32 text = text_and_at >> 16, at = text_and_at & 0xffff, len;
+	struct uspan_http_server_event *event;
+
+	if (!request || !from || text >= USPAN_HTTP_TEXTS)
+		return at;
+	event = (struct uspan_http_server_event *)request->record;
+	len = from->len > max ? max : from->len;
+	if (len == 0)
+		return at;
+	if (from->len > max) {
+		event->cut_mask |= 1 << text;
+		event->span.span_flags |= USPAN_SPAN_CUT;
+	}
+	if (text == USPAN_HTTP_TARGET) {
+		if (at > sizeof(*event) + sizeof(struct method) || len > USPAN_NODE_TARGET_BYTES)
+			return at;
+	} else if (at > sizeof(request->record) - MAX_TEXT_BYTES || len > MAX_TEXT_BYTES) {
+		return at;
+	}
+	if (bpf_probe_read_user(request->record + at, len, (void *)from->text)) {
+		event->unreadable_mask |= 1 << text;
+		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
+		return at;
+	}
+	event->text_len[text] = len;
+	return at + len;
+}
+
+#define PUT(text, from, max) at = put_text(request, (text) << 16 | at, from, max)
+
+static __always_inline void put_texts(struct uspan_node_request *request, const struct parser_tail *tail, __u64 url, __u32 method,
+				      const struct wanted_headers *headers)
+{
+	struct uspan_http_server_event *event = (struct uspan_http_server_event *)request->record;
+	__u32 at = sizeof(*event), max_target = uspan_config.max_target_bytes;
+	struct parser_string value;
+
+	if (method >= METHODS)
+		method = METHODS - 1;
+	__builtin_memcpy(request->record + sizeof(*event), methods[method].text, sizeof(methods[0].text));
+	event->text_len[USPAN_HTTP_METHOD] = methods[method].len;
+	at += methods[method].len & 15;
+	if (max_target > USPAN_NODE_TARGET_BYTES)
+		max_target = USPAN_NODE_TARGET_BYTES;
+	value = tail->url;
+	PUT(USPAN_HTTP_TARGET, &value, max_target);
+	/* With too many headers for the parser's own table it has given the target to JavaScript before. */
+	if (!value.len) {
+		event->unreadable_mask |= 1 << USPAN_HTTP_TARGET;
+		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
+	}
+	if (headers->host) {
+		value = header_value(url, headers->host);
+		PUT(USPAN_HTTP_HOST, &value, MAX_HOST_BYTES);
+	}
+	if (headers->user_agent) {
+		value = header_value(url, headers->user_agent);
+		PUT(USPAN_HTTP_USER_AGENT, &value, MAX_USER_AGENT_BYTES);
+	}
+	if (headers->tracestate && event->span.trace_flags & SPAN_FLAG_IS_REMOTE) {
+		value = header_value(url, headers->tracestate);
+		PUT(USPAN_HTTP_TRACESTATE, &value, MAX_TRACESTATE_BYTES);
+	}
+	request->record_bytes = at;
+}
+
+/* llhttp__on_headers_complete(llhttp_t *state, const char *p, const char *endp) */
+static __always_inline void on_request_head(const struct uspan_node_config *config, __u32 pid, __u64 state)
+{
+	struct uspan_node_key key = { .pid = pid };
+	struct uspan_node_connection *c;
+	struct uspan_http_server_event *event;
+	struct uspan_node_request *request;
+	struct wanted_headers headers = {};
+	struct parser_head parser;
+	struct parser_tail tail;
+	__u64 url = state + config->parser_url;
+	__u32 method;
+
+	if (bpf_probe_read_user(&parser, sizeof(parser), (void *)(state - __builtin_offsetof(struct parser_head, llhttp)))) {
+		count(USPAN_COUNTER_LOST_UNREADABLE);
+		return;
+	}
+	if (parser.llhttp[LLHTTP_TYPE] != LLHTTP_TYPE_REQUEST)
+		return;
+	if (!parser.stream) {
+		count(USPAN_COUNTER_SKIPPED_NODE_STREAM);
+		return;
+	}
+	key.stream_base = parser.stream;
+	c = add_connection(&key);
+	if (!c)
+		return;
+	c->role = USPAN_NODE_ROLE_SERVER;
+	request = push_request(&key, c);
+	if (!request)
+		return;
+	count(USPAN_COUNTER_NODE_REQUESTS);
+	method = parser.llhttp[LLHTTP_METHOD];
+	request->kind = USPAN_EVENT_NODE_HTTP_SERVER;
+	request->bodiless = method == METHOD_HEAD;
+	request->tunnel = method == METHOD_CONNECT;
+	event = (struct uspan_http_server_event *)request->record;
+	__builtin_memset(event, 0, sizeof(*event));
+	event->span.start_ktime_ns = bpf_ktime_get_ns();
+	if (bpf_probe_read_user(&tail, sizeof(tail), (void *)url) || tail.fields >= MAX_FIELDS || tail.fields != tail.values) {
+		tail = (struct parser_tail){};
+		count(USPAN_COUNTER_LOST_UNREADABLE);
+	}
+	if (tail.fields)
+		find_headers(&headers, request, url - FIELDS_TO_URL, tail.fields);
+	request->sampled = begin_server_trace(&event->span, url, &headers);
+	if (!request->sampled)
+		return;
+	event->proto_major = parser.llhttp[LLHTTP_HTTP_MAJOR];
+	event->proto_minor = parser.llhttp[LLHTTP_HTTP_MINOR];
+	put_texts(request, &tail, url, method, &headers);
+}
+
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+/*
+ * What Node.js programs do on their sockets, from six functions of the node binary. Entries only: a return probe on a function that
+ * V8 calls aborts the process when JavaScript throws. Every connection is known by its StreamBase, a C++ object that lives as long as
+ * the connection: the HTTP parser and the listener that hands data to JavaScript point to it, and it is part of the wrap object that a
+ * libuv stream points to, so that no thread state is needed.
+ *
+ * A request of a server takes two hits: one when the parser has its head, one when the response is written.
+ */
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+#include "common/spans.h"
+#include "node/server.h"
+#include "node/response.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#if defined(__TARGET_ARCH_x86)
+#define ARG0(ctx) ((ctx)->di)
+#define ARG1(ctx) ((ctx)->si)
+#define ARG2(ctx) ((ctx)->dx)
+#define ARG3(ctx) ((ctx)->cx)
+#else
+#define ARG0(ctx) ((ctx)->regs[0])
+#define ARG1(ctx) ((ctx)->regs[1])
+#define ARG2(ctx) ((ctx)->regs[2])
+#define ARG3(ctx) ((ctx)->regs[3])
+#endif
+
+/* Index: probe id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_MAX_PROBES);
+	__type(key, __u32);
+	__type(value, struct uspan_node_config);
+} node_configs SEC(".maps");
+
+/* uv.h: the same since libuv 1.0. */
+#define UV_HANDLE_DATA 0
+#define UV_HANDLE_TYPE 16
+#define UV_NAMED_PIPE 7
+#define UV_TCP 12
+
+struct uv_buf {
+	__u64 base;
+	__u64 len;
+};
+
+/* A hit, for what it calls. */
+struct hit {
+	const struct uspan_node_config *config;
+	__u32 probe_id;
+	__u32 pid;
+};
+
+/* A write on its way through its pieces. */
+struct write {
+	struct uspan_node_connection *c;
+	const struct uspan_node_key *key;
+	__u64 bufs;
+	__u32 probe_and_how;
+	__u32 reserved;
+};
+
+/* One piece of a server's write. */
+static long follow_piece(__u32 index, struct write *write)
+{
+	struct uspan_node_connection *c = write->c;
+	struct uv_buf buf;
+
+	if (bpf_probe_read_user(&buf, sizeof(buf), (void *)(write->bufs + index * sizeof(buf))))
+		return 1;
+	if (c->ending) {
+		__u64 word = 0;
+
+		bpf_probe_read_user(&word, sizeof(word), (void *)buf.base);
+		/* The last chunk it was: another response begins. Else what looked like it was data. */
+		if ((word & SEVEN_BYTES) == HTTP_1_DOT)
+			finish_request(write->key, c, write->probe_and_how);
+		c->ending = 0;
+	}
+	if (c->active == 0)
+		return 1;
+	follow_response(c, buf.base, buf.len > 0x7fffffff ? 0x7fffffff : buf.len, 1);
+	if (c->ended)
+		finish_request(write->key, c, write->probe_and_how);
+	return 0;
+}
+
+static __always_inline void on_write(const struct hit *hit, __u64 stream_base, __u64 bufs, __u32 count, bool tls)
+{
+	struct uspan_node_key key = { .stream_base = stream_base, .pid = hit->pid };
+	struct uspan_node_connection *c = find_connection(&key);
+	struct write write = {
+		.c = c,
+		.key = &key,
+		.bufs = bufs,
+		.probe_and_how = hit->probe_id | (tls ? FINISH_TLS : 0) << 16,
+	};
+
+	if (!c)
+		return;
+	if (c->role == USPAN_NODE_ROLE_SERVER && c->active) {
+		bpf_loop(count, follow_piece, &write, 0);
+		if (c->ending) {
+			c->ending = 0;
+			finish_request(&key, c, write.probe_and_how);
+		}
+	}
+}
+
+struct closing {
+	struct uspan_node_connection *c;
+	const struct uspan_node_key *key;
+	__u32 probe_and_how;
+	__u32 reserved;
+};
+
+static long abort_request(__u32 index __attribute__((unused)), struct closing *closing)
+{
+	if (closing->c->active == 0)
+		return 1;
+	finish_request(closing->key, closing->c, closing->probe_and_how | FINISH_ABORTED << 16);
+	return 0;
+}
+
+/* The connection is over: what is still in flight on it has no end of its own, but for a body that lasts until here. */
+static __always_inline bool close_connection(const struct hit *hit, __u64 stream_base, bool tls)
+{
+	struct uspan_node_key key = { .stream_base = stream_base, .pid = hit->pid };
+	struct uspan_node_connection *c = find_connection(&key);
+	struct closing closing = { .c = c, .key = &key, .probe_and_how = hit->probe_id | (tls ? FINISH_TLS : 0) << 16 };
+
+	if (!c)
+		return false;
+	if (c->active && c->phase == USPAN_NODE_PHASE_CLOSE)
+		finish_request(&key, c, closing.probe_and_how | FINISH_AT_TOUCH << 16);
+	if (c->active)
+		bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_request, &closing, 0);
+	bpf_map_delete_elem(&node_connections, &key);
+	return true;
+}
+
+/* uv_close(uv_handle_t *handle, uv_close_cb) */
+static __always_inline void on_close(const struct hit *hit, __u64 handle)
+{
+	struct {
+		__u64 data;
+		__u64 loop;
+		__u32 type;
+		__u32 reserved;
+	} fields;
+	__u64 listener = 0, stream_base;
+
+	if (bpf_probe_read_user(&fields, sizeof(fields), (void *)handle))
+		return;
+	if (fields.type != UV_TCP && fields.type != UV_NAMED_PIPE)
+		return;
+	stream_base = fields.data + hit->config->stream_base;
+	close_connection(hit, stream_base, false);
+	/* Above it there may be TLS, as the stream's listener: its second word. */
+	bpf_probe_read_user(&listener, sizeof(listener), (void *)(stream_base + 8));
+	if (listener)
+		close_connection(hit, listener - hit->config->tls_listener + hit->config->tls_base, true);
+}
+
+SEC("uprobe")
+int node_http(struct pt_regs *ctx)
+{
+	struct site site = site_of(ctx);
+	struct hit hit = { .probe_id = site.probe_id, .pid = bpf_get_current_pid_tgid() >> 32 };
+	__u64 wrap = 0;
+
+	hit.config = bpf_map_lookup_elem(&node_configs, &hit.probe_id);
+	if (!hit.config)
+		return 0;
+	count_hit(site.probe_id, site.moment);
+	if (!wanted(hit.config->filter_by_process, hit.pid)) {
+		if (site.moment == USPAN_NODE_MOMENT_REQUEST)
+			count(USPAN_COUNTER_OTHER_PROCESS);
+		return 0;
+	}
+	switch (site.moment) {
+	case USPAN_NODE_MOMENT_REQUEST:
+		on_request_head(hit.config, hit.pid, ARG0(ctx));
+		break;
+	case USPAN_NODE_MOMENT_WRITE:
+		if (bpf_probe_read_user(&wrap, sizeof(wrap), (void *)ARG0(ctx)) == 0)
+			on_write(&hit, wrap + hit.config->stream_base, ARG1(ctx), ARG2(ctx), false);
+		break;
+	case USPAN_NODE_MOMENT_TLS_WRITE:
+		on_write(&hit, ARG0(ctx) + hit.config->tls_base, ARG2(ctx), ARG3(ctx), true);
+		break;
+	case USPAN_NODE_MOMENT_CLOSE:
+		on_close(&hit, ARG0(ctx));
+		break;
+	}
+	return 0;
+}
