@@ -46,6 +46,17 @@ STRUCT(usdt_event);
 STRUCT(usdt_frame_key);
 STRUCT(usdt_frame);
 
+ENUM(node_moment);
+STRUCT(node_config);
+STRUCT(node_peer);
+STRUCT(node_client_event);
+STRUCT(node_sql_event);
+ENUM(node_role);
+ENUM(node_phase);
+STRUCT(node_key);
+STRUCT(node_request);
+STRUCT(node_connection);
+
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),
 	CONSTANT(GO_LINK_PACKAGES),
@@ -70,5 +81,13 @@ enum uspan_constant {
 	CONSTANT(USDT_TEXT_BYTES),
 	CONSTANT(USDT_TEXT_MAX_BYTES),
 	CONSTANT(USDT_MAX_DEPTH),
+	CONSTANT(NODE_TARGET_BYTES),
+	CONSTANT(NODE_HEAD_BYTES),
+	CONSTANT(NODE_STATEMENT_BYTES),
+	CONSTANT(NODE_DATABASE_BYTES),
+	CONSTANT(NODE_RECORD_BYTES),
+	CONSTANT(NODE_WINDOW_BYTES),
+	CONSTANT(NODE_WINDOW_ROOM),
+	CONSTANT(NODE_MAX_PIPELINED),
 };
 ENUM(constant);

@@ -95,57 +95,81 @@ static __always_inline __u32 lowest_mark(__u64 marks)
 	return (((below & 0x0101010101010101ull) * 0x0101010101010101ull) >> 56) - 1;
 }
 
+/* A window on its way through its words. */
+struct window_scan {
+	struct uspan_node_connection *c;
+	__u32 len;
+	__u32 last; /* nothing follows these bytes */
+	__u32 end;  /* length of the head up to and with its empty line, once found */
+	__u32 reserved;
+};
+
+/* What follows the line end at `at`. Returns whether there is nothing more to look at in this window. */
+static __always_inline bool scan_line_end(struct window_scan *scan, __u32 at)
+{
+	struct uspan_node_connection *c = scan->c;
+	__u32 next = at + 1;
+	__u8 byte = window_byte(c, next);
+
+	if (c->is_request == UNDECIDED)
+		c->is_request = at >= 9 && (window_word(c, at - 9) & SEVEN_BYTES) == HTTP_1_DOT;
+	if (next < scan->len && (byte == '\r' || byte == '\n')) {
+		scan->end = next + (byte == '\r' ? 2 : 1);
+		return true;
+	}
+	c->in_line = 0;
+	if (!scan->last && next + LONGEST_LINE_LOOKED_AT > scan->len) {
+		c->scan_next = next;
+		return true;
+	}
+	if (next >= scan->len)
+		return true;
+	scan_line(c, next);
+	c->in_line = 1;
+	return false;
+}
+
+static long scan_word(__u32 word, struct window_scan *scan)
+{
+	__u64 marks = window_word(scan->c, word * 8) ^ 0x0a0a0a0a0a0a0a0aull;
+
+	marks = (marks - 0x0101010101010101ull) & ~marks & 0x8080808080808080ull;
+	/* Three line ends in one word are an empty line and more: the shortest header has four bytes. */
+	for (__u32 i = 0; i < 2 && marks; i++) {
+		__u32 at = word * 8 + lowest_mark(marks);
+
+		marks &= marks - 1;
+		/* Only the lowest mark is certain. */
+		if (at < scan->len && window_byte(scan->c, at) == '\n' && scan_line_end(scan, at))
+			return 1;
+	}
+	return 0;
+}
+
 /*
  * Looks at the `len` bytes in c->window, of which nothing follows when `last`. Returns the length of the head up to and with its
  * empty line, or 0; then scan_next is where the next window has to begin.
  */
 __noinline int scan_window(struct uspan_node_connection *c, __u32 len, __u32 last)
 {
-	__u32 next;
+	struct window_scan scan = { .c = c, .len = len, .last = last };
 
 	if (!c || len > WINDOW)
 		return 0;
 	c->scan_next = len;
-	/* The message goes on behind a line whose end was in the window before: this is a line's start, or the end of the head. */
+	/* The window begins where a line does, or where the head ends. */
 	if (!c->in_line) {
-		if (window_byte(c, 0) == '\r' && len >= 2)
+		__u8 byte = window_byte(c, 0);
+
+		if (byte == '\r' && len >= 2)
 			return 2;
-		if (window_byte(c, 0) == '\n')
+		if (byte == '\n')
 			return 1;
 		scan_line(c, 0);
+		c->in_line = 1;
 	}
-	for (__u32 word = 0; word < WINDOW / 8; word++) {
-		__u64 marks = *(const __u64 *)(c->window + word * 8) ^ 0x0a0a0a0a0a0a0a0aull;
-
-		if (word * 8 >= len)
-			break;
-		marks = (marks - 0x0101010101010101ull) & ~marks & 0x8080808080808080ull;
-		/* A word can hold the ends of two lines at most that matter: the shortest header has four bytes. */
-		for (__u32 i = 0; i < 3 && marks; i++) {
-			__u32 at = word * 8 + lowest_mark(marks);
-
-			marks &= marks - 1;
-			if (at >= len || window_byte(c, at) != '\n')
-				continue;
-			if (c->is_request == UNDECIDED)
-				c->is_request = at >= 9 && (window_word(c, at - 9) & SEVEN_BYTES) == HTTP_1_DOT;
-			next = at + 1;
-			if (next < len && window_byte(c, next) == '\r')
-				return next + 2;
-			if (next < len && window_byte(c, next) == '\n')
-				return next + 1;
-			c->in_line = 0;
-			if (!last && next + LONGEST_LINE_LOOKED_AT > len) {
-				c->scan_next = next;
-				return 0;
-			}
-			if (next >= len)
-				return 0;
-			scan_line(c, next);
-			c->in_line = 1;
-		}
-	}
-	return 0;
+	bpf_loop((len + 7) / 8, scan_word, &scan, 0);
+	return scan.end;
 }
 
 /*

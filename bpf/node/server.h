@@ -90,43 +90,60 @@ struct wanted_headers {
 #define TE 0x6574                          /* te */
 #define ENT 0x746e65                       /* ent */
 
+/* Headers on their way to find_headers(). */
+struct header_search {
+	struct wanted_headers *found;
+	struct uspan_node_request *request;
+};
+
+/* Keeps the place of one header, if it is wanted. */
+static long look_at_header(__u32 index, struct header_search *search)
+{
+	struct wanted_headers *found = search->found;
+	struct parser_string *names, *name;
+	__u64 words[2] = {};
+	__u32 text = 0;
+
+	if (index >= MAX_FIELDS)
+		return 1;
+	names = (struct parser_string *)(search->request->record + sizeof(struct uspan_http_server_event));
+	name = &names[index];
+	if (name->len == 4) {
+		bpf_probe_read_user(&text, 4, (void *)name->text);
+		if ((text | 0x20202020) == HOST && !found->host)
+			found->host = index + 1;
+	} else if (name->len == 10) {
+		if (bpf_probe_read_user(words, 10, (void *)name->text))
+			return 0;
+		words[1] = (words[1] | 0x2020) & 0xffff;
+		if (LOWER(words[0]) == USER_AGEN && words[1] == NT)
+			found->user_agent = index + 1;
+		else if (LOWER(words[0]) == TRACESTA && words[1] == TE && !found->tracestate)
+			found->tracestate = index + 1;
+	} else if (name->len == 11) {
+		if (bpf_probe_read_user(words, 11, (void *)name->text))
+			return 0;
+		if (LOWER(words[0]) == TRACEPAR_ && ((words[1] | 0x202020) & 0xffffff) == ENT) {
+			found->traceparent = index + 1;
+			found->traceparents++;
+		}
+	}
+	return 0;
+}
+
 /* Looks through the names of `fields` headers, which are at `address`; the request's record is scratch memory. */
 __noinline int find_headers(struct wanted_headers *found, struct uspan_node_request *request, __u64 address, __u32 fields)
 {
-	struct parser_string *scratch;
+	struct header_search search = { .found = found, .request = request };
 
 	if (!found || !request)
 		return 0;
-	scratch = (struct parser_string *)(request->record + sizeof(struct uspan_http_server_event));
-	if (fields > MAX_FIELDS - 1)
-		fields = MAX_FIELDS - 1;
-	if (bpf_probe_read_user(scratch, fields * sizeof(*scratch), (void *)address))
+	if (fields > MAX_FIELDS)
+		fields = MAX_FIELDS;
+	if (bpf_probe_read_user(request->record + sizeof(struct uspan_http_server_event), fields * sizeof(struct parser_string),
+				(void *)address))
 		return 0;
-	for (__u32 i = 0; i < MAX_FIELDS - 1 && i < fields; i++) {
-		__u64 len = scratch[i].len, name[2] = {};
-
-		if (len == 4) {
-			__u32 word = 0;
-
-			bpf_probe_read_user(&word, 4, (void *)scratch[i].text);
-			if ((word | 0x20202020) == HOST && !found->host)
-				found->host = i + 1;
-		} else if (len == 10) {
-			if (bpf_probe_read_user(name, 10, (void *)scratch[i].text))
-				continue;
-			if (LOWER(name[0]) == USER_AGEN && ((name[1] | 0x2020) & 0xffff) == NT)
-				found->user_agent = i + 1;
-			else if (LOWER(name[0]) == TRACESTA && ((name[1] | 0x2020) & 0xffff) == TE && !found->tracestate)
-				found->tracestate = i + 1;
-		} else if (len == 11) {
-			if (bpf_probe_read_user(name, 11, (void *)scratch[i].text))
-				continue;
-			if (LOWER(name[0]) == TRACEPAR_ && ((name[1] | 0x202020) & 0xffffff) == ENT) {
-				found->traceparent = i + 1;
-				found->traceparents++;
-			}
-		}
-	}
+	bpf_loop(fields, look_at_header, &search, 0);
 	return 0;
 }
 

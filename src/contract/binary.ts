@@ -22,6 +22,8 @@ export interface SymbolTable {
   readonly count: number;
   /** First function of that exact name, or undefined. Go ABI0 twins: the ABIInternal one. */
   find(name: string): FunctionSymbol | undefined;
+  /** First function whose name contains `part` and matches `pattern`. */
+  findMatching(part: string, pattern: RegExp): FunctionSymbol | undefined;
   /** The function that contains the address, or undefined. */
   at(address: number): FunctionSymbol | undefined;
 }

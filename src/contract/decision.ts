@@ -31,6 +31,11 @@ export interface Site {
 export type Place =
   /** Entry of `function`, arguments still in registers. */
   | { readonly at: 'entry'; readonly function: string }
+  /**
+   * Where `function` of C or C++ begins, `arguments` (by their number, from 0) still in registers. A mangled C++ name ends where its
+   * parameters begin, which compilers and versions spell differently.
+   */
+  | { readonly at: 'nativeEntry'; readonly function: string; readonly arguments: readonly number[] }
   /** The first cheap instruction that always runs after `function` called `callee` and it returned. */
   | { readonly at: 'afterCall'; readonly function: string; readonly callee: string }
   /** The call of the first of `callees` that `function` calls. */

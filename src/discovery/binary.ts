@@ -54,6 +54,10 @@ export function openBinary(source: BinarySource): OpenBinary {
   };
   const { source: symbolSource, count } = live.symbols;
   const find = remember((name: string) => use().symbols.find(name));
+  const findMatching = remember((key: string) => {
+    const [part = '', pattern = ''] = key.split('\0');
+    return use().symbols.findMatching(part, new RegExp(pattern));
+  });
   return {
     key: `${buildId ?? `mtime-${source.mtimeNs}`}@${source.dev}:${source.ino}`,
     path,
@@ -63,7 +67,13 @@ export function openBinary(source: BinarySource): OpenBinary {
     stripped: symtab === undefined,
     sizeBytes: source.bytes.length,
     runtime: program ? 'go' : isNode(image, dynamic) ? 'node' : 'native',
-    symbols: { source: symbolSource, count, find, at: (address) => use().symbols.at(address) },
+    symbols: {
+      source: symbolSource,
+      count,
+      find,
+      findMatching: (part, pattern) => findMatching(`${part}\0${pattern.source}`),
+      at: (address) => use().symbols.at(address),
+    },
     notes: usdt.notes,
     malformedNotes: usdt.malformed,
     go: program ? rememberGo(program.info, () => use().go!) : undefined,

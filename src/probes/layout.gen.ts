@@ -303,6 +303,131 @@ export const UsdtFrame = {
   text: 208,
 } as const;
 
+export const NodeConfig = {
+  size: 12,
+  filterByProcess: 0,
+  streamBase: 4,
+  tlsBase: 6,
+  tlsListener: 8,
+  parserUrl: 10,
+} as const;
+
+export const NodePeer = {
+  size: 20,
+  address: 0,
+  port: 16,
+  family: 18,
+} as const;
+
+export const NodeClientEvent = {
+  size: 104,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  status: 72,
+  error: 76,
+  peer: 80,
+  peerAddress: 80,
+  peerPort: 96,
+  peerFamily: 98,
+  headLen: 100,
+  reserved: 102,
+} as const;
+
+export const NodeSqlEvent = {
+  size: 112,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  peer: 72,
+  peerAddress: 72,
+  peerPort: 88,
+  peerFamily: 90,
+  error: 92,
+  sqlstate: 96,
+  textLen: 104,
+  databaseLen: 106,
+  reserved: 108,
+} as const;
+
+export const NodeKey = {
+  size: 16,
+  streamBase: 0,
+  pid: 8,
+  seq: 12,
+} as const;
+
+export const NodeRequest = {
+  size: 2320,
+  sampled: 0,
+  recordBytes: 4,
+  kind: 8,
+  bodiless: 10,
+  tunnel: 11,
+  reserved: 12,
+  record: 16,
+} as const;
+
+export const NodeConnection = {
+  size: 3000,
+  bornKtimeNs: 0,
+  touchedKtimeNs: 8,
+  left: 16,
+  requestLeft: 24,
+  contentLength: 32,
+  line: 40,
+  active: 56,
+  seq: 60,
+  error: 64,
+  scanNext: 68,
+  role: 72,
+  phase: 73,
+  ending: 74,
+  ended: 75,
+  inLine: 76,
+  hasLength: 77,
+  hasEncoding: 78,
+  isRequest: 79,
+  traceparents: 80,
+  traceparentLen: 82,
+  peer: 84,
+  peerAddress: 84,
+  peerPort: 100,
+  peerFamily: 102,
+  traceparent: 104,
+  window: 168,
+  current: 680,
+  currentSampled: 680,
+  currentRecordBytes: 684,
+  currentKind: 688,
+  currentBodiless: 690,
+  currentTunnel: 691,
+  currentReserved: 692,
+  currentRecord: 696,
+} as const;
+
 export const EventKind = {
   HTTP_SERVER: 1,
   PROCESS_EXEC: 2,
@@ -365,7 +490,9 @@ export const Counter = {
   TOO_SHORT: 13,
   RATE_LIMITED: 14,
   ARGUMENT_UNREADABLE: 15,
-  COUNT: 16,
+  NODE_REQUESTS: 16,
+  SKIPPED_NODE_STREAM: 17,
+  COUNT: 18,
 } as const;
 
 /** By value. */
@@ -386,6 +513,8 @@ export const counterNames = [
   'too_short',
   'rate_limited',
   'argument_unreadable',
+  'node_requests',
+  'skipped_node_stream',
 ] as const;
 
 export const HttpServerMoment = {
@@ -424,6 +553,31 @@ export const UsdtCaptureKind = {
   TEXT: 3,
 } as const;
 
+export const NodeMoment = {
+  REQUEST: 0,
+  WRITE: 1,
+  TLS_WRITE: 2,
+  READ: 3,
+  CLOSE: 4,
+  CONNECT: 5,
+} as const;
+
+export const NodeRole = {
+  UNKNOWN: 0,
+  SERVER: 1,
+  CLIENT: 2,
+  POSTGRES: 3,
+  OTHER: 4,
+} as const;
+
+export const NodePhase = {
+  HEAD: 0,
+  HEAD_REST: 1,
+  LENGTH: 2,
+  CHUNKED: 3,
+  CLOSE: 4,
+} as const;
+
 export const Constant = {
   CONTRACT_VERSION: 1,
   GO_LINK_PACKAGES: 4,
@@ -448,4 +602,12 @@ export const Constant = {
   USDT_TEXT_BYTES: 512,
   USDT_TEXT_MAX_BYTES: 255,
   USDT_MAX_DEPTH: 8,
+  NODE_TARGET_BYTES: 1024,
+  NODE_HEAD_BYTES: 2048,
+  NODE_STATEMENT_BYTES: 2048,
+  NODE_DATABASE_BYTES: 64,
+  NODE_RECORD_BYTES: 2304,
+  NODE_WINDOW_BYTES: 416,
+  NODE_WINDOW_ROOM: 512,
+  NODE_MAX_PIPELINED: 1024,
 } as const;

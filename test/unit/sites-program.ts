@@ -48,6 +48,7 @@ export function programOf(functions: Functions): Binary {
       source: 'symtab',
       count: symbols.length,
       find: (name) => symbols.find((symbol) => symbol.name === name),
+      findMatching: (part, pattern) => symbols.find(({ name }) => name.includes(part) && pattern.test(name)),
       at: (address) =>
         symbols.find((symbol) => address >= symbol.address && address < symbol.address + symbol.sizeBytes),
     },

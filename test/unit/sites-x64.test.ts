@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { decode, disassemble, type Handling } from '../../src/probes/sites/x64.ts';
+import { decode, disassemble, goArguments, type Handling } from '../../src/probes/sites/x64.ts';
 import { bytesOf } from './sites-program.ts';
 
 /**
@@ -132,8 +132,8 @@ test.each([
   ['48 87 d8', true], // xchg %rbx,%rax
   ['0f 44 c1', true], // cmove %ecx,%eax: perhaps
 ])('%s writes an argument register: %s', (hex, writes) => {
-  const [instruction] = decode(bytesOf(hex), base, true);
-  expect(instruction?.writesArgument).toBe(writes);
+  const [instruction] = decode(bytesOf(hex), base, goArguments);
+  expect(instruction?.writesWatched).toBe(writes);
 });
 
 describe('decode', () => {

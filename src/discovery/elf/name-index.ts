@@ -52,6 +52,19 @@ function search(names: Buffer, offsets: Uint32Array, name: Buffer): number[] | u
   return found.sort((a, b) => a - b).slice(0, maxFound);
 }
 
+/** Bound on the places of a text that are looked at. */
+const maxContaining = 256;
+
+/** Positions in `offsets` of names that contain `part`, by native search. A name that is another one's tail is not among them. */
+export function* namesContaining(names: Buffer, offsets: Uint32Array, part: string): Generator<number> {
+  const text = Buffer.from(part, 'utf8');
+  let seen = 0;
+  for (let at = names.indexOf(text); at >= 0 && seen < maxContaining; at = names.indexOf(text, at + 1), seen++) {
+    const start = names.lastIndexOf(0, at) + 1;
+    for (let index = offsets.indexOf(start); index >= 0; index = offsets.indexOf(start, index + 1)) yield index;
+  }
+}
+
 function lookUp({ heads, next, hashes }: Buckets, names: Buffer, offsets: Uint32Array, name: Buffer): number[] {
   let hash = basis;
   for (const byte of name) hash = Math.imul(hash ^ byte, prime);

@@ -1,6 +1,12 @@
 import type { SymbolTable } from '../../contract/binary.ts';
 
-const none: SymbolTable = { source: 'dynsym', count: 0, find: () => undefined, at: () => undefined };
+const none: SymbolTable = {
+  source: 'dynsym',
+  count: 0,
+  find: () => undefined,
+  findMatching: () => undefined,
+  at: () => undefined,
+};
 
 /** Asks one table after another; `source` and `count` are the first one's. A file without any has an empty one. */
 export function firstOf(tables: readonly SymbolTable[]): SymbolTable {
@@ -17,6 +23,7 @@ export function firstOf(tables: readonly SymbolTable[]): SymbolTable {
     source: first.source,
     count: first.count,
     find: (name) => ask((table) => table.find(name)),
+    findMatching: (part, pattern) => ask((table) => table.findMatching(part, pattern)),
     at: (address) => ask((table) => table.at(address)),
   };
 }

@@ -3,7 +3,7 @@ import { type AddressOrder, orderByAddress } from './address-order.ts';
 import { cString, u64 } from './bytes.ts';
 import type { Section } from './container.ts';
 import type { ElfImage } from './image.ts';
-import { indexNames, maxNameBytes, type NameIndex, noName } from './name-index.ts';
+import { indexNames, maxNameBytes, type NameIndex, namesContaining, noName } from './name-index.ts';
 
 const entryBytes = 24;
 const maxSymbols = 8 * 1024 * 1024;
@@ -39,6 +39,13 @@ export function elfSymbols(image: ElfImage, source: 'symtab' | 'dynsym'): Symbol
       for (const at of index.find(name)) {
         const found = symbol(at);
         if (found) return found;
+      }
+      return undefined;
+    },
+    findMatching(part, pattern) {
+      for (const at of namesContaining(names, functions.names, part)) {
+        const found = symbol(at);
+        if (found && pattern.test(found.name)) return found;
       }
       return undefined;
     },

@@ -40,8 +40,17 @@ const textNames: readonly string[] = [
   'tracestate',
 ];
 
-/** Writes the record at byte offset `at`, unless its texts do not fit the length it tells, or it is of our own export. */
-export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): Written {
+/**
+ * Writes the record at byte offset `at`, unless its texts do not fit the length it tells, or it is of our own export.
+ * @param implicitStatus what was sent when the record has no status: Go's server answers 200 when the handler sets none
+ */
+export function writeHttpServerSpan(
+  slab: Slab,
+  at: number,
+  resource: Resource,
+  out: SpanWriter,
+  implicitStatus = 200,
+): Written {
   const { bytes } = slab;
   const lengths = at + HttpServerEvent.textLen;
   const length = (text: number) => bytes[lengths + 2 * text]! | (bytes[lengths + 2 * text + 1]! << 8);
@@ -87,7 +96,7 @@ export function writeHttpServerSpan(slab: Slab, at: number, resource: Resource, 
   const stateEnd = traceState + traceStateLength;
   const wholeState = cutMask & (1 << HttpText.TRACESTATE) ? lastComma(bytes, traceState, stateEnd) : stateEnd;
   if (wholeState > traceState) out.traceState(slab, traceState, wholeState - traceState);
-  writeOutcome(slab.words[(at + HttpServerEvent.status) >> 2]!, flags, out);
+  writeOutcome(slab.words[(at + HttpServerEvent.status) >> 2]!, implicitStatus, flags, out);
   if (cutMask !== 0) out.text(key.truncated, names(cutMask));
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
   out.end();
@@ -153,11 +162,11 @@ function writePeer(slab: Slab, from: number, to: number, out: SpanWriter): void 
 }
 
 /** Error on 5xx, on a panic that left the handler, and when the client went away before the end. */
-function writeOutcome(written: number, flags: number, out: SpanWriter): void {
+function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
   const panicked = (flags & SpanFlag.PANIC) !== 0;
   const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
-  // A handler that sets no status answers 200; one that panicked or took the connection over answers nothing we can see.
-  const status = written !== 0 ? written : panicked || hijacked ? 0 : 200;
+  // One that panicked or took the connection over answers nothing we can see.
+  const status = written !== 0 ? written : panicked || hijacked ? 0 : implicit;
   if (status !== 0) out.int(key.status, status);
   if (hijacked) out.bool(key.hijacked, true);
   if (panicked) {

@@ -1,5 +1,6 @@
 import type { ProbeDefinition } from '../../contract/decision.ts';
 import { goHttpServer } from './go-http-server.ts';
+import { nodeHttp } from './node-http.ts';
 
 /** Every library uspan knows. To add one: a definition file, a fixture, an expectation, and a line here. */
-export const definitions: readonly ProbeDefinition[] = [goHttpServer];
+export const definitions: readonly ProbeDefinition[] = [goHttpServer, nodeHttp];

@@ -5,7 +5,7 @@
 import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
 import type { Place, Site } from '../../contract/decision.ts';
 import { plainText } from './plain-text.ts';
-import { type Decoded, decode, disassemble, isEndbr64 } from './x64.ts';
+import { type Decoded, decode, disassemble, goArguments, isEndbr64, systemVArguments } from './x64.ts';
 
 /** A place's site before a point gives it its moment. */
 export type UnnamedSite = Omit<Site, 'moment' | 'momentName'>;
@@ -21,17 +21,22 @@ export type Located =
 const maxCodeBytes = 1 << 18;
 /** A prologue: stack check, frame pointer, frame. */
 const maxPrologueInstructions = 16;
+/** Of C and C++ functions. */
+const maxNativePrologueBytes = 128;
 /** Where a stack check branches to: the arguments are spilled, then runtime.morestack is called. */
 const maxSpillInstructions = 32;
 
 /** Finds the site for `place`. A missing symbol or call is an answer, not an error. */
 export function locateInFunction(binary: Binary, place: PlaceInFunction): Located {
-  const symbol = binary.symbols.find(place.function);
+  const symbol =
+    place.at === 'nativeEntry' ? nativeFunction(binary, place.function) : binary.symbols.find(place.function);
   if (!symbol) return missing(`${place.function} is not in the binary`);
   const code = binary.code(symbol, maxCodeBytes);
   switch (place.at) {
     case 'entry':
       return entrySite(binary, symbol, code);
+    case 'nativeEntry':
+      return nativeEntrySite(binary, symbol, code.subarray(0, maxNativePrologueBytes), place.arguments);
     case 'call':
       return callSite(binary, symbol, code, place.callees);
     case 'afterCall':
@@ -48,7 +53,7 @@ function entrySite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array): Lo
   const body = code.subarray(skip);
   let stackCheck: Decoded | undefined;
   let seen = 0;
-  for (const instruction of decode(body, symbol.address + skip, true)) {
+  for (const instruction of decode(body, symbol.address + skip, goArguments)) {
     if (seen++ === maxPrologueInstructions) break;
     // Frames of many KB check twice: for underflow, then against the guard.
     if (instruction.class === 'jcc' && growsStack(binary, symbol, code, instruction.target)) {
@@ -61,7 +66,7 @@ function entrySite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array): Lo
         : 'first emulated instruction of the prologue';
       return at(binary, symbol, code, instruction, why);
     }
-    if (instruction.leaves || instruction.conditional || instruction.call || instruction.writesArgument) break;
+    if (instruction.leaves || instruction.conditional || instruction.call || instruction.writesWatched) break;
   }
   if (stackCheck) {
     return at(binary, symbol, code, stackCheck, 'branch of the stack check; fires again when the stack grows');
@@ -69,6 +74,25 @@ function entrySite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array): Lo
   const first = decode(body, symbol.address + skip).next().value;
   if (!first) return missing(`${symbol.name}: no code at ${hex(symbol.address)}`);
   return at(binary, symbol, code, first, 'no emulated instruction before the first branch');
+}
+
+/** The whole function of that name, or of a mangled name that goes on with parameters: no clone (`.cold`, `.part.0`), no thunk. */
+function nativeFunction(binary: Binary, name: string): FunctionSymbol | undefined {
+  return binary.symbols.find(name) ?? binary.symbols.findMatching(name, new RegExp(`^${name}[^.]*$`));
+}
+
+/** Straight down from the entry: the first emulated instruction, unless an argument we need is overwritten before. */
+function nativeEntrySite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, needed: readonly number[]): Located {
+  const skip = isEndbr64(code, 0) ? 4 : 0;
+  for (const instruction of decode(code.subarray(skip), symbol.address + skip, systemVArguments(needed))) {
+    if (isEmulated(instruction)) {
+      return at(binary, symbol, code, instruction, 'first emulated instruction, arguments intact');
+    }
+    if (instruction.leaves || instruction.conditional || instruction.call || instruction.writesWatched) break;
+  }
+  const first = decode(code, symbol.address).next().value;
+  if (!first) return missing(`${symbol.name}: no code at ${hex(symbol.address)}`);
+  return at(binary, symbol, code, first, 'nothing emulated before an argument is overwritten');
 }
 
 /** Whether a branch of `symbol` to `target` ends in a call of runtime.morestack, so that it is the stack check and not the program's own. */

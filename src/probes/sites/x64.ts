@@ -33,8 +33,8 @@ export interface Decoded {
   readonly leaves: boolean;
   readonly conditional: boolean;
   readonly call: boolean;
-  /** Writes one of Go's integer argument registers (AX BX CX DI SI R8–R11); looked at only where asked for. */
-  readonly writesArgument: boolean;
+  /** Writes one of the registers that were asked for. */
+  readonly writesWatched: boolean;
 }
 
 function classOf(instruction: Instruction, bytes: Uint8Array): Handling {
@@ -80,7 +80,7 @@ function prefixesOf(bytes: Uint8Array): { prefixes: Uint8Array; rex: number | un
 }
 
 /** Go's ABIInternal integer argument registers, src/cmd/compile/abi-internal.md. */
-const argumentRegisters = new Set<Register>([
+export const goArguments: ReadonlySet<Register> = new Set([
   Register.RAX,
   Register.RBX,
   Register.RCX,
@@ -92,7 +92,18 @@ const argumentRegisters = new Set<Register>([
   Register.R11,
 ]);
 
-function writesArgument(factory: InstructionInfoFactory, instruction: Instruction): boolean {
+const systemV = [Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9];
+
+/** Registers of the arguments with these numbers: System V ABI, x86-64 supplement, §3.2.3. */
+export function systemVArguments(numbers: readonly number[]): ReadonlySet<Register> {
+  return new Set(numbers.map((number) => systemV[number]!));
+}
+
+function writesAny(
+  factory: InstructionInfoFactory,
+  instruction: Instruction,
+  registers: ReadonlySet<Register>,
+): boolean {
   const info = factory.info(instruction);
   try {
     return info
@@ -101,7 +112,7 @@ function writesArgument(factory: InstructionInfoFactory, instruction: Instructio
         (used) =>
           used.access !== OpAccess.Read &&
           used.access !== OpAccess.CondRead &&
-          argumentRegisters.has(RegisterExt.fullRegister(used.register)),
+          registers.has(RegisterExt.fullRegister(used.register)),
       );
   } finally {
     info.free();
@@ -109,9 +120,9 @@ function writesArgument(factory: InstructionInfoFactory, instruction: Instructio
 }
 
 /** The instructions of `code`, which starts at link-time address `address` up to the first invalid one. */
-export function* decode(code: Uint8Array, address: number, watchArguments = false): Generator<Decoded> {
+export function* decode(code: Uint8Array, address: number, watched?: ReadonlySet<Register>): Generator<Decoded> {
   const decoder = new Decoder(64, code, DecoderOptions.None);
-  const factory = watchArguments ? new InstructionInfoFactory() : undefined;
+  const factory = watched ? new InstructionInfoFactory() : undefined;
   const instruction = new Instruction();
   decoder.ip = BigInt(address);
   try {
@@ -134,7 +145,7 @@ export function* decode(code: Uint8Array, address: number, watchArguments = fals
           instruction.mnemonic === Mnemonic.Ud2,
         conditional: flow === FlowControl.ConditionalBranch,
         call: flow === FlowControl.Call || flow === FlowControl.IndirectCall,
-        writesArgument: factory !== undefined && writesArgument(factory, instruction),
+        writesWatched: factory !== undefined && watched !== undefined && writesAny(factory, instruction, watched),
       };
     }
   } finally {
