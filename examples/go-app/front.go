@@ -22,27 +22,29 @@ type order struct {
 	TotalCents int64 `json:"totalCents"`
 }
 
-// front sells products; what is in stock it asks the inventory.
+// front sells products; what is in stock it asks the inventory, and what it costs the pricing service.
 type front struct {
 	db        *sql.DB
-	inventory *inventoryClient
+	inventory inventoryClient
+	pricing   pricingClient
 }
 
 var catalogue = []string{"teapot", "cup", "saucer", "spoon", "kettle", "tray", "strainer", "sugar bowl", "milk jug", "tea cosy"}
 
-func newFront(ctx context.Context, db *sql.DB, inventory *inventoryClient) (http.Handler, error) {
+func newFront(ctx context.Context, db *sql.DB, inventory inventoryClient, pricing pricingClient) (http.Handler, error) {
 	for i, name := range catalogue {
 		if _, err := db.ExecContext(ctx, "INSERT OR IGNORE INTO products (id, name, price_cents) VALUES (?, ?, ?)", i+1, name, 450*(i+1)); err != nil {
 			return nil, fmt.Errorf("fill the catalogue: %w", err)
 		}
 	}
-	f := &front{db: db, inventory: inventory}
+	f := &front{db: db, inventory: inventory, pricing: pricing}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", handle(http.StatusOK, f.health))
 	mux.HandleFunc("GET /products", handle(http.StatusOK, f.listProducts))
 	mux.HandleFunc("GET /products/{id}", handle(http.StatusOK, f.showProduct))
 	mux.HandleFunc("POST /orders", handle(http.StatusCreated, f.placeOrder))
 	mux.HandleFunc("GET /orders/{id}", handle(http.StatusOK, f.showOrder))
+	mux.HandleFunc("GET /quotes", handle(http.StatusOK, func(r *http.Request) (any, error) { return f.pricing.history(r.Context()) }))
 	mux.HandleFunc("GET /slow", handle(http.StatusOK, f.salesReport))
 	mux.HandleFunc("GET /fail", handle(http.StatusOK, f.discounts))
 	mux.HandleFunc("POST /panic", handle(http.StatusOK, f.recommend))
@@ -115,7 +117,11 @@ func (f *front) placeOrder(r *http.Request) (any, error) {
 	if err := f.inventory.reserve(ctx, p.ID, wanted.Quantity); err != nil {
 		return nil, err
 	}
-	placed := order{ProductID: p.ID, Quantity: wanted.Quantity, TotalCents: p.PriceCents * wanted.Quantity}
+	cents, err := f.pricing.quote(ctx, p, wanted.Quantity)
+	if err != nil {
+		return nil, err
+	}
+	placed := order{ProductID: p.ID, Quantity: wanted.Quantity, TotalCents: cents}
 	err = inTransaction(ctx, f.db, func(tx *sql.Tx) error {
 		insert, err := tx.PrepareContext(ctx, "INSERT INTO orders (product_id, quantity, total_cents) VALUES (?, ?, ?)")
 		if err != nil {

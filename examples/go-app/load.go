@@ -28,9 +28,9 @@ func fixed(path string) func() string { return func() string { return path } }
 func upTo(n int) int { return 1 + rand.IntN(n) }
 
 var visits = []visit{
-	{28, http.MethodGet, fixed("/products"), nil},
+	{20, http.MethodGet, fixed("/products"), nil},
 	{34, http.MethodGet, func() string { return fmt.Sprintf("/products/%d", upTo(len(catalogue))) }, nil},
-	{16, http.MethodPost, fixed("/orders"), func() string {
+	{24, http.MethodPost, fixed("/orders"), func() string {
 		// One in about six wants more than anybody may have, and is refused by the inventory.
 		return fmt.Sprintf(`{"productId": %d, "quantity": %d}`, upTo(len(catalogue)), upTo(maxPerOrder+10))
 	}},
@@ -38,7 +38,8 @@ var visits = []visit{
 	{4, http.MethodGet, func() string { return fmt.Sprintf("/products/%d", 900+upTo(99)) }, nil},
 	{4, http.MethodGet, fixed("/slow"), nil},
 	{2, http.MethodPost, fixed("/orders"), fixed(`{"productId": 1, "quantity": `)},
-	{2, http.MethodGet, fixed("/fail"), nil},
+	{1, http.MethodGet, fixed("/fail"), nil},
+	{1, http.MethodGet, fixed("/quotes"), nil},
 	{1, http.MethodPost, fixed("/panic"), fixed("{}")},
 	{1, http.MethodGet, fixed("/favicon.ico"), nil},
 }

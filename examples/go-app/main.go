@@ -35,6 +35,7 @@ type serverOptions struct {
 	role      string
 	addr      string
 	inventory string
+	pricing   string
 	db        string
 	load      string
 	lifeline  bool
@@ -46,6 +47,7 @@ func parseServerOptions(args []string) (serverOptions, error) {
 	flags.StringVar(&o.role, "role", "front", "front: products and orders; inventory: stock and reservations")
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:0", "loopback address to listen on; port 0 takes a free one")
 	flags.StringVar(&o.inventory, "inventory", "", "front: base URL of the inventory; empty starts one as a child process")
+	flags.StringVar(&o.pricing, "pricing", "", "front: base URL of the pricing service (examples/node-app); empty sells at list prices")
 	flags.StringVar(&o.db, "db", "", "SQLite file; empty makes one in a temporary directory and removes it at the end")
 	flags.StringVar(&o.load, "load", "", "front: start a load generator as a child process, for instance 20/s")
 	flags.BoolVar(&o.lifeline, "lifeline", false, "end when standard input ends (how child processes follow their parent)")
@@ -101,7 +103,7 @@ func runServer(ctx context.Context, args []string) error {
 			defer child.stop()
 			base = "http://" + child.addr
 		}
-		routes, err = newFront(ctx, db, newInventoryClient(base))
+		routes, err = newFront(ctx, db, newInventoryClient(base), newPricingClient(o.pricing))
 	}
 	if err != nil {
 		return err

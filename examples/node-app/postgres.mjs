@@ -1,0 +1,11 @@
+import pg from 'pg';
+
+export function openPostgres() {
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 8 });
+  pool.on('error', (error) => console.error('an idle connection broke:', error.message));
+  return {
+    kind: 'postgresql',
+    query: async (text, values) => (await pool.query(text, values)).rows,
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startPart } from './part.mjs';
+
+const run = promisify(execFile);
+const packaged = '/usr/lib/postgresql';
+
+/**
+ * Starts a PostgreSQL of its own in a temporary directory, reached through a Unix socket there and never over a network. Undefined where
+ * PostgreSQL is not installed. `env` is how clients find it.
+ */
+export async function startPostgres() {
+  const bin = await binaries();
+  if (!bin) return undefined;
+  const directory = await mkdtemp(join(tmpdir(), 'shop-postgres-'));
+  try {
+    const as = await unprivileged(directory);
+    const data = join(directory, 'data');
+    const words = [...as, join(bin, 'initdb'), '-D', data, '-U', 'shop', '-A', 'trust', '-E', 'UTF8', '--no-sync'];
+    await run(words[0], words.slice(1), { cwd: directory });
+    const quiet = 'log_min_messages=fatal';
+    const settings = ['listen_addresses=', `unix_socket_directories=${directory}`, 'fsync=off', quiet];
+    // The kernel ends it with this process, as it has no lifeline.
+    const [command, ...args] = [
+      ...(as.length > 0 ? as : ['setpriv']),
+      '--pdeathsig=QUIT',
+      join(bin, 'postgres'),
+      ...['-D', data, ...settings.flatMap((setting) => ['-c', setting])],
+    ];
+    // SIGINT is its fast shutdown: open connections are closed.
+    const part = await startPart(command, args, {}, 'SIGINT');
+    await ready(join(bin, 'pg_isready'), directory, part);
+    return {
+      ...part,
+      env: { PGHOST: directory, PGUSER: 'shop', PGDATABASE: 'postgres' },
+      async stop() {
+        await part.stop();
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Debian's newest, or what the PATH has. */
+async function binaries() {
+  const versions = existsSync(packaged) ? await readdir(packaged) : [];
+  const newest = versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(packaged, version, 'bin'));
+  return [...newest, ...(process.env.PATH ?? '').split(':')].find((dir) => existsSync(join(dir, 'initdb')));
+}
+
+/** PostgreSQL refuses to run as root: there it runs as `postgres` or `nobody`, who then own the directory. */
+async function unprivileged(directory) {
+  if (process.getuid() !== 0) return [];
+  for (const user of ['postgres', 'nobody']) {
+    const ids = await Promise.all(['-u', '-g'].map((flag) => run('id', [flag, user]))).catch(() => undefined);
+    if (!ids) continue;
+    const [uid, gid] = ids.map(({ stdout }) => Number(stdout));
+    await chown(directory, uid, gid);
+    return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+  }
+  throw new Error('no user to run PostgreSQL as');
+}
+
+async function ready(pgIsReady, directory, part) {
+  for (;;) {
+    const answer = await Promise.race([run(pgIsReady, ['-q', '-h', directory, '-U', 'shop']).catch(() => 'not yet'), part.exited]);
+    if (answer.failure) throw new Error(answer.failure);
+    if (answer !== 'not yet') return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
