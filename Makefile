@@ -15,11 +15,12 @@ results := build/test-results
 vitest := vitest run --reporter=default --reporter=json
 
 ##@ Use
-demo: build build/examples/go-app ## Run the example app and show its traces
+demo: build examples ## Run the example shop and show its traces
 	bin/uspan demo
 
-build/examples/go-app: $(wildcard examples/go-app/*.go examples/go-app/go.*)
-	$(MAKE) -C examples/go-app
+examples: ## Build the example shop: Go, Node.js, and an addon
+	@$(MAKE) -C examples/go-app
+	@$(MAKE) -C examples/node-app
 
 ##@ Build
 setup: ## Install what building needs (as root also Debian packages)
@@ -71,4 +72,4 @@ typecheck: ## Check types
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: demo setup build clean test test-kernels test-backends fuzz bench lint format typecheck help
+.PHONY: demo examples setup build clean test test-kernels test-backends fuzz bench lint format typecheck help

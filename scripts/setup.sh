@@ -27,6 +27,7 @@ install_packages() {
   have bpftool || [ -x /usr/sbin/bpftool ] || packages+=(bpftool)
   has_header libelf.h || packages+=(libelf-dev)
   has_header zlib.h || packages+=(zlib1g-dev)
+  has_header sys/sdt.h || packages+=(systemtap-sdt-dev) # examples/node-app
   find_clang >/dev/null && find_llvm_strip >/dev/null || packages+=(clang-19 llvm-19)
   if [ "$purpose" = test ]; then
     have readelf || packages+=(binutils)

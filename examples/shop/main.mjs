@@ -2,7 +2,7 @@
  * Runs the whole example shop on free loopback ports: front and inventory (go-app), pricing (node-app) and, where PostgreSQL is
  * installed, a throw-away database for the prices. `make demo` traces it; it knows nothing of that.
  *
- *   node examples/shop/main.mjs [--load 20/s] [--no-postgres]
+ *   node examples/shop/main.mjs [--load 20/s] [--no-postgres] [--node PATH]
  *
  * Prints a line `NAME PID [URL]` for each part, then `ready`. Ends, with all parts, on SIGTERM or SIGINT or when standard input does.
  */
@@ -15,30 +15,48 @@ import { startPostgres } from './postgres.mjs';
 const goApp = join(import.meta.dirname, '..', '..', 'build', 'examples', 'go-app');
 const nodeApp = join(import.meta.dirname, '..', 'node-app', 'main.mjs');
 
-const { values } = parseArgs({ options: { load: { type: 'string' }, 'no-postgres': { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: {
+    load: { type: 'string' },
+    'no-postgres': { type: 'boolean' },
+    node: { type: 'string', default: process.execPath },
+  },
+});
 const stopped = untilStopped(!process.stdin.isTTY);
 /** In the order of their start. */
 const parts = [];
-let ended;
+const starting = new AbortController();
 
 try {
-  await Promise.race([open(), stopped]);
-  ended = await Promise.race([stopped, ...parts.map((part) => part.exited)]);
+  const opened = open(starting.signal);
+  await Promise.race([opened, stopped]);
+  starting.abort();
+  await opened.catch((error) => {
+    if (error.name !== 'AbortError') throw error;
+  });
+  const ended = await Promise.race([stopped, ...parts.map((part) => part.exited)]);
+  if (ended?.failure) throw new Error(ended.failure);
 } finally {
   for (const part of parts.reverse()) await part.stop();
 }
-if (ended?.failure) throw new Error(ended.failure);
 
-async function open() {
-  const database = values['no-postgres'] ? undefined : await startPostgres();
-  if (database) add('postgres', database);
+/** Once aborted, starts nothing more and rejects. */
+async function open(signal) {
+  const database = values['no-postgres'] ? undefined : await startPostgres(signal);
+  if (database) {
+    parts.push(database);
+    say('postgres', database);
+  }
+  signal.throwIfAborted();
   const inventory = await service('inventory', goApp, ['-role', 'inventory', '-lifeline']);
+  signal.throwIfAborted();
   const pricing = await service(
     'pricing',
-    process.execPath,
+    values.node,
     [nodeApp, '--inventory', inventory.url, '--lifeline'],
     database?.env,
   );
+  signal.throwIfAborted();
   const load = values.load ? ['-load', values.load] : [];
   await service('front', goApp, ['-inventory', inventory.url, '-pricing', pricing.url, '-lifeline', ...load]);
   console.log('ready');
@@ -46,12 +64,12 @@ async function open() {
 
 async function service(name, command, args, env = {}) {
   const part = await startPart(command, args, { OTEL_SERVICE_NAME: name, ...env });
+  parts.push(part);
   part.url = `http://${await part.announced(/^listening (\S+)$/m)}`;
-  return add(name, part);
+  return say(name, part);
 }
 
-function add(name, part) {
-  parts.push(part);
+function say(name, part) {
   console.log([name, part.pid, part.url].filter(Boolean).join(' '));
   return part;
 }

@@ -25,7 +25,11 @@ try {
   await Promise.race([open(), stopped]);
   ended = await Promise.race([stopped, ...parts.map((part) => part.exited)]);
 } finally {
-  for (const part of parts.reverse()) { const t=Date.now(); await part.stop(); console.log("stopped", part.pid, Date.now()-t); }
+  for (const part of parts.reverse()) {
+    const t = Date.now();
+    await part.stop();
+    console.log('stopped', part.pid, Date.now() - t);
+  }
 }
 if (ended?.failure) throw new Error(ended.failure);
 

@@ -11,17 +11,19 @@ const packaged = '/usr/lib/postgresql';
 
 /**
  * Starts a PostgreSQL of its own in a temporary directory, reached through a Unix socket there and never over a network. Undefined where
- * PostgreSQL is not installed. `env` is how clients find it.
+ * PostgreSQL is not installed; rejects, with nothing left, when `signal` aborts. `env` is how clients find it.
  */
-export async function startPostgres() {
+export async function startPostgres(signal) {
   const bin = await binaries();
   if (!bin) return undefined;
   const directory = await mkdtemp(join(tmpdir(), 'shop-postgres-'));
+  const remove = () => rm(directory, { recursive: true, force: true });
+  let part;
   try {
     const as = await unprivileged(directory);
     const data = join(directory, 'data');
     const words = [...as, join(bin, 'initdb'), '-D', data, '-U', 'shop', '-A', 'trust', '-E', 'UTF8', '--no-sync'];
-    await run(words[0], words.slice(1), { cwd: directory });
+    await run(words[0], words.slice(1), { cwd: directory, signal });
     const quiet = 'log_min_messages=fatal';
     const settings = ['listen_addresses=', `unix_socket_directories=${directory}`, 'fsync=off', quiet];
     // The kernel ends it with this process, as it has no lifeline.
@@ -32,18 +34,19 @@ export async function startPostgres() {
       ...['-D', data, ...settings.flatMap((setting) => ['-c', setting])],
     ];
     // SIGINT is its fast shutdown: open connections are closed.
-    const part = await startPart(command, args, {}, 'SIGINT');
-    await ready(join(bin, 'pg_isready'), directory, part);
+    part = await startPart(command, args, {}, 'SIGINT');
+    await ready(join(bin, 'pg_isready'), directory, part, signal);
     return {
       ...part,
       env: { PGHOST: directory, PGUSER: 'shop', PGDATABASE: 'postgres' },
       async stop() {
         await part.stop();
-        await rm(directory, { recursive: true, force: true });
+        await remove();
       },
     };
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    await part?.stop();
+    await remove();
     throw error;
   }
 }
@@ -68,9 +71,13 @@ async function unprivileged(directory) {
   throw new Error('no user to run PostgreSQL as');
 }
 
-async function ready(pgIsReady, directory, part) {
+async function ready(pgIsReady, directory, part, signal) {
   for (;;) {
-    const answer = await Promise.race([run(pgIsReady, ['-q', '-h', directory, '-U', 'shop']).catch(() => 'not yet'), part.exited]);
+    signal.throwIfAborted();
+    const answer = await Promise.race([
+      run(pgIsReady, ['-q', '-h', directory, '-U', 'shop']).catch(() => 'not yet'),
+      part.exited,
+    ]);
     if (answer.failure) throw new Error(answer.failure);
     if (answer !== 'not yet') return;
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -14,28 +14,39 @@ import { summary } from './summary.ts';
 
 const colours = coloursOf(process.stderr);
 
-const appPath = fileURLToPath(new URL('../../build/examples/go-app', import.meta.url));
+const inRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const launcher = inRoot('examples/shop/main.mjs');
+const goApp = inRoot('build/examples/go-app');
+/** A file of its own: the agent leaves alone what runs the same `node` as itself. */
+const node = inRoot('build/examples/node');
 const load = '8/s';
 const stopWithinMs = 5000;
 
-/** `uspan demo`: the example app, unmodified and stripped, under the agent; its traces on the terminal. */
+/** `uspan demo`: the example shop, unmodified, under the agent; its traces on the terminal. */
 export async function demo(options: DemoOptions): Promise<number> {
-  if (!existsSync(appPath)) {
-    throw new UspanError('E_NO_TARGET', 'the example app is not built', {
-      on: appPath,
+  for (const path of [goApp, node, launcher]) {
+    if (existsSync(path)) continue;
+    throw new UspanError('E_NO_TARGET', 'the example shop is not built', {
+      on: path,
       fix: 'make demo builds and runs it',
     });
   }
   const stopped = untilStopped();
   const logger = openLogger('warn');
   const { agent, outputs } = await startAgent(agentFlags(options.json), logger, false);
-  process.stderr.write(`${colours.dim(`$ ${appPath} -load ${load}    # a stripped Go binary, nothing added to it`)}\n`);
-  const app = spawn(appPath, ['-load', load], { stdio: ['ignore', 'ignore', 'ignore'] });
+  process.stderr.write(
+    `${colours.dim('$ node examples/shop/main.mjs    # Go, Node.js and a database; nothing added to them')}\n`,
+  );
+  const shop = spawn(process.execPath, [launcher, '--node', node, '--load', load], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   let report: Report;
   try {
-    await Promise.race([pause(options.durationSeconds * 1000, undefined, { ref: false }), stopped, died(app)]);
+    const failed = died(shop);
+    await Promise.race([ready(shop), stopped, failed]);
+    await Promise.race([pause(options.durationSeconds * 1000, undefined, { ref: false }), stopped, failed]);
   } finally {
-    await end(app);
+    await end(shop);
     report = await agent.stop(stopWithinMs);
     await outputs.flush();
   }
@@ -43,32 +54,43 @@ export async function demo(options: DemoOptions): Promise<number> {
   return exitCodes.ok;
 }
 
-/** `run`'s defaults, for this one program. */
+/** `run`'s defaults, for the programs of the shop. */
 function agentFlags(json: boolean): AgentFlags {
   const initial = Object.fromEntries(Object.entries(commands.run.flags).map(([key, { initial }]) => [key, initial]));
-  return { ...(initial as unknown as AgentFlags), exeGlobs: [appPath], console: !json, json };
+  const exeGlobs = [goApp, node, '*/postgresql/*/bin/postgres'];
+  return { ...(initial as unknown as AgentFlags), exeGlobs, console: !json, json };
 }
 
-function died(app: ChildProcess): Promise<never> {
+/** Resolves when the launcher says that all parts are up. */
+async function ready(shop: ChildProcess): Promise<void> {
+  let said = '';
+  for await (const text of shop.stdout!.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    said += text;
+    if (/^ready$/m.test(said)) break;
+  }
+  shop.stdout!.resume();
+}
+
+function died(shop: ChildProcess): Promise<never> {
+  const fix = 'node examples/shop/main.mjs says why';
   return new Promise((_, reject) => {
-    app.once('error', (cause) =>
-      reject(new UspanError('E_NO_TARGET', 'the example app does not start', { on: appPath, cause })),
+    shop.once('error', (cause) =>
+      reject(new UspanError('E_NO_TARGET', 'the example shop does not start', { on: launcher, fix, cause })),
     );
-    app.once('exit', (code, signal) => {
+    shop.once('exit', (code, signal) => {
       if (signal === null && code === 0) return;
-      reject(
-        new UspanError('E_NO_TARGET', `the example app ended with ${signal ?? `status ${code}`}`, { on: appPath }),
-      );
+      const how = signal ?? `status ${code}`;
+      reject(new UspanError('E_NO_TARGET', `the example shop ended with ${how}`, { on: launcher, fix }));
     });
   });
 }
 
-/** The app ends by SIGTERM, and takes its children with it. */
-async function end(app: ChildProcess): Promise<void> {
-  if (app.pid === undefined || app.exitCode !== null || app.signalCode !== null) return;
-  const exited = new Promise((resolve) => app.once('exit', resolve));
-  app.kill('SIGTERM');
-  const late = setTimeout(() => app.kill('SIGKILL'), stopWithinMs);
+/** The shop ends by SIGTERM, with all its parts; and they end when it does, however that comes. */
+async function end(shop: ChildProcess): Promise<void> {
+  if (shop.pid === undefined || shop.exitCode !== null || shop.signalCode !== null) return;
+  const exited = new Promise((resolve) => shop.once('exit', resolve));
+  shop.kill('SIGTERM');
+  const late = setTimeout(() => shop.kill('SIGKILL'), stopWithinMs);
   await exited;
   clearTimeout(late);
 }

@@ -122,7 +122,7 @@ export const commands = {
     flags: { json: toggle('--json', 'print JSON') },
   },
   demo: {
-    summary: 'run the example app and show its traces',
+    summary: 'run the example shop and show its traces',
     flags: {
       durationSeconds: defaulted('--duration <seconds>', wholeNumber(1, 3600), 20, 'how long'),
       json: toggle('--json', 'print spans as JSON, one a line'),

@@ -1,7 +1,7 @@
 /** Every command as a user types it: what it prints where, and what it exits with. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,7 +12,6 @@ import { runProcess, startProcess } from '../support/process.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const uspan = join(root, 'bin', 'uspan');
-const app = join(root, 'build', 'examples', 'go-app');
 
 const asRoot = process.getuid?.() === 0;
 const kernelTest = asRoot || process.env.REQUIRE_KERNEL ? test : test.skip;
@@ -123,42 +122,49 @@ describe.skipIf(!asRoot && !process.env.REQUIRE_KERNEL)('with a Go server', () =
 
 describe.skipIf(!asRoot && !process.env.REQUIRE_KERNEL)('demo', () => {
   const kernel = watchKernel();
+  let temporary: string;
 
-  beforeAll(() => {
-    execFileSync('make', ['-C', join(root, 'examples', 'go-app')], { stdio: 'ignore' });
+  beforeAll(async () => {
+    execFileSync('make', ['examples'], { cwd: root, stdio: 'ignore' });
+    temporary = await mkdtemp(join(tmpdir(), 'uspan-demo-'));
+    // The database runs as another user.
+    await chmod(temporary, 0o755);
   });
 
-  afterAll(() => kernel.assertNothingLeft());
+  afterAll(async () => {
+    await rm(temporary, { recursive: true, force: true });
+    await kernel.assertNothingLeft();
+  });
 
-  test('shows spans of both halves of the shop and a summary, and leaves nothing running', async () => {
-    const { code, stdout, stderr } = await runProcess(uspan, ['demo', '--duration', '6'], { deadlineMs: 60_000 });
+  test('shows spans of all parts of the shop and a summary, and leaves nothing', async () => {
+    const { code, stdout, stderr } = await runProcess(uspan, ['demo', '--duration', '8'], {
+      env: { TMPDIR: temporary },
+      deadlineMs: 60_000,
+    });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/shop +GET \/products\/\{id\} +server/);
+    expect(stdout).toMatch(/front +GET \/products\/\{id\} +server/);
     expect(stdout).toMatch(/inventory +GET \/stock\/\{id\} +server/);
     expect(stderr).toMatch(/spans +\d+ server/);
     expect(stderr).toMatch(/start +push +\d+ +net\/http\.serverHandler\.ServeHTTP/);
     expect(stderr).toMatch(/lost +nothing/);
-    expect(appProcesses()).toEqual([]);
+    expect(await leftovers(temporary)).toEqual([]);
   });
 
   // From "Node is up" to "spans flow".
-  test.each([150, 400, 900, 2500])('Ctrl-C after %i ms ends it cleanly', async (ms) => {
-    const demo = await startProcess(uspan, ['demo']);
+  test.each([150, 400, 900, 1600, 3000])('Ctrl-C after %i ms ends it cleanly', async (ms) => {
+    const demo = await startProcess(uspan, ['demo'], { env: { TMPDIR: temporary } });
     await new Promise((resolve) => setTimeout(resolve, ms));
     process.kill(demo.pid, 'SIGINT');
     const { code, signal } = await demo.exited;
     // Before its first line runs, Node itself ends by the signal, and nothing was begun.
     expect(code === 0 || (signal === 'SIGINT' && demo.stderr() === '')).toBe(true);
-    expect(appProcesses()).toEqual([]);
+    expect(await leftovers(temporary)).toEqual([]);
   });
 });
 
-function appProcesses(): string[] {
-  try {
-    return execFileSync('pgrep', ['-f', `^${app}`], { encoding: 'utf8' })
-      .trim()
-      .split('\n');
-  } catch {
-    return [];
-  }
+/** Processes of a demo, and files in its temporary directory. */
+async function leftovers(temporary: string): Promise<string[]> {
+  const examples = [join(root, 'build', 'examples'), join(root, 'examples'), temporary];
+  const { stdout } = await runProcess('pgrep', ['-f', '-a', examples.join('|')]);
+  return [...stdout.split('\n').filter((line) => line !== ''), ...(await readdir(temporary))];
 }
