@@ -1,5 +1,5 @@
 /**
- * Sends an order of the example app to a real Jaeger and writes what Jaeger's query API says of it into README.md, as a table. As root,
+ * Sends an order of the example shop to a real Jaeger and writes what Jaeger's query API says of it into README.md, as a table. As root,
  * after `make test-backends`: `node scripts/gen-jaeger-result.ts`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,13 +12,13 @@ import { type Origin, startShop, visit, visits } from '../test/support/shop.ts';
 import { replaceSection } from './gen-docs.ts';
 
 const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
-const order = visits.find(({ shop }) => shop.name === 'POST /orders' && shop.status === 201)!;
+const order = visits.find(({ servers: [[, name, status]] }) => name === 'POST /orders' && status === 201)!;
 
 /** An order's trace as Jaeger stored it. The first orders are for the app to warm up. */
 async function traceAnOrder(): Promise<{ origin: Origin; spans: DecodedSpan[] }> {
   await using jaeger = await startJaeger();
   await using shop = await startShop();
-  const agent = await startAgent({ endpoint: jaeger.grpcEndpoint, exeGlobs: [shop.exe] });
+  const agent = await startAgent({ endpoint: jaeger.grpcEndpoint, exeGlobs: shop.exes });
   for (let n = 0; n < 20; n++) await visit(shop, order);
   const origin = await visit(shop, order);
   // The server's side of a request ends a moment after its answer is here.
@@ -68,7 +68,7 @@ function table({ origin, spans }: { origin: Origin; spans: readonly DecodedSpan[
 
 const result = await traceAnOrder();
 const services = new Set(result.spans.map((span) => span.resource['service.name']));
-if (services.size < 2)
+if (services.size < 3)
   throw new Error(`this is no trace to show: ${JSON.stringify(result.spans.map(({ name }) => name))}`);
 const readme = new URL('../README.md', import.meta.url);
 writeFileSync(readme, replaceSection(readFileSync(readme, 'utf8'), 'generated:jaeger', table(result)));

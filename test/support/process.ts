@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Runs as this user in place of root. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Standard input stays open until this process ends; else it is empty. */
+  readonly lifeline?: boolean;
 }
 
 /** A started process. It dies with this one: whatever still runs when Node exits is killed. */
@@ -44,7 +46,7 @@ export async function startProcess(
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     ...options.user,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.lifeline ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   await once(child, 'spawn');
   const { pid } = child;
@@ -54,7 +56,7 @@ export async function startProcess(
   const output = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
+    child[name]!.setEncoding('utf8').on('data', (text: string) => {
       output[name] = (output[name] + text).slice(-maxCollectedChars);
       for (const check of watchers) check();
     });
