@@ -26,6 +26,12 @@ STRUCT(go_http_config);
 STRUCT(text_ref);
 STRUCT(http_in_flight_key);
 STRUCT(http_in_flight);
+ENUM(postgresql_moment);
+ENUM(postgresql_text);
+ENUM(postgresql_argument);
+STRUCT(postgresql_event);
+STRUCT(postgresql_config);
+STRUCT(postgresql_backend);
 STRUCT(large);
 STRUCT(vma_file);
 STRUCT(go_text_range);
@@ -59,6 +65,9 @@ STRUCT(node_connection);
 
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),
+	CONSTANT(POSTGRESQL_NAME_BYTES),
+	CONSTANT(POSTGRESQL_NAMES_BYTES),
+	CONSTANT(POSTGRESQL_BACKENDS),
 	CONSTANT(GO_LINK_PACKAGES),
 	CONSTANT(GO_LINK_WRAPPERS),
 	CONSTANT(GO_LINK_PAGE_BYTES),

@@ -74,7 +74,8 @@ enum uspan_counter {
 	USPAN_COUNTER_ARGUMENT_UNREADABLE = 15, /* spans with an argument that could not be read */
 	USPAN_COUNTER_NODE_REQUESTS = 16,     /* requests and statements that Node.js programs began */
 	USPAN_COUNTER_SKIPPED_NODE_STREAM = 17, /* requests that Node.js read from something that is no socket */
-	USPAN_COUNTERS = 18,
+	USPAN_COUNTER_NOT_EXECUTED = 18,      /* PostgreSQL statements that were prepared or described, and not executed */
+	USPAN_COUNTERS = 19,
 };
 
 /* A uprobe's attach cookie: bits 0 to 15 the moment, 16 to 31 the probe id, 32 to 63 what the site alone knows (0 where nothing). */
@@ -127,6 +128,7 @@ struct uspan_large {
 #include "events/go_link.h"
 #include "events/http_server.h"
 #include "events/node_http.h"
+#include "events/postgresql.h"
 #include "events/usdt.h"
 
 #endif

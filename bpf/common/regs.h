@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Registers of a probed thread. Go's ABIInternal: src/cmd/compile/abi-internal.md of the Go tree. */
+/* Registers of a probed thread. Go's ABIInternal: src/cmd/compile/abi-internal.md of the Go tree; C: the psABI. */
 #ifndef USPAN_REGS_H
 #define USPAN_REGS_H
 
@@ -10,6 +10,7 @@
 #define GO_ARG1(ctx) ((ctx)->bx)
 #define GO_ARG2(ctx) ((ctx)->cx)
 #define GO_ARG3(ctx) ((ctx)->di)
+#define C_ARG0(ctx) ((ctx)->di)
 #elif defined(__TARGET_ARCH_arm64)
 #define GO_G(ctx) ((ctx)->regs[28])
 #define GO_IP(ctx) ((ctx)->pc)
@@ -17,6 +18,7 @@
 #define GO_ARG1(ctx) ((ctx)->regs[1])
 #define GO_ARG2(ctx) ((ctx)->regs[2])
 #define GO_ARG3(ctx) ((ctx)->regs[3])
+#define C_ARG0(ctx) ((ctx)->regs[0])
 #else
 #error "unknown __TARGET_ARCH"
 #endif

@@ -103,6 +103,8 @@ struct signal_struct {
 struct task_struct {
 	pid_t pid;  /* a thread's id */
 	pid_t tgid; /* the process's id */
+	__u64 start_time; /* CLOCK_MONOTONIC, ns */
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 };

@@ -149,6 +149,10 @@ export interface Binary {
   readonly notes: readonly UsdtNote[];
   /** USDT notes that were left out: cut off, or naming no place in the file's code. */
   readonly malformedNotes: number;
+  /** Link-time address of a variable; undefined where there is none of that name, or several. */
+  variable(name: string): number | undefined;
+  /** The first NUL-terminated text of at most 256 bytes in its constants that begins with `start`. */
+  constantText(start: string): string | undefined;
   /** Bytes of a function's code, for the site planner; at most `maxBytes`. A view or copy that stays valid after the file is unmapped. */
   code(symbol: FunctionSymbol, maxBytes: number): Uint8Array;
 }

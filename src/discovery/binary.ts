@@ -1,11 +1,13 @@
 import type { Binary, FieldPath, FunctionSymbol, GoInfo, GoMapLayout, SymbolTable } from '../contract/binary.ts';
 import { UspanError } from '../contract/errors.ts';
 import { readBuildIds } from './elf/build-id.ts';
+import { findConstantText } from './elf/constant-text.ts';
 import { type DynamicTable, readDynamic } from './elf/dynamic.ts';
 import { type ElfImage, openElfImage } from './elf/image.ts';
 import { relativeRelocations } from './elf/relocations.ts';
 import { firstOf } from './elf/symbol-tables.ts';
 import { elfSymbols } from './elf/symbols.ts';
+import { variableFinder } from './elf/variables.ts';
 import { readGoProgram } from './go/go-info.ts';
 import { readUsdtNotes } from './usdt/notes.ts';
 
@@ -22,7 +24,7 @@ export interface BinarySource {
 
 /**
  * A Binary that still reads from the map. Call `release` when everything has been asked, before the map is closed: it drops every index and
- * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `field`, `descriptor` and `headerMap` repeat every answer they have given before, and
+ * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `variable`, `constantText`, `field`, `descriptor` and `headerMap` repeat every answer they have given before, and
  * anything new (and `at` and `code`) throws E_FILE_CHANGED.
  */
 export interface OpenBinary extends Binary {
@@ -58,6 +60,7 @@ export function openBinary(source: BinarySource): OpenBinary {
     const [part = '', pattern = ''] = key.split('\0');
     return use().symbols.findMatching(part, new RegExp(pattern));
   });
+  let findVariable: ((name: string) => number | undefined) | undefined;
   return {
     key: `${buildId ?? `mtime-${source.mtimeNs}`}@${source.dev}:${source.ino}`,
     path,
@@ -77,9 +80,15 @@ export function openBinary(source: BinarySource): OpenBinary {
     notes: usdt.notes,
     malformedNotes: usdt.malformed,
     go: program ? rememberGo(program.info, () => use().go!) : undefined,
+    variable: remember((name) => {
+      findVariable ??= variableFinder(use().image);
+      return findVariable(name);
+    }),
+    constantText: remember((start) => findConstantText(use().image, start)),
     code: (symbol, maxBytes) => readCode(use().image, symbol, maxBytes),
     release() {
       live = undefined;
+      findVariable = undefined;
     },
   };
 }

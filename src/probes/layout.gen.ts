@@ -145,6 +145,74 @@ export const HttpInFlight = {
   raw: 256,
 } as const;
 
+export const PostgresqlEvent = {
+  size: 112,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  sqlstate: 72,
+  failed: 76,
+  textLen: 80,
+  peerFamily: 88,
+  peerPort: 90,
+  peerAddress: 92,
+  reserved: 108,
+} as const;
+
+export const PostgresqlConfig = {
+  size: 12,
+  filterByProcess: 0,
+  portDatabaseName: 4,
+  portRaddr: 6,
+  errorCode: 8,
+  reserved: 10,
+} as const;
+
+export const PostgresqlBackend = {
+  size: 8728,
+  processStarted: 0,
+  executedKtimeNs: 8,
+  applicationName: 16,
+  reports: 24,
+  sqlstate: 28,
+  postmaster: 32,
+  namesLen: 36,
+  event: 40,
+  eventSpan: 40,
+  eventSpanHead: 40,
+  eventSpanHeadKtimeNs: 40,
+  eventSpanHeadPid: 48,
+  eventSpanHeadTid: 52,
+  eventSpanHeadLen: 56,
+  eventSpanHeadKind: 60,
+  eventSpanHeadProbeId: 62,
+  eventSpanStartKtimeNs: 64,
+  eventSpanTraceId: 72,
+  eventSpanSpanId: 88,
+  eventSpanParentSpanId: 96,
+  eventSpanTraceFlags: 104,
+  eventSpanSpanFlags: 108,
+  eventSqlstate: 112,
+  eventFailed: 116,
+  eventTextLen: 120,
+  eventPeerFamily: 128,
+  eventPeerPort: 130,
+  eventPeerAddress: 132,
+  eventReserved: 148,
+  text: 152,
+} as const;
+
 export const Large = {
   size: 33288,
   busy: 0,
@@ -492,7 +560,8 @@ export const Counter = {
   ARGUMENT_UNREADABLE: 15,
   NODE_REQUESTS: 16,
   SKIPPED_NODE_STREAM: 17,
-  COUNT: 18,
+  NOT_EXECUTED: 18,
+  COUNT: 19,
 } as const;
 
 /** By value. */
@@ -515,6 +584,7 @@ export const counterNames = [
   'argument_unreadable',
   'node_requests',
   'skipped_node_stream',
+  'not_executed',
 ] as const;
 
 export const HttpServerMoment = {
@@ -532,6 +602,39 @@ export const Sampler = {
 export const GoMap = {
   SWISS: 1,
   HMAP: 2,
+} as const;
+
+export const PostgresqlMoment = {
+  STATUS: 0,
+  EXECUTED: 1,
+  ERROR: 2,
+  CODE: 3,
+  ERRNO: 4,
+  RETHROWN: 5,
+  FAILED: 6,
+  EXIT: 7,
+} as const;
+
+export const PostgresqlText = {
+  DATABASE: 0,
+  USER: 1,
+  APPLICATION: 2,
+  STATEMENT: 3,
+  COUNT: 4,
+} as const;
+
+/** By value. */
+export const postgresqlTextNames = [
+  'database',
+  'user',
+  'application',
+  'statement',
+] as const;
+
+export const PostgresqlArgument = {
+  TEXT: 0,
+  MY_PROC_PORT: 1,
+  APPLICATION_NAME: 2,
 } as const;
 
 export const UsdtLocation = {
@@ -580,6 +683,9 @@ export const NodePhase = {
 
 export const Constant = {
   CONTRACT_VERSION: 1,
+  POSTGRESQL_NAME_BYTES: 64,
+  POSTGRESQL_NAMES_BYTES: 256,
+  POSTGRESQL_BACKENDS: 4096,
   GO_LINK_PACKAGES: 4,
   GO_LINK_WRAPPERS: 16,
   GO_LINK_PAGE_BYTES: 4096,

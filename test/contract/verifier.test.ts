@@ -16,6 +16,7 @@ import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 const budgets: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   node_http: { node_http: 60_000 },
   go_http: { go_http_server: 150_000 },
+  postgresql: { postgresql: 200_000 },
   shared: {},
   usdt: { usdt_pair: 300_000 },
   usdt_sleepable: { usdt_pair_sleepable: 300_000 },

@@ -1,9 +1,8 @@
 /** A real PostgreSQL server for a test, from the newest one Debian's packages put on this machine. */
-import { once } from 'node:events';
 import { chmod, chown, copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from './free-ports.ts';
 import { type RunningProcess, runProcess, startProcess } from './process.ts';
 
 export interface PostgresServer {
@@ -83,8 +82,8 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
       psql: (...statements) =>
         run(join(binDirectory, 'psql'), ['-XAtq', ...statements.flatMap((statement) => ['-c', statement])], { env }),
       async stop() {
-        // Fast shutdown: on a SIGTERM it would wait for every session to end by itself.
-        await server.stop(10_000, 'SIGINT');
+        // Immediate shutdown: the gentler ones wait for sessions, or for those that have only just connected.
+        await server.stop(10_000, 'SIGQUIT');
         await rm(directory, { recursive: true, force: true });
       },
     };
@@ -112,7 +111,7 @@ async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefi
 /** Another program may take the port between the look and the bind. */
 async function startOnFreePort(start: (port: number) => Promise<RunningProcess>) {
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const [port] = (await freePorts(1)) as [number];
     const server = await start(port);
     try {
       await server.waitForLine(/database system is ready to accept connections/, 60_000);
@@ -122,16 +121,6 @@ async function startOnFreePort(start: (port: number) => Promise<RunningProcess>)
       if (attempt === 3 || !server.stderr().includes('Address already in use')) throw error;
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 async function run(

@@ -55,6 +55,8 @@ export function programOf(functions: Functions): Binary {
     go: undefined,
     notes: [],
     malformedNotes: 0,
+    variable: () => undefined,
+    constantText: () => undefined,
     code: (symbol, maxBytes) => code.get(symbol.name)!.slice(0, maxBytes),
   };
 }

@@ -1,6 +1,7 @@
 import type { ProbeDefinition } from '../../contract/decision.ts';
 import { goHttpServer } from './go-http-server.ts';
 import { nodeHttp } from './node-http.ts';
+import { postgresql } from './postgresql.ts';
 
 /** Every library uspan knows. To add one: a definition file, a fixture, an expectation, and a line here. */
-export const definitions: readonly ProbeDefinition[] = [goHttpServer, nodeHttp];
+export const definitions: readonly ProbeDefinition[] = [goHttpServer, nodeHttp, postgresql];

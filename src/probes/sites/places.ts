@@ -78,7 +78,10 @@ function entrySite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array): Lo
 
 /** The whole function of that name, or of a mangled name that goes on with parameters: no clone (`.cold`, `.part.0`), no thunk. */
 function nativeFunction(binary: Binary, name: string): FunctionSymbol | undefined {
-  return binary.symbols.find(name) ?? binary.symbols.findMatching(name, new RegExp(`^${name}[^.]*$`));
+  const mangled = name.startsWith('_Z');
+  return (
+    binary.symbols.find(name) ?? (mangled ? binary.symbols.findMatching(name, new RegExp(`^${name}[^.]*$`)) : undefined)
+  );
 }
 
 /** Straight down from the entry: the first emulated instruction, unless an argument we need is overwritten before. */

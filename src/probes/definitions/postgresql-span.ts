@@ -1,0 +1,87 @@
+/** A `struct uspan_postgresql_event` as a span, by the stable database conventions (design §6). */
+import { attributeKey } from '../../contract/attribute-key.ts';
+import type { Written } from '../../contract/decision.ts';
+import { type Resource, type Slab, SpanKind, type SpanWriter, StatusCode } from '../../contract/span.ts';
+import { PostgresqlEvent, PostgresqlText, SpanFlag, SpanHead } from '../layout.gen.ts';
+import { ipv4Text, ipv6Text } from './ip-address.ts';
+
+const key = {
+  system: attributeKey('db.system.name'),
+  namespace: attributeKey('db.namespace'),
+  operation: attributeKey('db.operation.name'),
+  statusCode: attributeKey('db.response.status_code'),
+  errorType: attributeKey('error.type'),
+  clientAddress: attributeKey('client.address'),
+  peerAddress: attributeKey('network.peer.address'),
+  peerPort: attributeKey('network.peer.port'),
+  user: attributeKey('user.name'),
+  application: attributeKey('uspan.postgresql.application_name'),
+  backendPid: attributeKey('uspan.postgresql.backend_pid'),
+  truncated: attributeKey('uspan.truncated'),
+  unreadable: attributeKey('uspan.unreadable'),
+} as const;
+
+const inet = 2;
+const inet6 = 10;
+
+/**
+ * The database's own work is a server span: its other half, the caller's, is a client span. `tid` of the record is the backend's pid,
+ * that of pg_stat_activity and of the server's log.
+ */
+export function writePostgresqlSpan(slab: Slab, at: number, resource: Resource, out: SpanWriter): Written {
+  const { bytes, words } = slab;
+  const lengths = at + PostgresqlEvent.textLen;
+  const length = (text: number) => bytes[lengths + 2 * text]! | (bytes[lengths + 2 * text + 1]! << 8);
+  const database = at + PostgresqlEvent.size;
+  const user = database + length(PostgresqlText.DATABASE);
+  const application = user + length(PostgresqlText.USER);
+  const statement = application + length(PostgresqlText.APPLICATION);
+  const end = statement + length(PostgresqlText.STATEMENT);
+  const recordBytes = words[(at + SpanHead.headLen) >> 2]!;
+  if (recordBytes < PostgresqlEvent.size || end > at + recordBytes) return 'malformed';
+
+  out.begin(slab, at, resource, SpanKind.server);
+  const operation = /^\s*([a-z]+)/i.exec(Buffer.from(bytes.subarray(statement, end)).toString())?.[1] ?? 'postgresql';
+  out.nameText(operation.toUpperCase());
+  out.text(key.system, 'postgresql');
+  out.text(key.operation, operation.toUpperCase());
+  if (user > database) out.bytes(key.namespace, slab, database, user - database);
+  if (application > user) out.bytes(key.user, slab, user, application - user);
+  if (statement > application) out.bytes(key.application, slab, application, statement - application);
+  writePeer(slab, at, out);
+  out.int(key.backendPid, words[(at + SpanHead.headTid) >> 2]!);
+  if (words[(at + PostgresqlEvent.failed) >> 2] !== 0) {
+    writeFailure(words[(at + PostgresqlEvent.sqlstate) >> 2]!, out);
+  }
+  const flags = words[(at + SpanHead.spanFlags) >> 2]!;
+  if (flags & SpanFlag.CUT) out.text(key.truncated, 'db.query.text');
+  if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, 'db.query.text');
+  out.end();
+  return 'server';
+}
+
+/** A Unix socket has no address. */
+function writePeer({ bytes }: Slab, at: number, out: SpanWriter): void {
+  const family = bytes[at + PostgresqlEvent.peerFamily];
+  if (family !== inet && family !== inet6) return;
+  const address = (family === inet ? ipv4Text : ipv6Text)(bytes, at + PostgresqlEvent.peerAddress);
+  const port = at + PostgresqlEvent.peerPort;
+  out.text(key.clientAddress, address);
+  out.text(key.peerAddress, address);
+  out.int(key.peerPort, (bytes[port]! << 8) | bytes[port + 1]!);
+}
+
+function writeFailure(packed: number, out: SpanWriter): void {
+  // No error has class 00, "successful completion"; what is not known is not 00000 either.
+  const code = packed === 0 ? undefined : sqlState(packed);
+  if (code) out.text(key.statusCode, code);
+  out.text(key.errorType, code ?? '_OTHER');
+  out.status(StatusCode.error);
+}
+
+/** Five characters of six bits each, the first in the lowest (MAKE_SQLSTATE of src/include/utils/elog.h). */
+function sqlState(packed: number): string {
+  let code = '';
+  for (let shift = 0; shift < 30; shift += 6) code += String.fromCharCode(((packed >> shift) & 63) + 0x30);
+  return code;
+}

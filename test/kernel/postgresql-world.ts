@@ -1,0 +1,71 @@
+/** What the tests of PostgreSQL tracing share: a server of their own, an agent on it, and the collector it sends to. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type AgentOptions, type RunningAgent, startAgent } from '../support/agent.ts';
+import { type DecodedSpan, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { openSession, type WireSession } from '../support/postgres-wire.ts';
+
+export interface PostgresWorld {
+  readonly server: PostgresServer;
+  readonly agent: RunningAgent;
+  readonly receiver: OtlpReceiver;
+  /** A session under an application name that no other has: its spans are told by it. Closed with the world at the latest. */
+  session(options?: { readonly unix?: boolean }): Promise<TracedSession>;
+  /** The spans of an application, oldest first; waits until there are `count` of them. More than that is an error. */
+  spans(application: string, count: number): Promise<DecodedSpan[]>;
+  close(): Promise<void>;
+}
+
+export interface TracedSession extends WireSession {
+  readonly application: string;
+  /** The next `count` spans of this session, oldest first. */
+  next(count: number): Promise<DecodedSpan[]>;
+}
+
+export async function openPostgresWorld(
+  settings: Readonly<Record<string, string | number>> = {},
+  options: (server: PostgresServer) => Partial<AgentOptions> = ({ exe }) => ({ exeGlobs: [exe] }),
+): Promise<PostgresWorld> {
+  const receiver = await startOtlpReceiver({ protocol: 'grpc' });
+  const server = await startPostgres(settings);
+  const agent = await startAgent({ endpoint: receiver.endpoint, ...options(server) });
+  await agent.attached(server.pid);
+  const sessions: WireSession[] = [];
+
+  const spans = async (application: string, count: number, withinMs = 20_000) => {
+    const deadline = performance.now() + withinMs;
+    for (;;) {
+      const all = receiver
+        .spans()
+        .filter(({ attributes }) => attributes['uspan.postgresql.application_name'] === application);
+      if (all.length > count || (all.length < count && performance.now() > deadline)) {
+        throw new Error(`${all.length} spans of ${application} where ${count} are due: ${all.map(({ name }) => name)}`);
+      }
+      if (all.length === count) return all.sort((a, b) => Number(a.startUnixNs - b.startUnixNs));
+      await sleep(10);
+    }
+  };
+  return {
+    server,
+    agent,
+    receiver,
+    spans,
+    async session(options = {}) {
+      const application = `session ${sessions.length}`;
+      const session = await openSession(server, { application, ...options });
+      sessions.push(session);
+      let seen = 0;
+      const next = async (count: number) => {
+        seen += count;
+        return (await spans(application, seen)).slice(-count || seen);
+      };
+      return { ...session, application, next };
+    },
+    async close() {
+      await Promise.all(sessions.map((session) => session.close()));
+      await agent.stop().catch(() => {});
+      await server.stop();
+      await receiver.close();
+    },
+  };
+}
