@@ -29,7 +29,8 @@ compile() { GOWORK=off CGO_ENABLED=0 nice -n 19 go build -mod=mod -trimpath -bui
 # A throw-away module with the go.mod of Jaeger itself, replace directives included, that requires Jaeger. build_jaeger FILE
 build_jaeger() {
   local module=github.com/jaegertracing/jaeger sources
-  sources=$(go mod download -json $module@$jaeger_version | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  sources=$(go mod download -json $module@$jaeger_version | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') ||
+    die "cannot download $module $jaeger_version"
   install -m 644 "$sources/go.mod" "$sources/go.sum" .
   go mod edit -module=uspan.test/jaeger -require=$module@$jaeger_version
   compile -ldflags "-s -w -X $module/internal/version.latestVersion=$jaeger_version" -o "$1" $module/cmd/jaeger

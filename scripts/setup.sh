@@ -33,7 +33,8 @@ install_packages() {
     have readelf || packages+=(binutils)
     have wrk || packages+=(wrk)
     have curl || packages+=(curl)
-    has_header sys/sdt.h || packages+=(systemtap-sdt-dev)
+    have openssl || packages+=(openssl)
+    have pgrep || packages+=(procps)
   fi
   apt_install "${packages[@]}"
   [ "$purpose" = build ] || install_postgresql

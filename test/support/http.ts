@@ -131,7 +131,9 @@ export class RawConnection {
 
   /** Resets the connection, as a client that died. */
   abort(): void {
-    this.#tcp.resetAndDestroy();
+    // A reset after our own FIN, which answers the peer's, fails in libuv and leaves a handle that spins.
+    if (!this.#closed && !this.#tcp.writableEnded) this.#tcp.resetAndDestroy();
+    this.#tcp.destroy();
     this.#socket.destroy();
   }
 
