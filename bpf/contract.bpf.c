@@ -57,6 +57,8 @@ STRUCT(node_config);
 STRUCT(node_peer);
 STRUCT(node_client_event);
 STRUCT(node_sql_event);
+STRUCT(node_statement_key);
+STRUCT(node_statement);
 ENUM(node_role);
 ENUM(node_phase);
 STRUCT(node_key);

@@ -36,17 +36,29 @@ struct uspan_node_client_event {
 	__u32 error;  /* what ended the connection before the response was complete: an errno, 4095 for its end, 0 for the program itself */
 	struct uspan_node_peer peer;
 	__u16 head_len; /* bytes of the request's head that follow */
-	__u16 reserved;
+	__u8 proto_minor; /* of the response */
+	__u8 reserved;
 };
 
 struct uspan_node_sql_event {
 	struct uspan_span_head span;
+	__u16 database_len; /* the database, behind the statement */
+	__u16 reserved;
+	__u32 error;        /* as in uspan_node_client_event, at the same place */
 	struct uspan_node_peer peer;
-	__u32 error;        /* as in uspan_node_client_event */
 	__u8 sqlstate[8];   /* of the first error, else zeros */
-	__u16 text_len;     /* the statement, and behind it */
-	__u16 database_len; /* the database */
-	__u32 reserved;
+	__u32 text_len;     /* bytes of the statement, which follow: as in uspan_node_statement */
+};
+
+/* A prepared statement, for those who execute it by its name. */
+struct uspan_node_statement_key {
+	__u64 connection; /* born_ktime_ns: a connection's address is used again */
+	__u64 name_hash;
+};
+
+struct uspan_node_statement {
+	__u32 text_len;
+	__u8 text[2048]; /* USPAN_NODE_STATEMENT_BYTES */
 };
 
 enum uspan_node_role {
@@ -96,8 +108,9 @@ struct uspan_node_request {
 struct uspan_node_connection {
 	__u64 born_ktime_ns;
 	__u64 touched_ktime_ns; /* last byte of a body that lasts as long as the connection */
-	__u64 left;             /* of the response's body */
-	__u64 request_left;     /* of the body of the client's request: what a client writes meanwhile is no head; ~0 until the response is complete */
+	__u64 left;             /* of the response's body, or of a message of PostgreSQL's that a read ended in */
+	/* Of the body of the client's request: what it writes meanwhile is no head; ~0 until the response is complete. Or as `left`, of what is written. */
+	__u64 request_left;
 	__u64 content_length;   /* of the head last scanned */
 	__u64 line[2];          /* its first bytes */
 	__u32 active;           /* requests in flight */
@@ -112,9 +125,17 @@ struct uspan_node_connection {
 	__u8 has_length;        /* the head last scanned */
 	__u8 has_encoding;
 	__u8 is_request;        /* its first line ends with HTTP/1.x */
-	__u16 traceparents;
-	__u16 traceparent_len;
+	__u8 traceparents;
+	__u8 traceparent_len;
+	__u8 candidate;         /* PostgreSQL: what was written looks like it */
+	__u8 statement_open;    /* PostgreSQL: a statement has been written that no Sync has ended */
+	__u8 database_len;
+	__u8 header_len;        /* PostgreSQL: bytes of a message's header that a read ended with */
+	__u8 header[8];
+	__u8 unsynced;          /* PostgreSQL: read on without looking at every message */
+	__u8 reserved[5];
 	struct uspan_node_peer peer;
+	__u8 database[USPAN_NODE_DATABASE_BYTES];
 	__u8 traceparent[64];
 	__u8 window[USPAN_NODE_WINDOW_ROOM];
 	struct uspan_node_request current; /* the first in flight */

@@ -121,8 +121,12 @@ __noinline int finish_request(const struct uspan_node_key *key, struct uspan_nod
 		span = (struct uspan_span_head *)c->current.record;
 		if (how & FINISH_TLS)
 			span->span_flags |= USPAN_SPAN_TLS;
-		if (how & FINISH_ABORTED)
+		if (how & FINISH_ABORTED) {
 			span->span_flags |= USPAN_SPAN_ABORTED;
+			/* Statements have it at the same place. */
+			if (c->current.kind != USPAN_EVENT_NODE_HTTP_SERVER)
+				((struct uspan_node_client_event *)c->current.record)->error = c->error;
+		}
 		finish_head(span, key->pid, c->current.kind, probe_and_how & 0xffff);
 		if (how & FINISH_AT_TOUCH)
 			span->head.ktime_ns = c->touched_ktime_ns;

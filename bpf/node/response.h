@@ -20,6 +20,8 @@ static __always_inline __u32 status_of(const struct uspan_node_connection *c)
 static __always_inline void set_status(struct uspan_node_connection *c, __u32 status)
 {
 	((struct uspan_http_server_event *)c->current.record)->status = status;
+	if (c->current.kind == USPAN_EVENT_NODE_HTTP_CLIENT)
+		((struct uspan_node_client_event *)c->current.record)->proto_minor = (c->line[0] >> 56) - '0';
 }
 
 /* Whether the four bytes at `address` begin what ends a chunked body. */
@@ -101,6 +103,8 @@ __noinline int follow_response(struct uspan_node_connection *c, __u64 address, _
 		c->ended = 1;
 		return at;
 	}
+	if (!pieces)
+		c->touched_ktime_ns = bpf_ktime_get_ns();
 	if (c->phase == USPAN_NODE_PHASE_CHUNKED) {
 		if (pieces) {
 			if (len >= at + 5 && is_last_chunk(address + at))
@@ -111,7 +115,8 @@ __noinline int follow_response(struct uspan_node_connection *c, __u64 address, _
 		}
 		return len;
 	}
-	c->touched_ktime_ns = bpf_ktime_get_ns();
+	if (pieces)
+		c->touched_ktime_ns = bpf_ktime_get_ns();
 	return len;
 }
 

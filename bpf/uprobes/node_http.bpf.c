@@ -12,7 +12,7 @@
 #include <bpf/bpf_helpers.h>
 #include "common/spans.h"
 #include "node/server.h"
-#include "node/response.h"
+#include "node/postgres.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -42,10 +42,8 @@ struct {
 #define UV_NAMED_PIPE 7
 #define UV_TCP 12
 
-struct uv_buf {
-	__u64 base;
-	__u64 len;
-};
+#define AF_INET 2
+#define AF_INET6 10
 
 /* A hit, for what it calls. */
 struct hit {
@@ -88,7 +86,67 @@ static long follow_piece(__u32 index, struct write *write)
 	return 0;
 }
 
-static __always_inline void on_write(const struct hit *hit, __u64 stream_base, __u64 bufs, __u32 count, bool tls)
+/* A TLS connection is on top of another, which knows its peer. */
+static __always_inline void find_peer(const struct hit *hit, struct uspan_node_connection *c, __u64 tls_wrap)
+{
+	struct uspan_node_key key = { .pid = hit->pid };
+	struct uspan_node_connection *below;
+
+	if (c->peer.family ||
+	    bpf_probe_read_user(&key.stream_base, sizeof(key.stream_base), (void *)(tls_wrap + hit->config->tls_listener + 8)))
+		return;
+	below = find_connection(&key);
+	if (below)
+		c->peer = below->peer;
+}
+
+/* A write on a connection that is no server's: perhaps the first of a client. */
+static __always_inline void on_client_write(const struct hit *hit, struct uspan_node_key *key, struct uspan_node_connection *c,
+					    __u64 bufs, __u32 pieces, __u64 tls_wrap)
+{
+	__u32 probe_and_how = hit->probe_id | (tls_wrap ? FINISH_TLS : 0) << 16;
+	struct uv_buf first;
+	__u64 word = 0;
+
+	if (pieces == 0 || bpf_probe_read_user(&first, sizeof(first), (void *)bufs) || first.len < 5)
+		return;
+	if (c && c->role == USPAN_NODE_ROLE_CLIENT && c->active && c->request_left) {
+		if (c->request_left != BUSY) {
+			__u64 bytes = bytes_behind(bufs, pieces);
+
+			c->request_left = bytes == BUSY ? BUSY
+					: c->request_left > bytes + first.len ? c->request_left - bytes - first.len : 0;
+		}
+		return;
+	}
+	bpf_probe_read_user(&word, first.len < 8 ? 5 : 8, (void *)first.base);
+	if (begins_http2(word)) {
+		count(USPAN_COUNTER_SKIPPED_HTTP2);
+		if (c)
+			c->role = USPAN_NODE_ROLE_OTHER;
+	} else if (begins_request(word)) {
+		c = add_connection(key);
+		if (!c)
+			return;
+		if (tls_wrap)
+			find_peer(hit, c, tls_wrap);
+		begin_client_request(key, c, &first, bufs, pieces, probe_and_how);
+	} else if (begins_postgres(&first, word)) {
+		c = add_connection(key);
+		if (!c)
+			return;
+		if (tls_wrap)
+			find_peer(hit, c, tls_wrap);
+		begin_postgres(c, &first);
+	} else if (resembles_postgres(&first, word)) {
+		c = add_connection(key);
+		if (c)
+			c->candidate = 1;
+	}
+}
+
+/* `tls_wrap`: 0 where there is none */
+static __always_inline void on_write(const struct hit *hit, __u64 stream_base, __u64 bufs, __u32 pieces, __u64 tls_wrap)
 {
 	struct uspan_node_key key = { .stream_base = stream_base, .pid = hit->pid };
 	struct uspan_node_connection *c = find_connection(&key);
@@ -96,18 +154,92 @@ static __always_inline void on_write(const struct hit *hit, __u64 stream_base, _
 		.c = c,
 		.key = &key,
 		.bufs = bufs,
-		.probe_and_how = hit->probe_id | (tls ? FINISH_TLS : 0) << 16,
+		.probe_and_how = hit->probe_id | (tls_wrap ? FINISH_TLS : 0) << 16,
 	};
 
-	if (!c)
-		return;
-	if (c->role == USPAN_NODE_ROLE_SERVER && c->active) {
-		bpf_loop(count, follow_piece, &write, 0);
+	switch (c ? c->role : USPAN_NODE_ROLE_UNKNOWN) {
+	case USPAN_NODE_ROLE_SERVER:
+		if (!c || c->active == 0)
+			return;
+		bpf_loop(pieces, follow_piece, &write, 0);
 		if (c->ending) {
 			c->ending = 0;
 			finish_request(&key, c, write.probe_and_how);
 		}
+		return;
+	case USPAN_NODE_ROLE_POSTGRES:
+		if (c)
+			write_postgres(&key, c, bufs, pieces);
+		return;
+	case USPAN_NODE_ROLE_OTHER:
+		return;
+	default:
+		on_client_write(hit, &key, c, bufs, pieces, tls_wrap);
 	}
+}
+
+/* EmitToJSStreamListener::OnStreamRead(ssize_t nread, const uv_buf_t &buf): data for JavaScript, which a server's parser takes itself */
+static __always_inline void on_read(const struct hit *hit, __u64 listener, __s64 nread, __u64 buf)
+{
+	struct uspan_node_key key = { .pid = hit->pid };
+	struct uspan_node_connection *c;
+	__u32 len = nread > 0x7fffffff ? 0x7fffffff : nread;
+	__u64 base = 0;
+
+	/* StreamListener: a virtual table, stream_ */
+	if (nread == 0 || bpf_probe_read_user(&key.stream_base, sizeof(key.stream_base), (void *)(listener + 8)))
+		return;
+	c = find_connection(&key);
+	if (!c)
+		return;
+	if (nread < 0) {
+		c->error = -nread;
+		if (c->role == USPAN_NODE_ROLE_CLIENT && c->active && c->phase == USPAN_NODE_PHASE_CLOSE)
+			finish_request(&key, c, hit->probe_id);
+		return;
+	}
+	if (!c->active && !c->candidate && c->role != USPAN_NODE_ROLE_POSTGRES)
+		return;
+	bpf_probe_read_user(&base, sizeof(base), (void *)buf);
+	if (c->role == USPAN_NODE_ROLE_CLIENT) {
+		read_client_response(&key, c, base, len, hit->probe_id);
+	} else if (c->role == USPAN_NODE_ROLE_POSTGRES) {
+		read_postgres(&key, c, base, len, hit->probe_id);
+	} else if (c->role == USPAN_NODE_ROLE_UNKNOWN && c->candidate && ends_ready(base, len)) {
+		c->role = USPAN_NODE_ROLE_POSTGRES;
+		c->request_left = c->left = 0;
+	}
+}
+
+/* uv_tcp_connect(uv_connect_t *req, uv_tcp_t *handle, const struct sockaddr *addr, uv_connect_cb) */
+static __always_inline void on_connect(const struct hit *hit, __u64 handle, __u64 address)
+{
+	struct uspan_node_key key = { .pid = hit->pid };
+	struct uspan_node_connection *c;
+	struct {
+		__u16 family;
+		__u16 port;
+		__u32 v4; /* IPv6: flow information */
+		__u8 v6[16];
+	} sockaddr = {};
+	__u64 wrap = 0;
+
+	if (bpf_probe_read_user(&wrap, sizeof(wrap), (void *)handle) || bpf_probe_read_user(&sockaddr, 8, (void *)address))
+		return;
+	if (sockaddr.family == AF_INET6)
+		bpf_probe_read_user(&sockaddr, sizeof(sockaddr), (void *)address);
+	else if (sockaddr.family != AF_INET)
+		return;
+	key.stream_base = wrap + hit->config->stream_base;
+	c = add_connection(&key);
+	if (!c)
+		return;
+	c->peer.family = sockaddr.family;
+	c->peer.port = bpf_ntohs(sockaddr.port);
+	if (sockaddr.family == AF_INET)
+		__builtin_memcpy(c->peer.address, &sockaddr.v4, 4);
+	else
+		__builtin_memcpy(c->peer.address, sockaddr.v6, 16);
 }
 
 struct closing {
@@ -187,10 +319,16 @@ int node_http(struct pt_regs *ctx)
 		break;
 	case USPAN_NODE_MOMENT_WRITE:
 		if (bpf_probe_read_user(&wrap, sizeof(wrap), (void *)ARG0(ctx)) == 0)
-			on_write(&hit, wrap + hit.config->stream_base, ARG1(ctx), ARG2(ctx), false);
+			on_write(&hit, wrap + hit.config->stream_base, ARG1(ctx), ARG2(ctx), 0);
 		break;
 	case USPAN_NODE_MOMENT_TLS_WRITE:
-		on_write(&hit, ARG0(ctx) + hit.config->tls_base, ARG2(ctx), ARG3(ctx), true);
+		on_write(&hit, ARG0(ctx) + hit.config->tls_base, ARG2(ctx), ARG3(ctx), ARG0(ctx));
+		break;
+	case USPAN_NODE_MOMENT_READ:
+		on_read(&hit, ARG0(ctx), ARG1(ctx), ARG2(ctx));
+		break;
+	case USPAN_NODE_MOMENT_CONNECT:
+		on_connect(&hit, ARG1(ctx), ARG2(ctx));
 		break;
 	case USPAN_NODE_MOMENT_CLOSE:
 		on_close(&hit, ARG0(ctx));

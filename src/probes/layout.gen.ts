@@ -410,7 +410,8 @@ export const NodeClientEvent = {
   peerPort: 96,
   peerFamily: 98,
   headLen: 100,
-  reserved: 102,
+  protoMinor: 102,
+  reserved: 103,
 } as const;
 
 export const NodeSqlEvent = {
@@ -429,15 +430,27 @@ export const NodeSqlEvent = {
   spanParentSpanId: 56,
   spanTraceFlags: 64,
   spanSpanFlags: 68,
-  peer: 72,
-  peerAddress: 72,
-  peerPort: 88,
-  peerFamily: 90,
-  error: 92,
-  sqlstate: 96,
-  textLen: 104,
-  databaseLen: 106,
-  reserved: 108,
+  databaseLen: 72,
+  reserved: 74,
+  error: 76,
+  peer: 80,
+  peerAddress: 80,
+  peerPort: 96,
+  peerFamily: 98,
+  sqlstate: 100,
+  textLen: 108,
+} as const;
+
+export const NodeStatementKey = {
+  size: 16,
+  connection: 0,
+  nameHash: 8,
+} as const;
+
+export const NodeStatement = {
+  size: 2052,
+  textLen: 0,
+  text: 4,
 } as const;
 
 export const NodeKey = {
@@ -459,7 +472,7 @@ export const NodeRequest = {
 } as const;
 
 export const NodeConnection = {
-  size: 3000,
+  size: 3080,
   bornKtimeNs: 0,
   touchedKtimeNs: 8,
   left: 16,
@@ -479,21 +492,29 @@ export const NodeConnection = {
   hasEncoding: 78,
   isRequest: 79,
   traceparents: 80,
-  traceparentLen: 82,
-  peer: 84,
-  peerAddress: 84,
-  peerPort: 100,
-  peerFamily: 102,
-  traceparent: 104,
-  window: 168,
-  current: 680,
-  currentSampled: 680,
-  currentRecordBytes: 684,
-  currentKind: 688,
-  currentBodiless: 690,
-  currentTunnel: 691,
-  currentReserved: 692,
-  currentRecord: 696,
+  traceparentLen: 81,
+  candidate: 82,
+  statementOpen: 83,
+  databaseLen: 84,
+  headerLen: 85,
+  header: 86,
+  unsynced: 94,
+  reserved: 95,
+  peer: 100,
+  peerAddress: 100,
+  peerPort: 116,
+  peerFamily: 118,
+  database: 120,
+  traceparent: 184,
+  window: 248,
+  current: 760,
+  currentSampled: 760,
+  currentRecordBytes: 764,
+  currentKind: 768,
+  currentBodiless: 770,
+  currentTunnel: 771,
+  currentReserved: 772,
+  currentRecord: 776,
 } as const;
 
 export const EventKind = {

@@ -1,0 +1,161 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
+import { allNodeReleases, type NodeFixture, type NodeRelease } from '../support/node-fixture.ts';
+import type { DecodedSpan } from '../support/otlp-receiver.ts';
+import { spansOf } from './go-world.ts';
+import { describeKernel } from './native-fixture.ts';
+import { type NodeWorld, openNodeWorld } from './node-world.ts';
+
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+const parentId = '00f067aa0ba902b7';
+const traceparent = `00-${traceId}-${parentId}-01`;
+
+interface Call {
+  readonly url: string;
+  readonly via?: 'http' | 'fetch';
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly timeoutMs?: number;
+  readonly fresh?: boolean;
+  readonly times?: number;
+}
+
+/** Which attributes tell how a call went. */
+const outcome = ({ attributes, status }: DecodedSpan) => [
+  attributes['http.request.method'],
+  attributes['url.full'],
+  attributes['http.response.status_code'],
+  attributes['error.type'],
+  status.code,
+];
+
+/** The fixture calls itself, so that each call has a span of the client and one of the server. */
+describeKernel('Node.js client spans, every release', () => {
+  leavesNothingInKernel();
+  let world: NodeWorld;
+  const programs = new Map<NodeRelease, NodeFixture>();
+  const seen = new Map<NodeRelease, number>();
+
+  beforeAll(async () => {
+    world = await openNodeWorld();
+    for (const release of allNodeReleases) {
+      const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' };
+      programs.set(release, await world.fixture(await world.binary(release), 'node-http', { tls: true, env }));
+    }
+    await world.agent({ pids: [...programs.values()].map(({ pid }) => pid) });
+  }, 900_000);
+  afterAll(() => world.close());
+
+  /** Makes one call after another; the spans of each, first the client's. */
+  async function made(release: NodeRelease, calls: readonly Call[], spans: number): Promise<DecodedSpan[]> {
+    const program = programs.get(release)!;
+    for (const call of calls) await program.control(`call ${JSON.stringify(call)}`);
+    const before = seen.get(release) ?? 0;
+    seen.set(release, before + spans);
+    const all = await spansOf(world.receiver, program.pid, before + spans);
+    return all.slice(before).sort((a, b) => a.kind - b.kind || Number(a.startUnixNs - b.startUnixNs));
+  }
+  const clients = (spans: readonly DecodedSpan[]) => spans.filter(({ kind }) => kind === 3);
+
+  test.each(allNodeReleases)('Node.js %s: http, https, fetch', async (release) => {
+    const program = programs.get(release)!;
+    const http = `http://127.0.0.1:${program.port}`;
+    const https = `https://127.0.0.1:${program.ports.get('https')}`;
+    const spans = await made(
+      release,
+      [
+        { url: `${http}/hello?q=1&sig=secret` },
+        { url: `${http}/echo`, method: 'POST', body: 'x'.repeat(100_000) },
+        { url: `${http}/hello`, via: 'fetch', headers: { traceparent, tracestate: 'a=1' } },
+        { url: `${http}/echo`, via: 'fetch', method: 'POST', body: 'GET / HTTP/1.1\r\n\r\n' },
+        { url: `${https}/hello` },
+        { url: `${https}/chunks`, via: 'fetch' },
+        { url: `${http}/chunks?n=5` },
+        { url: `${http}/status/404`, via: 'fetch' },
+        { url: `${http}/hints` },
+        { url: `${http}/none` },
+        { url: `${http}/parts`, via: 'fetch', fresh: true },
+        { url: `${http}/hello`, method: 'HEAD' },
+        { url: `${http}/large?mb=2` },
+      ],
+      26,
+    );
+    const outgoing = clients(spans);
+    expect(outgoing.map(outcome)).toEqual([
+      ['GET', `${http}/hello?q=1&sig=REDACTED`, 200, undefined, 0],
+      ['POST', `${http}/echo`, 200, undefined, 0],
+      ['GET', `${http}/hello`, 200, undefined, 0],
+      ['POST', `${http}/echo`, 200, undefined, 0],
+      ['GET', `${https}/hello`, 200, undefined, 0],
+      ['GET', `${https}/chunks`, 200, undefined, 0],
+      ['GET', `${http}/chunks?n=5`, 200, undefined, 0],
+      ['GET', `${http}/status/404`, 404, '404', 2],
+      ['GET', `${http}/hints`, 404, '404', 2],
+      ['GET', `${http}/none`, 204, undefined, 0],
+      ['GET', `${http}/parts`, 200, undefined, 0],
+      ['HEAD', `${http}/hello`, 200, undefined, 0],
+      ['GET', `${http}/large?mb=2`, 200, undefined, 0],
+    ]);
+    for (const span of outgoing) {
+      expect(span.attributes).toMatchObject({
+        'server.address': '127.0.0.1',
+        'network.peer.address': '127.0.0.1',
+        'network.protocol.version': '1.1',
+      });
+      expect(span.attributes['server.port']).toBe(span.attributes['network.peer.port']);
+    }
+    // A traceparent that the program sends says whose trace it is, the client's and the server's.
+    const passedOn = spans.filter((span) => span.traceId === traceId);
+    expect(passedOn.map(({ kind, parentSpanId, traceState }) => [kind, parentSpanId, traceState])).toEqual([
+      [2, parentId, 'a=1'],
+      [3, parentId, 'a=1'],
+    ]);
+    // Nobody knows of any other parent.
+    for (const span of spans) if (span.traceId !== traceId) expect(span.parentSpanId).toBeUndefined();
+    // A call ends when all of its answer is there.
+    const [chunks] = outgoing.filter((span) => span.attributes['url.full'] === `${http}/chunks?n=5`);
+    expect(Number(chunks!.endUnixNs - chunks!.startUnixNs)).toBeGreaterThan(4_000_000);
+  });
+
+  test.each(allNodeReleases)('Node.js %s: calls that fail', async (release) => {
+    const program = programs.get(release)!;
+    const http = `http://127.0.0.1:${program.port}`;
+    const closed = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => closed.once('listening', resolve));
+    const { port } = closed.address() as AddressInfo;
+    await new Promise((resolve) => closed.close(resolve));
+    const spans = await made(
+      release,
+      [
+        { url: `${http}/abort`, fresh: true },
+        { url: `${http}/cut`, fresh: true },
+        { url: `${http}/sleep?ms=300`, timeoutMs: 100 },
+        { url: `http://127.0.0.1:${port}/` },
+      ],
+      // Nothing is written to a port that refuses.
+      6,
+    );
+    expect(clients(spans).map(outcome)).toEqual([
+      ['GET', `${http}/abort`, undefined, 'connection_closed', 2],
+      ['GET', `${http}/cut`, 200, 'connection_closed', 2],
+      ['GET', `${http}/sleep?ms=300`, undefined, 'aborted', 2],
+    ]);
+  });
+
+  test('many at once over few connections', async () => {
+    const program = programs.get('24')!;
+    const url = `http://127.0.0.1:${program.port}/sleep?ms=5`;
+    const spans = await made(
+      '24',
+      [
+        { url, times: 200 },
+        { url, via: 'fetch', times: 200 },
+      ],
+      800,
+    );
+    expect(clients(spans).map(outcome)).toEqual(Array.from({ length: 400 }, () => ['GET', url, 200, undefined, 0]));
+  });
+});
