@@ -61,20 +61,29 @@ const namesOf = (spans: readonly ReportedSpan[], service: string): string[] => {
   return [...new Set(spans.filter((span) => span.resource['service.name'] === service).map(({ name }) => name))].sort();
 };
 
-/** Are the server spans of every visit among these, in its trace, with the visitor as the front's parent? */
-function expectVisits(spans: readonly ReportedSpan[], visited: readonly Visited[]): void {
-  for (const { origin, servers } of visited) {
-    const found = spans.filter((span) => span.traceId === origin.traceId && span.kind === serverKind);
-    const texts = found.map(({ resource, name, attributes }) => {
-      return [resource['service.name'], name, attributes['http.response.status_code']];
-    });
-    expect(texts.sort()).toEqual(servers.toSorted());
-    const front = found.find((span) => span.resource['service.name'] === 'front');
-    expect(front?.parentSpanId).toBe(origin.spanId);
-  }
+/** Server spans in the traces of these visits. */
+function serversOf(spans: readonly ReportedSpan[], visited: readonly Visited[]): ReportedSpan[] {
+  const traces = new Set(visited.map(({ origin }) => origin.traceId));
+  return spans.filter((span) => span.kind === serverKind && traces.has(span.traceId));
 }
 
-const spansDue = (visited: readonly Visit[]): number => visited.reduce((sum, { servers }) => sum + servers.length, 0);
+/** Are the server spans of every visit among these, in its trace, with the visitor as the front's parent, and the database's statements? */
+function expectVisits(spans: readonly ReportedSpan[], visited: readonly Visited[]): void {
+  for (const each of visited) {
+    const servers = serversOf(spans, [each]);
+    const texts = servers.map(({ resource, name, attributes }) => {
+      return [resource['service.name'], name, attributes['http.response.status_code']];
+    });
+    expect(texts.sort()).toEqual(each.servers.toSorted());
+    const front = servers.find((span) => span.resource['service.name'] === 'front');
+    expect(front?.parentSpanId).toBe(each.origin.spanId);
+  }
+  const quotes = visited.filter(({ servers }) => servers.some(([service]) => service === 'pricing'));
+  for (const statement of ['SELECT', 'INSERT']) {
+    const found = spans.filter(({ name, resource }) => resource['service.name'] === 'postgres' && name === statement);
+    expect(found, statement).toHaveLength(quotes.length);
+  }
+}
 
 describeKernel('the example shop, as a backend sees it', () => {
   let watch: KernelWatch;
@@ -89,10 +98,10 @@ describeKernel('the example shop, as a backend sees it', () => {
   });
 
   /** An agent that also prints what it sends. */
-  const startReporting = (options: Omit<AgentOptions, 'exeGlobs' | 'extra'>): Promise<RunningAgent> =>
+  const startReporting = (options: Omit<AgentOptions, 'pids' | 'extra'>): Promise<RunningAgent> =>
     startAgent({
       ...options,
-      exeGlobs: shop.exes,
+      pids: shop.pids,
       extra: ['--json'],
       env: { OTEL_TRACES_EXPORTER: 'otlp,console', ...options.env },
     });
@@ -107,13 +116,13 @@ describeKernel('the example shop, as a backend sees it', () => {
   /** The server's side of a request ends a moment after its answer is here. */
   const untilReported = (agent: RunningAgent, visited: readonly Visited[]): Promise<true> =>
     until(() => {
-      const servers = parseSpanLines(agent.stdout()).filter((span) => span.kind === serverKind);
-      return servers.length >= spansDue(visited) || undefined;
+      const due = visited.reduce((sum, { servers }) => sum + servers.length, 0);
+      return serversOf(parseSpanLines(agent.stdout()), visited).length >= due || undefined;
     });
 
   /** Runs an agent over some rounds of all visits; what it reported must be what was visited. */
   async function traceVisits(
-    options: Omit<AgentOptions, 'exeGlobs' | 'extra'>,
+    options: Omit<AgentOptions, 'pids' | 'extra'>,
     rounds = 5,
   ): Promise<{ reported: ReportedSpan[]; visited: Visited[]; report: Report }> {
     const agent = await startReporting(options);
@@ -140,7 +149,7 @@ describeKernel('the example shop, as a backend sees it', () => {
     const { reported } = await traceVisits({ endpoint, protocol });
 
     expect(comparable(await spansWithin(reported.length, () => jaeger.spans()))).toEqual(comparable(reported));
-    const services = ['front', 'inventory', 'pricing'];
+    const services = ['front', 'inventory', 'postgres', 'pricing'];
     expect(await jaeger.services()).toEqual(services);
     for (const service of services) {
       const operations = await jaeger.operations(service);
@@ -241,7 +250,8 @@ describeKernel('the example shop, as a backend sees it', () => {
     const first = await startJaeger();
     const agent = await startReporting({ endpoint: first.grpcEndpoint });
     const before = await makeVisits(1);
-    await spansWithin(spansDue(before), () => first.spans());
+    await untilReported(agent, before);
+    await spansWithin(parseSpanLines(agent.stdout()).length, () => first.spans());
     await first.kill9();
     const meanwhile = await makeVisits(3);
     await untilReported(agent, [...before, ...meanwhile]);

@@ -8,8 +8,8 @@ import { startProcess } from './process.ts';
 const root = join(import.meta.dirname, '..', '..');
 
 export interface Shop extends AsyncDisposable {
-  /** Executables of its services, which nothing else runs. */
-  readonly exes: readonly string[];
+  /** Of its services, PostgreSQL's postmaster among them. */
+  readonly pids: readonly number[];
   /** Of the front. */
   readonly port: number;
 }
@@ -65,17 +65,21 @@ export interface Origin {
   readonly spanId: string;
 }
 
-/** Without PostgreSQL: where it is installed, others may be running it. The Node.js half uses SQLite then. */
+/** With a PostgreSQL of its own for the Node.js half: `make test` installs it. */
 export async function startShop(): Promise<Shop> {
   execFileSync('make', ['-C', root, 'examples'], { stdio: 'ignore' });
-  const built = (name: string) => join(root, 'build', 'examples', name);
   const launcher = join(root, 'examples', 'shop', 'main.mjs');
-  const args = [launcher, '--no-postgres', '--node', built('node')];
+  // A node of its own: the agent leaves alone what runs the same file as itself.
+  const args = [launcher, '--node', join(root, 'build', 'examples', 'node')];
   const parts = await startProcess(process.execPath, args, { lifeline: true });
-  const [, port] = await parts.waitForLine(/^front \d+ .*:(\d+)$/);
+  await parts.waitForLine(/^ready$/, 30_000);
+  const lines = parts.stdout().trim().split('\n').slice(0, -1);
+  const started = lines.map((line) => /^(\w+) (\d+)(?: .*:(\d+))?$/.exec(line)!.slice(1));
+  const names = started.map(([name]) => name).join(' ');
+  if (names !== 'postgres inventory pricing front') throw new Error(`the shop is not whole: ${names}`);
   return {
-    exes: [built('go-app'), built('node')],
-    port: Number(port),
+    pids: started.map(([, pid]) => Number(pid)),
+    port: Number(started.at(-1)![2]),
     async [Symbol.asyncDispose]() {
       await parts.stop();
     },
