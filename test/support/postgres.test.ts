@@ -1,8 +1,7 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { startPostgres } from './postgres.ts';
+import { openSession } from './postgres-wire.ts';
 
 test('a PostgreSQL server of its own: answers, says when a statement fails, and leaves nothing', async () => {
   const server = await startPostgres({ statement_timeout: '7s' });
@@ -11,10 +10,8 @@ test('a PostgreSQL server of its own: answers, says when a statement fails, and 
     expect(await server.psql('show server_version')).toMatch(new RegExp(`^${server.majorVersion}\\.`));
     await expect(server.psql('select 1 / 0')).rejects.toThrow('division by zero');
     // A session that stays open must not hold up the end.
-    const session = connect(server.port, server.host);
-    await once(session, 'connect');
+    await openSession(server, { application: 'idle' });
     await server.stop();
-    session.destroy();
   } finally {
     await server.stop();
   }

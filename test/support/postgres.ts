@@ -59,6 +59,8 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
       fsync: 'off',
       shared_buffers: '32MB',
       log_checkpoints: 'off',
+      // Who connects while it shuts down, and says nothing, holds it up for so long.
+      authentication_timeout: '5s',
       ...settings,
     };
     const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
@@ -82,7 +84,7 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
       psql: (...statements) =>
         run(join(binDirectory, 'psql'), ['-XAtq', ...statements.flatMap((statement) => ['-c', statement])], { env }),
       async stop() {
-        // Immediate shutdown: the gentler ones wait for sessions, or for those that have only just connected.
+        // Immediate shutdown: it waits for nobody's transaction.
         await server.stop(10_000, 'SIGQUIT');
         await rm(directory, { recursive: true, force: true });
       },
