@@ -18,11 +18,10 @@ export interface Programs {
 
 /** Builds what changed (the go command's cache knows), as services are shipped: stripped, without cgo. */
 export async function buildPrograms(): Promise<Programs> {
-  await mkdir(outDir, { recursive: true });
   const [bare, sdk, receiver, shop] = [
     await build(benchDir, './go-http/plain', 'bare'),
     await build(benchDir, './go-http/sdk', 'sdk'),
-    await build(benchDir, './receiver', 'receiver'),
+    await buildReceiver(),
     await build(join(benchDir, '..', 'examples', 'go-app'), '.', 'shop'),
   ];
   const observed = join(outDir, 'observed');
@@ -30,7 +29,13 @@ export async function buildPrograms(): Promise<Programs> {
   return { bare, observed, sdk, receiver, shop };
 }
 
+/** The counting OTLP receiver. */
+export function buildReceiver(): Promise<string> {
+  return build(benchDir, './receiver', 'receiver');
+}
+
 async function build(module: string, pkg: string, name: string): Promise<string> {
+  await mkdir(outDir, { recursive: true });
   const out = join(outDir, name);
   const args = ['build', '-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', out, pkg];
   const { code, stderr } = await runProcess('go', args, {

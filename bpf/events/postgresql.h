@@ -14,7 +14,7 @@ enum uspan_postgresql_moment {
 	USPAN_POSTGRESQL_EXIT = 7,     /* proc_exit */
 };
 
-/* Texts of a span, one after another in this order. */
+/* Texts of a span, one after another in this order; the statement begins at the next multiple of 4. */
 enum uspan_postgresql_text {
 	USPAN_POSTGRESQL_DATABASE = 0,
 	USPAN_POSTGRESQL_USER = 1,

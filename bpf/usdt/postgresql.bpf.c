@@ -163,7 +163,7 @@ static __always_inline void read_statement(struct uspan_postgresql_backend *back
 {
 	__u32 max = uspan_config.max_statement_bytes, len = 0;
 	struct uspan_postgresql_event *event = &backend->event;
-	__u8 *to = backend->text + (backend->names_len & (USPAN_POSTGRESQL_NAMES_BYTES - 1));
+	__u8 *to = backend->text + statement_at(backend);
 	long bytes;
 
 	if (max > USPAN_STATEMENT_MAX_BYTES)
@@ -231,7 +231,7 @@ __noinline int end_statement(struct uspan_postgresql_backend *backend, __u32 pid
 	span->head.tid = pid;
 	span->head.kind = USPAN_EVENT_POSTGRESQL;
 	span->head.probe_id = probe_id;
-	bytes = backend->names_len + event->text_len[USPAN_POSTGRESQL_STATEMENT];
+	bytes = statement_at(backend) + event->text_len[USPAN_POSTGRESQL_STATEMENT];
 	if (bytes > USPAN_POSTGRESQL_NAMES_BYTES + USPAN_STATEMENT_MAX_BYTES)
 		return 0;
 	submit(event, sizeof(*event) + bytes);

@@ -8,6 +8,12 @@
 /* How much of either end is searched: sqlcommenter sorts its keys, and few come behind traceparent. */
 #define COMMENT_SEARCH_BYTES 512
 
+/* Where the statement begins in the session's texts: behind the names, at a multiple of 4. */
+static __always_inline __u32 statement_at(const struct uspan_postgresql_backend *backend)
+{
+	return (backend->names_len + 3) & (USPAN_POSTGRESQL_NAMES_BYTES - 4);
+}
+
 #define BYTES2(a, b) ((a) | (b) << 8)
 #define BYTES8(a, b, c, d, e, f, g, h)                                                                                   \
 	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 |     \
@@ -26,11 +32,11 @@ static __always_inline bool is_traceparent_key(const __u8 *text)
  */
 __noinline int find_traceparent(struct uspan_postgresql_backend *backend, __u32 from, __u32 first)
 {
-	__u32 names, len, value = 0;
+	__u32 statement, len, value = 0;
 
 	if (!backend)
 		return 0;
-	names = backend->names_len & (USPAN_POSTGRESQL_NAMES_BYTES - 1);
+	statement = statement_at(backend);
 	len = backend->event.text_len[USPAN_POSTGRESQL_STATEMENT];
 	for (__u32 i = 0; i < COMMENT_SEARCH_BYTES; i++) {
 		__u32 position = from + i;
@@ -41,7 +47,7 @@ __noinline int find_traceparent(struct uspan_postgresql_backend *backend, __u32 
 			return 0;
 		/* Else the compiler moves the mask to where the verifier does not see it. */
 		barrier_var(position);
-		text = backend->text + names + (position & (USPAN_STATEMENT_MAX_BYTES - 1));
+		text = backend->text + statement + (position & (USPAN_STATEMENT_MAX_BYTES - 1));
 		mark = *(__u16 *)text;
 		if (mark == BYTES2('*', '/')) {
 			if (first || position + 2 == len)
@@ -59,9 +65,8 @@ __noinline int find_traceparent(struct uspan_postgresql_backend *backend, __u32 
 /* Takes the comment's trace over; false when there is none. */
 static __always_inline bool comment_traceparent(struct uspan_postgresql_backend *backend)
 {
-	__u32 names = backend->names_len & (USPAN_POSTGRESQL_NAMES_BYTES - 1);
 	__u32 len = backend->event.text_len[USPAN_POSTGRESQL_STATEMENT], value = 0;
-	const __u8 *text = backend->text + names;
+	const __u8 *text = backend->text + statement_at(backend);
 	__u8 header[TRACEPARENT_BYTES + 1];
 
 	if (len < TRACEPARENT_BYTES || len > USPAN_STATEMENT_MAX_BYTES)

@@ -22,13 +22,21 @@ export interface TracedSession extends WireSession {
   next(count: number): Promise<DecodedSpan[]>;
 }
 
-export async function openPostgresWorld(
-  settings: Readonly<Record<string, string | number>> = {},
-  options: (server: PostgresServer) => Partial<AgentOptions> = ({ exe }) => ({ exeGlobs: [exe] }),
-): Promise<PostgresWorld> {
+export interface WorldOptions {
+  /** Of the server. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+  /** What the agent traces; the server's executable unless told otherwise. */
+  readonly agent?: (server: PostgresServer) => Partial<AgentOptions>;
+  /** Done before the agent comes. */
+  readonly before?: (server: PostgresServer) => Promise<void>;
+}
+
+export async function openPostgresWorld(options: WorldOptions = {}): Promise<PostgresWorld> {
   const receiver = await startOtlpReceiver({ protocol: 'grpc' });
-  const server = await startPostgres(settings);
-  const agent = await startAgent({ endpoint: receiver.endpoint, ...options(server) });
+  const server = await startPostgres(options.settings);
+  await options.before?.(server);
+  const chosen = options.agent?.(server) ?? { exeGlobs: [server.exe] };
+  const agent = await startAgent({ endpoint: receiver.endpoint, ...chosen });
   await agent.attached(server.pid);
   const sessions: WireSession[] = [];
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import type { DecodedSpan } from '../support/otlp-receiver.ts';
-import { sqlStates, wire } from '../support/postgres-wire.ts';
+import { sqlStates, untilAsleep, wire } from '../support/postgres-wire.ts';
 import { describeKernel } from './native-fixture.ts';
 import { openPostgresWorld, type PostgresWorld, type TracedSession } from './postgresql-world.ts';
 
@@ -19,7 +19,7 @@ describeKernel('postgresql', () => {
   let session: TracedSession;
 
   beforeAll(async () => {
-    world = await openPostgresWorld({ statement_timeout: '10s', max_prepared_transactions: 2 });
+    world = await openPostgresWorld({ settings: { statement_timeout: '20s' } });
     await world.server.psql('create table account (id int primary key, owner text not null)');
     session = await world.session();
   });
@@ -221,10 +221,8 @@ describeKernel('postgresql', () => {
     );
     expect(codes(await slow.next(3))).toEqual([undefined, '57014', undefined]);
     slow.push(query('select pg_sleep(60)'));
-    await world.server.psql(
-      `do $$ begin while not exists (select from pg_stat_activity where pid = ${slow.pid} and wait_event = 'PgSleep') loop perform pg_sleep(0.01); end loop; end $$`,
-      `select pg_cancel_backend(${slow.pid})`,
-    );
+    await untilAsleep(world.server, slow.pid);
+    await world.server.psql(`select pg_cancel_backend(${slow.pid})`);
     await slow.reply('Z');
     expect(codes(await slow.next(1))).toEqual(['57014']);
   });
@@ -232,10 +230,8 @@ describeKernel('postgresql', () => {
   test('a session that is terminated takes its statement with it', async () => {
     const doomed = await world.session();
     doomed.push(query('select pg_sleep(60)'));
-    await world.server.psql(
-      `do $$ begin while not exists (select from pg_stat_activity where pid = ${doomed.pid} and wait_event = 'PgSleep') loop perform pg_sleep(0.01); end loop; end $$`,
-      `select pg_terminate_backend(${doomed.pid})`,
-    );
+    await untilAsleep(world.server, doomed.pid);
+    await world.server.psql(`select pg_terminate_backend(${doomed.pid})`);
     expect(codes(await doomed.next(1))).toEqual(['57P01']);
   });
 

@@ -145,3 +145,9 @@ export async function openSession(
     },
   };
 }
+
+/** Resolves when a session is in pg_sleep(). */
+export async function untilAsleep(server: PostgresServer, pid: number): Promise<void> {
+  const asleep = `exists (select from pg_stat_activity where pid = ${pid} and wait_event = 'PgSleep')`;
+  await server.psql(`do $$ begin while not ${asleep} loop perform pg_sleep(0.01); end loop; end $$`);
+}

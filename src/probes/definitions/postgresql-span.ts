@@ -35,7 +35,8 @@ export function writePostgresqlSpan(slab: Slab, at: number, resource: Resource, 
   const database = at + PostgresqlEvent.size;
   const user = database + length(PostgresqlText.DATABASE);
   const application = user + length(PostgresqlText.USER);
-  const statement = application + length(PostgresqlText.APPLICATION);
+  const namesEnd = application + length(PostgresqlText.APPLICATION);
+  const statement = (namesEnd + 3) & ~3;
   const end = statement + length(PostgresqlText.STATEMENT);
   const recordBytes = words[(at + SpanHead.headLen) >> 2]!;
   if (recordBytes < PostgresqlEvent.size || end > at + recordBytes) return 'malformed';
@@ -47,7 +48,7 @@ export function writePostgresqlSpan(slab: Slab, at: number, resource: Resource, 
   out.text(key.operation, operation.toUpperCase());
   if (user > database) out.bytes(key.namespace, slab, database, user - database);
   if (application > user) out.bytes(key.user, slab, user, application - user);
-  if (statement > application) out.bytes(key.application, slab, application, statement - application);
+  if (namesEnd > application) out.bytes(key.application, slab, application, namesEnd - application);
   writePeer(slab, at, out);
   out.int(key.backendPid, words[(at + SpanHead.headTid) >> 2]!);
   if (words[(at + PostgresqlEvent.failed) >> 2] !== 0) {

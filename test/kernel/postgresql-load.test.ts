@@ -1,0 +1,101 @@
+/** 'postgresql' under load and in accidents: every statement is a span or a counted loss. */
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
+import type { PostgresServer } from '../support/postgres.ts';
+import { openSession, untilAsleep, type WireSession, wire } from '../support/postgres-wire.ts';
+import { runProcess } from '../support/process.ts';
+import { describeKernel } from './native-fixture.ts';
+import { openPostgresWorld, type PostgresWorld } from './postgresql-world.ts';
+
+const { query } = wire;
+
+describeKernel('postgresql under load', () => {
+  leavesNothingInKernel();
+  let world: PostgresWorld;
+  afterEach(() => world.close());
+
+  /** Runs pgbench under an application name; the statements of its own are under that name too, before the first transaction. */
+  async function pgbench(server: PostgresServer, application: string, args: readonly string[]): Promise<number> {
+    const env = { ...server.env, PGAPPNAME: application };
+    const { code, stdout, stderr } = await runProcess(join(server.binDirectory, 'pgbench'), args, { env });
+    if (code !== 0) throw new Error(stderr);
+    return Number(/transactions actually processed: (\d+)/.exec(stdout)?.[1]);
+  }
+
+  test('pgbench: as many spans as statements, in every protocol', async () => {
+    world = await openPostgresWorld();
+    await pgbench(world.server, 'fill', ['-i', '-q']);
+    // What it asks before it begins: one session, without transactions to run.
+    const own = async (mode: string) => {
+      const before = world.receiver.spans().length;
+      await pgbench(world.server, `own ${mode}`, ['-S', '-n', '-t1', `-M${mode}`]);
+      return before;
+    };
+    for (const mode of ['simple', 'extended', 'prepared']) {
+      await own(mode);
+      const transactions = await pgbench(world.server, mode, ['-S', '-n', '-c4', '-j1', '-t500', `-M${mode}`]);
+      expect(transactions).toBe(2000);
+      const preamble = 2;
+      await world.spans(`own ${mode}`, preamble + 1);
+      const spans = await world.spans(mode, preamble + transactions);
+      expect(new Set(spans.map(({ status }) => status.code))).toEqual(new Set([0]));
+    }
+    const transactions = await pgbench(world.server, 'tpcb', ['-n', '-c4', '-j1', '-t100', '-Mprepared']);
+    // BEGIN, three updates, SELECT, INSERT, END.
+    await world.spans('tpcb', 2 + 7 * transactions);
+    const { report } = await world.agent.stop();
+    expect(report.lost).toEqual([]);
+  });
+
+  test('a backend that is killed: its statement is a counted loss, and the next sessions are traced', async () => {
+    world = await openPostgresWorld();
+    const doomed = await world.session();
+    await doomed.send(query('select 1'));
+    await doomed.next(1);
+    doomed.push(query('select pg_sleep(60)'));
+    await untilAsleep(world.server, doomed.pid);
+    process.kill(doomed.pid, 'SIGKILL');
+    // The postmaster ends all sessions and starts over.
+    await expect.poll(() => world.server.psql('select 1').catch(() => 'not yet'), { timeout: 20_000 }).toBe('1');
+    const next = await world.session();
+    await next.send(query('select 2'));
+    await next.next(1);
+    const { report } = await world.agent.stop();
+    expect(report.lost).toMatchObject([{ stage: 'bpf', count: 1 }]);
+    expect(report.counters.lost_never_ended).toBe(0);
+  });
+
+  test('chosen by the pid of its postmaster', async () => {
+    world = await openPostgresWorld({ agent: ({ pid }) => ({ pids: [pid] }) });
+    const session = await world.session();
+    await session.send(query('select 1'));
+    await session.next(1);
+  });
+
+  test('longer than is kept: cut, and marked', async () => {
+    world = await openPostgresWorld();
+    const session = await world.session();
+    await session.send(query('select 1'.padEnd(4096)), query('select 1'.padEnd(4097)));
+    const spans = await session.next(2);
+    expect(spans.map(({ attributes }) => attributes['uspan.truncated'])).toEqual([undefined, 'db.query.text']);
+  });
+
+  test('a session from before the agent is traced from its next statement on', async () => {
+    let early: WireSession | undefined;
+    world = await openPostgresWorld({
+      before: async (server) => {
+        early = await openSession(server, { application: 'early' });
+        await early.send(query('begin'));
+        early.push(query('select pg_sleep(60)'));
+        await untilAsleep(server, early.pid);
+      },
+    });
+    await world.server.psql(`select pg_cancel_backend(${early!.pid})`);
+    await early!.reply('Z');
+    await early!.send(query('rollback'));
+    await early!.close();
+    const [span] = await world.spans('early', 1);
+    expect(span!.name).toBe('ROLLBACK');
+  });
+});
