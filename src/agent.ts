@@ -41,6 +41,10 @@ function isTraced({ known }: Target): boolean {
   return known.some(({ attachments }) => attachments.length > 0);
 }
 
+function isSameProgram(before: ProcessFacts, now: ProcessFacts | undefined): boolean {
+  return before.startBootNs === now?.startBootNs && before.exe?.ino === now.exe?.ino;
+}
+
 /** A process that just ended still has spans in the ring. */
 const lingerMs = 2000;
 const housekeepingMs = 1000;
@@ -48,6 +52,11 @@ const housekeepingMs = 1000;
 const rescanMs = 15_000;
 /** With a port rule: a program listens some time after it was started. */
 const portRetriesMs = [50, 100, 200, 400, 800, 1600, 3200, 6400];
+
+/** A program's libraries come after it: its loader maps them, or it opens them as it needs them. */
+const libraryRetriesMs = [50, 150, 500, 1500, 5000];
+/** Targets that a re-scan looks at for libraries loaded since; the others' turn comes with the next. */
+const librariesPerRescan = 64;
 
 interface Target {
   readonly facts: ProcessFacts;
@@ -111,7 +120,9 @@ export class Agent {
   /** Looks at every process there is now and attaches the new ones. */
   scan(): void {
     const processes = scanProcesses();
+    const waiting = [...this.#targets.values()].slice(0, librariesPerRescan);
     for (const facts of selectTargets(processes, this.#options.rules)) this.#consider(facts);
+    for (const target of waiting) this.#lookForLibraries(target);
     const alive = new Set(processes.map(({ pid }) => pid));
     for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.#onExit(pid);
     // What programs left that ended before anybody looked at them. One may have started since the list of processes was read.
@@ -187,7 +198,10 @@ export class Agent {
       }
       // Only its own ancestors matter to the rules, and the agent starts no programs.
       const [target] = selectTargets([facts], rules);
-      if (target) this.#consider(target);
+      if (target) {
+        this.#consider(target);
+        this.#awaitLibraries(pid);
+      }
       return target !== undefined;
     };
     if (take() || rules.ports.length === 0) return;
@@ -224,7 +238,7 @@ export class Agent {
 
   #consider(facts: ProcessFacts): void {
     const before = this.#targets.get(facts.pid);
-    if (before?.facts.startBootNs === facts.startBootNs && before.facts.exe?.ino === facts.exe?.ino) return;
+    if (before && isSameProgram(before.facts, facts)) return;
     if (before) this.#forget(facts.pid);
     const startedAt = performance.now();
     const known = this.#binaries.add(facts);
@@ -235,19 +249,44 @@ export class Agent {
     }
     this.#targets.set(facts.pid, { facts, known, resource: this.#identify(facts, program) });
     this.#lastPid = -1;
-    this.#tell(facts, known, startedAt);
+    this.#tell(facts.pid, program.path, known, startedAt);
   }
 
-  #tell({ pid }: ProcessFacts, known: readonly KnownBinary[], startedAt: number): void {
+  #awaitLibraries(pid: number): void {
+    const target = this.#targets.get(pid);
+    if (!target || !this.#options.definitions.some(({ libraries }) => libraries)) return;
+    for (const delay of libraryRetriesMs) {
+      this.#after(delay, () => {
+        const now = this.#targets.get(pid);
+        if (now?.facts === target.facts) this.#lookForLibraries(now);
+      });
+    }
+  }
+
+  /** Attaches libraries that a target has loaded since. */
+  #lookForLibraries({ facts, known: before, resource }: Target): void {
+    // It may have ended, or become another program that nobody has told of yet.
+    if (!isSameProgram(facts, readProcess(facts.pid))) return;
+    const startedAt = performance.now();
+    const known = this.#binaries.add(facts);
+    const [program] = known;
+    if (!program) return;
+    // To the end of the line.
+    this.#targets.delete(facts.pid);
+    this.#targets.set(facts.pid, { facts, known, resource });
+    const added = known.filter((file) => !before.includes(file));
+    if (added.length > 0) this.#tell(facts.pid, program.path, added, startedAt);
+  }
+
+  #tell(pid: number, exe: string, files: readonly KnownBinary[], startedAt: number): void {
     const { notify } = this.#options;
-    const exe = known[0]!.path;
-    for (const { path, failures, error } of known) {
+    for (const { path, failures, error } of files) {
       for (const failure of failures) {
         notify('warn', 'could not attach', { process: pid, exe, file: path, error: failure.error });
       }
       if (error) notify('debug', 'not attached', { process: pid, exe, file: path, error: error.message });
     }
-    const attachments = known.flatMap(({ attachments }) => attachments);
+    const attachments = files.flatMap(({ attachments }) => attachments);
     if (attachments.length === 0) return;
     notify('info', 'attached', {
       process: pid,

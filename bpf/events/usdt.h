@@ -44,6 +44,7 @@ struct uspan_usdt_spec_key {
 enum uspan_usdt_moment {
 	USPAN_USDT_START = 0,
 	USPAN_USDT_END = 1,
+	USPAN_USDT_DURING = 2, /* in between, and only looked at for what it tells of the pair */
 };
 
 #define USPAN_USDT_CAPTURES 12   /* arguments kept of both moments together */
@@ -58,7 +59,7 @@ enum uspan_usdt_capture_kind {
 	USPAN_USDT_CAPTURE_TEXT = 3,   /* another argument tells its length */
 };
 
-/* An argument that is wanted on the span. Those of the start come first. */
+/* An argument that is wanted on the span. Those of the start come first, then those told during it, then those of the end. */
 struct uspan_usdt_capture {
 	__u8 kind; /* enum uspan_usdt_capture_kind */
 	__u8 moment;

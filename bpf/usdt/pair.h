@@ -100,6 +100,9 @@ static __always_inline void capture(struct uspan_usdt_frame *frame, const struct
 
 		if (wanted_value->kind == USPAN_USDT_CAPTURE_NONE || wanted_value->moment != moment)
 			continue;
+		/* The first of several tells. */
+		if (moment == USPAN_USDT_DURING && event->seen & (1 << i))
+			continue;
 		event->seen |= 1 << i;
 		event->value[i] = 0;
 		if (!usdt_argument(hit, wanted_value->argument, &value) ||
@@ -293,6 +296,21 @@ static __always_inline void end(const struct pt_regs *ctx, struct uspan_usdt_fra
 	bpf_map_delete_elem(&usdt_frames, key);
 }
 
+/* A probe reached while a pair is open, which tells more of the innermost one. */
+static __always_inline void during(const struct pt_regs *ctx, struct uspan_usdt_frame_key *key,
+				   const struct uspan_usdt_pair_config *config, const struct site *site)
+{
+	struct uspan_usdt_frame *frame = frame_at(key, 0);
+	struct usdt_hit hit;
+
+	if (frame && frame->open > 1)
+		frame = frame_at(key, frame->open - 1);
+	if (!frame || !frame->sampled)
+		return;
+	usdt_hit(&hit, ctx, site);
+	capture(frame, config, &hit, USPAN_USDT_DURING);
+}
+
 static __always_inline int pair(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
@@ -310,8 +328,10 @@ static __always_inline int pair(struct pt_regs *ctx)
 	}
 	if (site.moment == USPAN_USDT_START)
 		start(ctx, &key, config, &site);
-	else
+	else if (site.moment == USPAN_USDT_END)
 		end(ctx, &key, config, &site);
+	else
+		during(ctx, &key, config, &site);
 	return 0;
 }
 

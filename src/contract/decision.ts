@@ -107,6 +107,8 @@ export interface ProbeDefinition {
   /** `build/bpf/<object>.bpf.o`, its program and its configuration map (index: probe id; first field: u32 filter_by_process). */
   readonly object: string;
   readonly program: string;
+  /** Used in place of `object` and `program` where a probe may sleep and so read memory that is not there yet (feature `copyFromUserStr`). */
+  readonly sleepable?: { readonly object: string; readonly program: string };
   readonly configMap: string;
   readonly inFlight: readonly InFlight[];
   /** Entries of its maps for each request that may be in flight at a time (`--max-in-flight`). */

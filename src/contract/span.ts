@@ -40,6 +40,7 @@ export interface SpanWriter {
   bytes(key: AttributeKey, slab: Slab, from: number, length: number): void;
   /** Integer, |value| < 2^53. */
   int(key: AttributeKey, value: number): void;
+  double(key: AttributeKey, value: number): void;
   bool(key: AttributeKey, value: boolean): void;
   status(code: StatusCode, message?: string): void;
   end(): void;

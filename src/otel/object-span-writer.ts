@@ -71,6 +71,10 @@ export class ObjectSpanWriter implements ClockedSpanWriter {
     this.#attributes[key.text] = value;
   }
 
+  double(key: AttributeKey, value: number): void {
+    this.#attributes[key.text] = value;
+  }
+
   bool(key: AttributeKey, value: boolean): void {
     this.#attributes[key.text] = value;
   }

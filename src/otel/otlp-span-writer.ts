@@ -161,6 +161,13 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     this.#pos = putVarint64(this.#out, p + 1, lo, hi);
   }
 
+  double(key: AttributeKey, value: number): void {
+    const p = this.#attribute(key, 9);
+    this.#out[p] = 0x21; // AnyValue.double_value = 4
+    this.#outView.setFloat64(p + 1, value, true);
+    this.#pos = p + 9;
+  }
+
   bool(key: AttributeKey, value: boolean): void {
     const p = this.#attribute(key, 2);
     this.#out[p] = 0x10; // AnyValue.bool_value = 2

@@ -52,6 +52,11 @@ export class TeeSpanWriter implements ClockedSpanWriter {
     this.#second.int(key, value);
   }
 
+  double(key: AttributeKey, value: number): void {
+    this.#first.double(key, value);
+    this.#second.double(key, value);
+  }
+
   bool(key: AttributeKey, value: boolean): void {
     this.#first.bool(key, value);
     this.#second.bool(key, value);

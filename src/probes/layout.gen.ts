@@ -668,6 +668,7 @@ export const UsdtLocation = {
 export const UsdtMoment = {
   START: 0,
   END: 1,
+  DURING: 2,
 } as const;
 
 export const UsdtCaptureKind = {

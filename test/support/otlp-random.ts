@@ -61,7 +61,7 @@ export function writeRandomSpan(random: () => number, resources: readonly Resour
   }
   if (below(4) === 0) writer.traceState(slab, ...range());
   for (const key of keys) {
-    const kind = below(6);
+    const kind = below(7);
     if (kind === 0) writer.text(key, pick(texts));
     else if (kind === 1) writer.bytes(key, slab, ...range());
     else if (kind === 2)
@@ -69,6 +69,8 @@ export function writeRandomSpan(random: () => number, resources: readonly Resour
     else if (kind === 3)
       writer.int(key, pick([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2 ** 32 - 1, 2 ** 32]));
     else if (kind === 4) writer.bool(key, below(2) === 0);
+    else if (kind === 5)
+      writer.double(key, pick([0, -0.5, Math.PI, 1e308, 5e-324, Number.POSITIVE_INFINITY, below(2 ** 48)]));
   }
   if (below(2) === 0) writer.status(below(3) as StatusCode, below(2) === 0 ? pick(texts) : undefined);
   writer.end();

@@ -1,6 +1,6 @@
 /** The door to the kernel for span probes: loads the objects, attaches decisions, reads rings and counters. */
 import type { InFlight, MapEntry, ProbeDefinition, Site } from '../../contract/decision.ts';
-import type { BpfMap, Link, RingBuffer } from '../../native.ts';
+import { type BpfMap, type BpfObject, type Link, loadNative, type RingBuffer } from '../../native.ts';
 import { Constant, counterNames } from '../layout.gen.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
@@ -11,6 +11,8 @@ import { ProbeIds } from './probe-ids.ts';
 
 export class Attacher {
   readonly uprobeMulti: boolean;
+  /** Whether programs may sleep and read strings that are not in memory yet. */
+  readonly #canSleep: boolean;
   readonly #objects: BpfObjects;
   readonly #ring: RingBuffer;
   readonly #counters: BpfMap;
@@ -25,6 +27,7 @@ export class Attacher {
   constructor(definitions: readonly ProbeDefinition[], config: KernelConfig) {
     this.#objects = new BpfObjects(definitions, config);
     this.uprobeMulti = this.#objects.uprobeMulti;
+    this.#canSleep = this.uprobeMulti && loadNative().probeFeature('copyFromUserStr').supported;
     this.#ring = this.#objects.ring('spans');
     this.#counters = this.#objects.shared('counters');
     this.#hits = this.#objects.shared('hits');
@@ -37,7 +40,7 @@ export class Attacher {
    */
   attach(decision: AttachDecision, path: string, filterByProcess: boolean): Attachment {
     const { definition, sites } = decision;
-    const object = this.#objects.open(definition.object);
+    const { object, program: usual } = this.#variantOf(definition);
     for (const layout of definition.inFlight) {
       if (!this.#sweepers.has(layout)) this.#sweepers.set(layout, new InFlightSweeper(layout, object));
     }
@@ -46,7 +49,7 @@ export class Attacher {
     const links: Link[] = [];
     try {
       this.#configure(decision, probeId, filterByProcess);
-      for (const [program, its] of Map.groupBy(sites, (site) => programOf(definition, site))) {
+      for (const [program, its] of Map.groupBy(sites, (site) => programOf(definition, site) ?? usual)) {
         links.push(
           object.attachUprobes({
             program,
@@ -127,7 +130,7 @@ export class Attacher {
     const config = Uint8Array.from(constants);
     config[0] = filterByProcess ? 1 : 0; // filter_by_process, the first field of every configuration
     this.#clearHits(probeId);
-    this.#objects.open(definition.object).map(definition.configMap).update(u32(probeId), config);
+    this.#variantOf(definition).object.map(definition.configMap).update(u32(probeId), config);
     for (const entry of entries) this.#mapOf(definition, entry).update(keyOf(probeId, entry.key), entry.value);
   }
 
@@ -137,7 +140,13 @@ export class Attacher {
   }
 
   #mapOf(definition: ProbeDefinition, { map }: MapEntry): BpfMap {
-    return this.#objects.open(definition.object).map(map);
+    return this.#variantOf(definition).object.map(map);
+  }
+
+  /** The object and program this kernel can run best. */
+  #variantOf({ object, program, sleepable }: ProbeDefinition): { object: BpfObject; program: string } {
+    const chosen = this.#canSleep && sleepable ? sleepable : { object, program };
+    return { object: this.#objects.open(chosen.object), program: chosen.program };
   }
 
   #hitsOf(probeId: number, moment: number): number {
@@ -155,8 +164,8 @@ export class Attacher {
   }
 }
 
-function programOf(definition: ProbeDefinition, site: Site): string {
-  return definition.points.find(({ moment }) => moment === site.moment)?.program ?? definition.program;
+function programOf({ points }: ProbeDefinition, site: Site): string | undefined {
+  return points.find(({ moment }) => moment === site.moment)?.program;
 }
 
 function cookie(probeId: number, { moment, spec = 0 }: Site): bigint {

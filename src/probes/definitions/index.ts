@@ -1,7 +1,9 @@
 import type { ProbeDefinition } from '../../contract/decision.ts';
 import { goHttpServer } from './go-http-server.ts';
+import { jvmGc } from './jvm-gc.ts';
 import { nodeHttp } from './node-http.ts';
 import { postgresql } from './postgresql.ts';
+import { pythonGc } from './python-gc.ts';
 
 /** Every library uspan knows. To add one: a definition file, a fixture, an expectation, and a line here. */
-export const definitions: readonly ProbeDefinition[] = [goHttpServer, nodeHttp, postgresql];
+export const definitions: readonly ProbeDefinition[] = [goHttpServer, nodeHttp, postgresql, jvmGc, pythonGc];
