@@ -1,5 +1,5 @@
 import { agentVersion } from '../config/version.ts';
-import type { Decision, Site } from '../contract/decision.ts';
+import type { Decision, ProbeDefinition, Site } from '../contract/decision.ts';
 import { describeError } from '../contract/errors.ts';
 import { identity } from '../discovery/processes/identity.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
@@ -7,8 +7,8 @@ import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
 import { type Inspection, inspectFile } from '../probes/attach/inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach/process-files.ts';
-import { definitions } from '../probes/definitions/index.ts';
 import { wantsLibrary } from '../probes/plan.ts';
+import { chooseDefinitions } from './choose-definitions.ts';
 import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
@@ -25,8 +25,8 @@ interface Found {
 }
 
 /** `uspan discover`: what `run` with the same flags would attach, and why not the rest. Attaches nothing. */
-export function discover(options: DiscoverOptions): number {
-  const found = look(options);
+export async function discover(options: DiscoverOptions): Promise<number> {
+  const found = look(options, await chooseDefinitions(options));
   const traceable = found.filter((each) => decisionsOf(each).some((decision) => decision.do === 'attach'));
   if (options.json) {
     process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
@@ -37,7 +37,7 @@ export function discover(options: DiscoverOptions): number {
   return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
 }
 
-function look(options: DiscoverOptions): Found[] {
+function look(options: DiscoverOptions, definitions: readonly ProbeDefinition[]): Found[] {
   const seen = new Map<string, Inspection | undefined>();
   const inspect = (file: ProcessFile): Inspection | undefined => {
     if (!seen.has(file.statKey)) {

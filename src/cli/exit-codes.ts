@@ -19,6 +19,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const byError: Partial<Record<ErrorCode, ExitCode>> = {
   E_USAGE: exitCodes.usage,
+  E_CONFIG: exitCodes.usage,
   E_NO_TARGET: exitCodes.noTarget,
   E_PROCESS_GONE: exitCodes.noTarget,
   E_CAPABILITY: exitCodes.kernel,

@@ -64,6 +64,8 @@ const targets = {
 const choices = {
   allowSingleStep: toggle('--single-step', 'accept places where a probe costs about 15 µs a hit instead of 0.5'),
   allowInstrumented: toggle('--instrumented', 'also trace programs that already export with an OpenTelemetry SDK'),
+  without: list('--without <glob>', glob, 'leave out a library uspan knows, by its definition (repeatable)'),
+  configFile: optional('--config <file>', text('the path of a file', 4095), 'take probes of your own from a YAML file'),
 };
 
 export const commands = {

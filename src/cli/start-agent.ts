@@ -5,8 +5,8 @@ import { samplerFromEnvironment } from '../config/sampler.ts';
 import { agentVersion } from '../config/version.ts';
 import { UspanError } from '../contract/errors.ts';
 import { Losses } from '../otel/losses.ts';
-import { definitions } from '../probes/definitions/index.ts';
 import { skipReports } from '../report.ts';
+import { chooseDefinitions } from './choose-definitions.ts';
 import type { RunOptions } from './flags.ts';
 import { notifier } from './logger.ts';
 import { type Outputs, openOutputs } from './outputs.ts';
@@ -33,6 +33,7 @@ function whyNot(agent: Agent, pid: number): string {
  */
 export async function startAgent(flags: AgentFlags, logger: Logger, otlp: boolean): Promise<Started> {
   const sampler = samplerFromEnvironment(process.env);
+  const definitions = await chooseDefinitions(flags);
   preflight();
   const notify = notifier(logger);
   const losses = new Losses(notify);

@@ -24,6 +24,7 @@ export const errorCodes = [
   'E_EXPORT', // the collector refused or could not be reached
   // use
   'E_USAGE', // command line or environment wrong
+  'E_CONFIG', // the configuration file is wrong
   'E_REPORT', // the report file could not be written
 ] as const;
 

@@ -18,6 +18,13 @@ export function wantsLibrary(definitions: readonly ProbeDefinition[], path: stri
   return definitions.some(({ libraries }) => libraries?.test(basename(path)));
 }
 
+/** Whether all that is wanted of such a library are USDT probes. */
+export function wantsNotesOnly(definitions: readonly ProbeDefinition[], path: string): boolean {
+  const name = basename(path);
+  const wanting = definitions.filter(({ libraries }) => libraries?.test(name));
+  return wanting.every(({ points }) => points.every(({ place }) => place.at === 'note'));
+}
+
 /** One decision for each definition that is for this binary's runtime. Pure: the same binary gives the same answer. */
 export function plan(
   binary: Binary,

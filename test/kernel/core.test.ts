@@ -35,7 +35,10 @@ describeKernel('the core of uspan', () => {
   });
 
   test.each(names)('%s loads, for multi links and for perf links', async (name) => {
-    for (const uprobeMulti of multi ? [true, false] : [false]) {
+    // It is for kernels where a probe can sleep, and on no other is it ever opened.
+    const sleeps = name === 'usdt_sleepable.bpf.o';
+    if (sleeps && !loadNative().probeFeature('copyFromUserStr').supported) return;
+    for (const uprobeMulti of sleeps ? [true] : multi ? [true, false] : [false]) {
       const object = loadNative().openObject({ object: readFileSync(join(objects, name)), name, uprobeMulti });
       for (const program of object.programs()) {
         expect(program.verifiedInstructions, program.name).toBeGreaterThan(0);

@@ -25,6 +25,8 @@ const runDefaults: RunOptions = {
   excludeExeGlobs: [],
   allowSingleStep: false,
   allowInstrumented: false,
+  without: [],
+  configFile: undefined,
   serviceName: undefined,
   console: false,
   json: false,
@@ -53,6 +55,7 @@ describe('parseCommandLine', () => {
     ['run --console --report /tmp/r.json', { console: true, reportFile: '/tmp/r.json' }],
     ['run --json --log-level debug', { json: true, logLevel: 'debug' }],
     ['run --max-in-flight 64 --max-path-bytes 8192', { maxInFlight: 64, maxPathBytes: 8192 }],
+    ['run --config /etc/uspan.yaml --without jvm/*', { configFile: '/etc/uspan.yaml', without: ['jvm/*'] }],
     ['run --ring-bytes 65536', { ringBytes: 65536 }],
   ])('%s', (text, given) => {
     expect(parseCommandLine(line(text))).toEqual({ command: 'run', options: { ...runDefaults, ...given } });

@@ -1,6 +1,6 @@
 import type { UsdtNote } from '../../contract/binary.ts';
 import { bufferOf, cString, u64, viewOf } from '../elf/bytes.ts';
-import type { ElfImage } from '../elf/image.ts';
+import { type ElfImage, openElfImage } from '../elf/image.ts';
 import { elfNotes } from '../elf/notes.ts';
 import { variableFinder } from '../elf/variables.ts';
 import { parseArguments } from './arguments.ts';
@@ -11,12 +11,18 @@ export interface UsdtNotes {
   readonly malformed: number;
 }
 
+const section = '.note.stapsdt';
 const NT_STAPSDT = 3;
 const addressesBytes = 24;
 const maxNameBytes = 256;
 const maxArgumentTextBytes = 4096;
 /** The largest real one (HotSpot 25) has 566. */
 const maxNotes = 8192;
+
+/** Whether a file has USDT notes at all: a look at its headers, before anybody reads the rest. @throws UspanError-coded E_ELF_… */
+export function hasUsdtNotes(bytes: Uint8Array, path: string): boolean {
+  return openElfImage(bytes, path).section(section) !== undefined;
+}
 
 /**
  * The USDT sites of a file: notes of owner `stapsdt` and type 3, as <sys/sdt.h> writes them (SystemTap wiki, "UserSpaceProbeImplementation"):
@@ -30,7 +36,7 @@ export function readUsdtNotes(image: ElfImage): UsdtNotes {
   const notes: UsdtNote[] = [];
   let malformed = 0;
   // Nearly every file has none; spare it a second walk over its other notes.
-  if (image.sections.length > 0 && !image.section('.note.stapsdt')) return { notes, malformed };
+  if (image.sections.length > 0 && !image.section(section)) return { notes, malformed };
   const base = image.section('.stapsdt.base')?.address ?? 0;
   const variables = variableFinder(image);
   for (const { name, type, desc } of elfNotes(image)) {

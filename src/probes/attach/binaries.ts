@@ -5,7 +5,7 @@ import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
 import { type Inspection, type InspectOptions, inspectFile } from './inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from './process-files.ts';
-import type { VmaFiles } from './vma-files.ts';
+import type { VmaFile, VmaFiles } from './vma-files.ts';
 
 /** A file that processes run or have loaded, looked into once. */
 export interface KnownBinary extends Inspection {
@@ -59,7 +59,12 @@ export class Binaries {
     if (!executable) return [];
     const { definitions } = this.#options;
     const libraries = libraryFiles(facts, (path) => wantsLibrary(definitions, path));
-    const states = [executable, ...libraries].map((file) => this.#state(facts.pid, file));
+    let mappings: readonly VmaFile[] | undefined;
+    const mappingsOnce = () => {
+      mappings ??= this.#options.vmaFiles?.of(facts.pid) ?? [];
+      return mappings;
+    };
+    const states = [executable, ...libraries].map((file) => this.#state(file, mappingsOnce));
     // Without its program a process is nobody's.
     if (!states[0]) return [];
     const known = states.filter((state) => state !== undefined);
@@ -99,8 +104,8 @@ export class Binaries {
     for (const attachment of state.attachments) void attachment.close();
   }
 
-  #state(pid: number, file: ProcessFile): State | undefined {
-    const key = this.#realKey(pid, file);
+  #state(file: ProcessFile, mappings: () => readonly VmaFile[]): State | undefined {
+    const key = this.#realKey(file, mappings);
     const before = this.#byFile.get(key);
     if (before?.stamp === file.stamp) return before;
     if (before) this.#release(before);
@@ -108,10 +113,10 @@ export class Binaries {
   }
 
   /** Asked of the kernel once for each (device, inode) that stat shows. */
-  #realKey(pid: number, file: ProcessFile): string {
+  #realKey(file: ProcessFile, mappings: () => readonly VmaFile[]): string {
     let real = this.#realKeys.get(file.statKey);
     if (real === undefined) {
-      const found = this.#options.vmaFiles && file.realFile(this.#options.vmaFiles.of(pid));
+      const found = file.realFile(mappings());
       real = found ? `real:${found.dev}:${found.ino}` : `stat:${file.statKey}`;
       this.#realKeys.set(file.statKey, real);
     }

@@ -3,8 +3,9 @@ import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
 import { UspanError } from '../../contract/errors.ts';
 import { openBinary } from '../../discovery/binary.ts';
 import { mapFile } from '../../discovery/map-file.ts';
+import { hasUsdtNotes } from '../../discovery/usdt/notes.ts';
 import type { MappedFile } from '../../native.ts';
-import { type PlanOptions, plan, type Role } from '../plan.ts';
+import { type PlanOptions, plan, type Role, wantsNotesOnly } from '../plan.ts';
 import type { ProcessFile } from './process-files.ts';
 
 /** What a look into a file gave: a program and what is to be done with it, or why it could not be read. */
@@ -45,6 +46,9 @@ export function inspectFile<T>(
 function inspect(path: string, role: Role, file: MappedFile, options: InspectOptions): Inspection {
   const { bytes, dev, ino, mtimeNs } = file;
   try {
+    if (role === 'library' && wantsNotesOnly(options.definitions, path) && !hasUsdtNotes(bytes, path)) {
+      return { path, role, binary: undefined, error: undefined, decisions: [] };
+    }
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
     const decisions = plan(binary, role, options.definitions, options);
     // The indexes of a large program take tens of megabytes, and nobody asks again.

@@ -35,6 +35,7 @@ export function pairWriter(
       if (text > end) return 'malformed';
     }
 
+    const cut = slab.words[(at + UsdtEvent.cut) >> 2]! & 0xffff;
     out.begin(slab, at, resource, SpanKind.internal);
     for (const piece of spanName) {
       if (typeof piece === 'string') out.nameText(piece);
@@ -45,10 +46,14 @@ export function pairWriter(
     for (let i = 0; i < captures.length; i++) {
       if (!(known & (1 << i))) continue;
       const { key, type } = captures[i]!;
-      if (type === 'string') out.bytes(key, slab, textAt[i]!, textLength(slab, at, i));
-      else writeNumber(key, type, slab, valueAt(at, i), out);
+      if (type !== 'string') {
+        writeNumber(key, type, slab, valueAt(at, i), out);
+        continue;
+      }
+      const length = textLength(slab, at, i);
+      // Cut to nothing: the span had no room left.
+      if (length > 0 || !(cut & (1 << i))) out.bytes(key, slab, textAt[i]!, length);
     }
-    const cut = slab.words[(at + UsdtEvent.cut) >> 2]! & 0xffff;
     if (cut !== 0) out.text(truncated, names(captures, cut));
     if (missing !== 0) out.text(unreadable, names(captures, missing));
     out.end();
@@ -72,21 +77,37 @@ function names(captures: readonly PairArgument[], mask: number): string {
 }
 
 function writeNumber(key: PairArgument['key'], type: UsdtType, slab: Slab, at: number, out: SpanWriter): void {
-  if (type === 'bool') return out.bool(key, (slab.words[at >> 2]! | slab.words[(at >> 2) + 1]!) !== 0);
-  if (type === 'f64' || type === 'f32') return out.double(key, floatOf(type, slab, at));
-  const value = type === 'pointer' ? undefined : integerOf(type, slab, at);
-  if (value !== undefined && Number.isSafeInteger(value)) return out.int(key, value);
-  // Beyond 2^53 a number of JavaScript is not exact: in digits it is.
-  out.text(key, numberText(type, slab, at));
+  switch (type) {
+    case 'bool':
+      out.bool(key, isTrue(slab, at));
+      return;
+    case 'f32':
+    case 'f64':
+      out.double(key, floatOf(type, slab, at));
+      return;
+    case 'pointer':
+      out.text(key, numberText(type, slab, at));
+      return;
+    default: {
+      const value = integerOf(type, slab, at);
+      // Beyond 2^53 a number of JavaScript is not exact: in digits it is.
+      if (Number.isSafeInteger(value)) out.int(key, value);
+      else out.text(key, numberText(type, slab, at));
+    }
+  }
 }
 
 function numberText(type: UsdtType, slab: Slab, at: number): string {
-  if (type === 'bool') return String((slab.words[at >> 2]! | slab.words[(at >> 2) + 1]!) !== 0);
+  if (type === 'bool') return String(isTrue(slab, at));
   if (type === 'f64' || type === 'f32') return String(floatOf(type, slab, at));
   if (type === 'pointer') return `0x${u64(slab, at).toString(16)}`;
   const value = integerOf(type, slab, at);
   if (Number.isSafeInteger(value)) return String(value);
   return String(type === 'i64' ? BigInt.asIntN(64, u64(slab, at)) : u64(slab, at));
+}
+
+function isTrue({ words }: Slab, at: number): boolean {
+  return (words[at >> 2]! | words[(at >> 2) + 1]!) !== 0;
 }
 
 function integerOf(type: UsdtType, { words }: Slab, at: number): number {

@@ -1,0 +1,83 @@
+import { isMap, isScalar, isSeq, type Node } from 'yaml';
+
+/** A value of the file that knows where it stands. Every method that finds something else than it wants throws E_CONFIG. */
+export class ConfigNode {
+  /** As in `probes[0].args.user`; empty for the whole. */
+  readonly path: string;
+  readonly #node: Node | null;
+  readonly #refuse: (message: string, offset: number) => never;
+
+  constructor(node: unknown, path: string, refuse: (message: string, offset: number) => never) {
+    this.#node = node as Node | null;
+    this.path = path;
+    this.#refuse = refuse;
+  }
+
+  get isEmpty(): boolean {
+    return this.#node === null || (isScalar(this.#node) && this.#node.value === null);
+  }
+
+  get isMap(): boolean {
+    return isMap(this.#node);
+  }
+
+  /** What is wrong here, with the path in front. */
+  refuse(message: string): never {
+    return this.#refuse(`${this.path || 'the file'} ${message}`, this.#node?.range?.[0] ?? 0);
+  }
+
+  /** The values of a mapping that has only keys of `known`. */
+  fields<K extends string>(known: readonly K[]): { readonly [P in K]?: ConfigNode } {
+    return Object.fromEntries(
+      this.entries().map(([key, value]) => {
+        if (known.includes(key as K)) return [key, value];
+        return value.refuse(`is none of ${known.join(', ')}`);
+      }),
+    ) as { readonly [P in K]?: ConfigNode };
+  }
+
+  entries(): [key: string, value: ConfigNode][] {
+    const node = this.#node;
+    if (!isMap(node)) return this.refuse('must be a mapping of keys to values');
+    return node.items.map(({ key, value }) => {
+      const name = isScalar(key) ? String(key.value) : '?';
+      // An empty value stands nowhere; its key does.
+      const at = value ?? key;
+      return [name, new ConfigNode(at === key ? null : value, this.path ? `${this.path}.${name}` : name, this.#refuse)];
+    });
+  }
+
+  items(): ConfigNode[] {
+    const node = this.#node;
+    if (!isSeq(node)) return this.refuse('must be a list');
+    return node.items.map((item, index) => new ConfigNode(item, `${this.path}[${index}]`, this.#refuse));
+  }
+
+  text(maxChars = 255): string {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (typeof value !== 'string' || value.trim() === '') return this.refuse('must be a text');
+    if (value.length > maxChars) return this.refuse(`is longer than ${maxChars} characters`);
+    return value;
+  }
+
+  integer(min: number, max: number): number {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (!Number.isInteger(value) || Number(value) < min || Number(value) > max) {
+      return this.refuse(`must be a whole number from ${min} to ${max}`);
+    }
+    return Number(value);
+  }
+
+  oneOf<const T extends string>(words: readonly T[]): T {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    return words.find((word) => word === value) ?? this.refuse(`must be one of ${words.join(', ')}`);
+  }
+
+  /** `250us`, `5ms`, `1.5s`, in nanoseconds. */
+  durationNs(): number {
+    const value = isScalar(this.#node) ? String(this.#node.value) : '';
+    const match = /^(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|s)$/.exec(value);
+    if (!match) return this.refuse('must be a duration such as 250us, 5ms or 1.5s');
+    return Math.round(Number(match[1]) * { ns: 1, us: 1e3, ms: 1e6, s: 1e9 }[match[2] as 'ns' | 'us' | 'ms' | 's']);
+  }
+}
