@@ -37,7 +37,6 @@ install_packages() {
     have pgrep || packages+=(procps)
     have java || packages+=(default-jdk-headless)
     [ -x /usr/bin/python3.11 ] || packages+=(python3) # with USDT probes, which those of version managers have not
-    has_header sys/sdt.h || packages+=(systemtap-sdt-dev)
   fi
   apt_install "${packages[@]}"
   [ "$purpose" = build ] || install_postgresql
