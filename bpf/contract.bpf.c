@@ -22,7 +22,16 @@ ENUM(http_server_moment);
 ENUM(sampler);
 STRUCT(config);
 ENUM(go_map);
+STRUCT(go_map_layout);
+STRUCT(raw);
 STRUCT(go_http_config);
+ENUM(http_client_text);
+ENUM(http_client_moment);
+STRUCT(http_client_event);
+ENUM(go_error_reads);
+STRUCT(go_error);
+STRUCT(go_http_client_config);
+STRUCT(http_client_in_flight);
 STRUCT(text_ref);
 STRUCT(http_in_flight_key);
 STRUCT(http_in_flight);
@@ -70,6 +79,7 @@ enum uspan_constant {
 	CONSTANT(POSTGRESQL_NAME_BYTES),
 	CONSTANT(POSTGRESQL_NAMES_BYTES),
 	CONSTANT(POSTGRESQL_BACKENDS),
+	CONSTANT(GO_ERRORS),
 	CONSTANT(GO_LINK_PACKAGES),
 	CONSTANT(GO_LINK_WRAPPERS),
 	CONSTANT(GO_LINK_PAGE_BYTES),

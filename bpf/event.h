@@ -75,7 +75,8 @@ enum uspan_counter {
 	USPAN_COUNTER_NODE_REQUESTS = 16,     /* requests and statements that Node.js programs began */
 	USPAN_COUNTER_SKIPPED_NODE_STREAM = 17, /* requests that Node.js read from something that is no socket */
 	USPAN_COUNTER_NOT_EXECUTED = 18,      /* PostgreSQL statements that were prepared or described, and not executed */
-	USPAN_COUNTERS = 19,
+	USPAN_COUNTER_NOT_SENT = 19,          /* client calls that ended before they looked for a connection: refused by the library, or a panic */
+	USPAN_COUNTERS = 20,
 };
 
 /* A uprobe's attach cookie: bits 0 to 15 the moment, 16 to 31 the probe id, 32 to 63 what the site alone knows (0 where nothing). */
@@ -125,7 +126,9 @@ struct uspan_large {
 	__u8 bytes[USPAN_LARGE_EVENT_BYTES + 2 * USPAN_LARGE_BYTES]; /* event, then texts; twice, so that offset and length can each be masked */
 };
 
+#include "events/go_map.h"
 #include "events/go_link.h"
+#include "events/http_client.h"
 #include "events/http_server.h"
 #include "events/node_http.h"
 #include "events/postgresql.h"

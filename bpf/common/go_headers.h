@@ -8,6 +8,7 @@
 #define USPAN_GO_HEADERS_H
 
 #include "common/counters.h"
+#include "common/traceparent.h"
 
 #define GROUP_SLOTS 8
 #define MAP_BYTES 48 /* both maps.Map and runtime.hmap */
@@ -50,73 +51,71 @@ static __always_inline void scan_slot(struct header_scan *scan, const __u8 *key,
 	}
 }
 
-static __always_inline bool occupied(const struct uspan_go_http_config *config, __u64 control, __u32 slot)
+static __always_inline bool occupied(const struct uspan_go_map_layout *map, __u64 control, __u32 slot)
 {
 	__u32 mark = control >> (8 * slot) & 0xff;
 
 	/* swiss: the top bit marks empty or deleted; hmap: below 5 (minTopHash) is empty or moved. */
-	return config->map_kind == USPAN_GO_MAP_SWISS ? !(mark & 0x80) : mark >= 5;
+	return map->kind == USPAN_GO_MAP_SWISS ? !(mark & 0x80) : mark >= 5;
 }
 
 /*
  * Reads a group whose tail lies on a page that was never touched, which cannot be read: Go takes zeroed pages from the kernel
  * and does not write to slots that it does not use. What is in use has been written to. False when not even the marks can be read.
  */
-static __always_inline bool read_group_by_slot(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
-					       __u64 address)
+static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
 {
 	__u64 control;
 
-	if (bpf_probe_read_user(entry->raw, sizeof(control), (void *)address))
+	if (bpf_probe_read_user(raw->bytes, sizeof(control), (void *)address))
 		return false;
-	control = *(__u64 *)entry->raw;
+	control = *(__u64 *)raw->bytes;
 	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
-		__u32 key = config->group_keys + i * config->group_key_stride;
-		__u32 elem = config->group_elems + i * config->group_elem_stride;
+		__u32 key = map->group_keys + i * map->group_key_stride;
+		__u32 elem = map->group_elems + i * map->group_elem_stride;
 
-		if (!occupied(config, control, i) || key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
+		if (!occupied(map, control, i) || key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
 			continue;
-		bpf_probe_read_user(entry->raw + key, 16, (void *)(address + key));
-		bpf_probe_read_user(entry->raw + elem, 16, (void *)(address + elem));
+		bpf_probe_read_user(raw->bytes + key, 16, (void *)(address + key));
+		bpf_probe_read_user(raw->bytes + elem, 16, (void *)(address + elem));
 	}
-	if (config->bucket_overflow <= USPAN_RAW_BYTES - 8)
-		bpf_probe_read_user(entry->raw + config->bucket_overflow, 8, (void *)(address + config->bucket_overflow));
+	if (map->bucket_overflow <= USPAN_RAW_BYTES - 8)
+		bpf_probe_read_user(raw->bytes + map->bucket_overflow, 8, (void *)(address + map->bucket_overflow));
 	return true;
 }
 
 /*
- * A group (swiss) or bucket (hmap): 8 control bytes, then slots; `entry` lends its raw memory.
+ * A group (swiss) or bucket (hmap): 8 control bytes, then slots; `raw` is lent.
  * Global, so that the verifier looks at it once and not per call.
  */
-__noinline int scan_group(struct header_scan *scan, const struct uspan_go_http_config *config,
-			  struct uspan_http_in_flight *entry, __u64 address)
+__noinline int scan_group(struct header_scan *scan, const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
 {
 	__u64 control;
 
-	if (!scan || !config || !entry)
+	if (!scan || !map || !raw)
 		return 0;
 	scan->overflow = 0;
-	if (config->group_bytes > USPAN_RAW_BYTES)
+	if (map->group_bytes > USPAN_RAW_BYTES)
 		return 0;
 	/* A failed read leaves zeros: no overflow, and for slots that cannot be read, no length. */
-	if (bpf_probe_read_user(entry->raw, config->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address) &&
-	    !read_group_by_slot(config, entry, address))
+	if (bpf_probe_read_user(raw->bytes, map->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address) &&
+	    !read_group_by_slot(map, raw, address))
 		return 0;
-	control = *(__u64 *)entry->raw;
+	control = *(__u64 *)raw->bytes;
 	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
-		__u32 key = config->group_keys + i * config->group_key_stride;
-		__u32 elem = config->group_elems + i * config->group_elem_stride;
+		__u32 key = map->group_keys + i * map->group_key_stride;
+		__u32 elem = map->group_elems + i * map->group_elem_stride;
 
-		if (!occupied(config, control, i))
+		if (!occupied(map, control, i))
 			continue;
 		if (key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
 			break;
 		if (scan->left)
 			scan->left--;
-		scan_slot(scan, entry->raw + key, entry->raw + elem);
+		scan_slot(scan, raw->bytes + key, raw->bytes + elem);
 	}
-	if (config->bucket_overflow <= USPAN_RAW_BYTES - 8)
-		scan->overflow = *(__u64 *)(entry->raw + config->bucket_overflow);
+	if (map->bucket_overflow <= USPAN_RAW_BYTES - 8)
+		scan->overflow = *(__u64 *)(raw->bytes + map->bucket_overflow);
 	return 0;
 }
 
@@ -128,19 +127,19 @@ static __always_inline __u64 read_u64(__u64 address)
 	return value;
 }
 
-/* 8 bytes at `offset` of what was last read to entry->raw. */
-static __always_inline __u64 raw_word(const struct uspan_http_in_flight *entry, __u32 offset)
+/* 8 bytes at `offset` of what was last read to raw->bytes. */
+static __always_inline __u64 raw_word(const struct uspan_raw *raw, __u32 offset)
 {
-	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(entry->raw + offset);
+	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(raw->bytes + offset);
 }
 
 /*
  * Address of the group to look at next, left in scan->overflow; 0: none. Global, like scan_group, so that the verifier does not
  * follow every way through every group.
  */
-__noinline int next_group(struct header_scan *scan, const struct uspan_go_http_config *config)
+__noinline int next_group(struct header_scan *scan, const struct uspan_go_map_layout *map)
 {
-	if (!scan || !config || scan->overflow)
+	if (!scan || !map || scan->overflow)
 		return 0;
 	if (scan->group >= scan->group_count) {
 		if (!scan->old_groups)
@@ -149,7 +148,7 @@ __noinline int next_group(struct header_scan *scan, const struct uspan_go_http_c
 		scan->group_count >>= 1;
 		scan->group = scan->old_groups = 0;
 	}
-	scan->overflow = scan->groups + scan->group++ * config->group_bytes;
+	scan->overflow = scan->groups + scan->group++ * map->group_bytes;
 	return 0;
 }
 
@@ -157,73 +156,91 @@ __noinline int next_group(struct header_scan *scan, const struct uspan_go_http_c
  * internal/runtime/maps.Map: one group and no table, or a directory of tables of groups. A table holds up to 896 headers, so the
  * first one is all that can be walked here.
  */
-static __always_inline void find_swiss_groups(struct header_scan *scan, const struct uspan_go_http_config *config,
-					      const struct uspan_http_in_flight *entry)
+static __always_inline void find_swiss_groups(struct header_scan *scan, const struct uspan_go_map_layout *map,
+					      const struct uspan_raw *raw)
 {
 	__u64 table;
 
-	scan->groups = raw_word(entry, config->map_dir_ptr);
+	scan->groups = raw_word(raw, map->dir_ptr);
 	scan->group_count = 1;
-	if (raw_word(entry, config->map_dir_len) == 0)
+	if (raw_word(raw, map->dir_len) == 0)
 		return;
 	table = read_u64(scan->groups);
-	scan->groups = read_u64(table + config->table_groups);
-	scan->group_count = read_u64(table + config->table_length_mask) + 1;
+	scan->groups = read_u64(table + map->table_groups);
+	scan->group_count = read_u64(table + map->table_length_mask) + 1;
 }
 
 /*
  * runtime.hmap: 2^B buckets, each with a chain of overflow buckets. While the map grows, what was not moved yet is in half as many
  * buckets at `oldbuckets`, the field behind `buckets`; what was moved is marked so in the old ones.
  */
-static __always_inline void find_hmap_buckets(struct header_scan *scan, const struct uspan_go_http_config *config,
-					      const struct uspan_http_in_flight *entry)
+static __always_inline void find_hmap_buckets(struct header_scan *scan, const struct uspan_go_map_layout *map,
+					      const struct uspan_raw *raw)
 {
-	scan->groups = raw_word(entry, config->map_dir_ptr);
-	scan->old_groups = raw_word(entry, config->map_dir_ptr + 8);
-	scan->group_count = 1ull << (raw_word(entry, config->map_dir_len) & 15);
+	scan->groups = raw_word(raw, map->dir_ptr);
+	scan->old_groups = raw_word(raw, map->dir_ptr + 8);
+	scan->group_count = 1ull << (raw_word(raw, map->dir_len) & 15);
 }
 
-static __always_inline void put_raw_word(struct uspan_http_in_flight *entry, __u32 offset, __u64 value)
+static __always_inline void put_raw_word(struct uspan_raw *raw, __u32 offset, __u64 value)
 {
 	if (offset <= USPAN_RAW_BYTES - 8)
-		*(__u64 *)(entry->raw + offset) = value;
+		*(__u64 *)(raw->bytes + offset) = value;
 }
 
 /* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is zero then. False when its head is unreadable. */
-static __always_inline bool read_map_by_word(const struct uspan_go_http_config *config, struct uspan_http_in_flight *entry,
-					     __u64 map)
+static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
 {
 	__u64 used;
 
-	if (bpf_probe_read_user(&used, sizeof(used), (void *)(map + config->map_used)))
+	if (bpf_probe_read_user(&used, sizeof(used), (void *)(address + map->used)))
 		return false;
-	put_raw_word(entry, config->map_dir_ptr, read_u64(map + config->map_dir_ptr));
-	put_raw_word(entry, config->map_dir_ptr + 8, read_u64(map + config->map_dir_ptr + 8));
-	put_raw_word(entry, config->map_dir_len, read_u64(map + config->map_dir_len));
-	put_raw_word(entry, config->map_used, used);
+	put_raw_word(raw, map->dir_ptr, read_u64(address + map->dir_ptr));
+	put_raw_word(raw, map->dir_ptr + 8, read_u64(address + map->dir_ptr + 8));
+	put_raw_word(raw, map->dir_len, read_u64(address + map->dir_len));
+	put_raw_word(raw, map->used, used);
 	return true;
 }
 
-/* Looks through the header map at `map`; false when it holds more than is looked at. */
-static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_http_config *config,
-					 struct uspan_http_in_flight *entry, __u64 map)
+/* Looks through the header map at `address`; false when it holds more than is looked at. */
+static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_map_layout *map,
+					 struct uspan_raw *raw, __u64 address)
 {
-	if (bpf_probe_read_user(entry->raw, MAP_BYTES, (void *)map) && !read_map_by_word(config, entry, map))
+	if (bpf_probe_read_user(raw->bytes, MAP_BYTES, (void *)address) && !read_map_by_word(map, raw, address))
 		return false;
-	scan->left = raw_word(entry, config->map_used);
+	scan->left = raw_word(raw, map->used);
 	if (scan->left == 0)
 		return true;
-	if (config->map_kind == USPAN_GO_MAP_SWISS)
-		find_swiss_groups(scan, config, entry);
+	if (map->kind == USPAN_GO_MAP_SWISS)
+		find_swiss_groups(scan, map, raw);
 	else
-		find_hmap_buckets(scan, config, entry);
+		find_hmap_buckets(scan, map, raw);
 	for (__u32 i = 0; i < MAX_GROUPS && scan->left; i++) {
-		next_group(scan, config);
+		next_group(scan, map);
 		if (!scan->overflow)
 			break;
-		scan_group(scan, config, entry, scan->overflow);
+		scan_group(scan, map, raw, scan->overflow);
 	}
 	return scan->left == 0;
+}
+
+/* Takes the trace and the parent of `span` from the traceparent that was found; false when there is none, or it is malformed. */
+static __always_inline bool take_traceparent(const struct header_scan *scan, struct uspan_span_head *span)
+{
+	struct uspan_text_ref header = {};
+	__u8 text[64] = {};
+
+	if (!scan->traceparent)
+		return false;
+	/* Two traceparent headers are malformed; 56 bytes show what follows in versions above 00. */
+	if (scan->traceparent_values == 1 && bpf_probe_read_user(&header, sizeof(header), (void *)scan->traceparent) == 0 &&
+	    header.len >= TRACEPARENT_BYTES &&
+	    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)header.ptr)
+					    : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)header.ptr)) == 0 &&
+	    parse_traceparent(text, header.len, span))
+		return true;
+	count(USPAN_COUNTER_BAD_TRACEPARENT);
+	return false;
 }
 
 #endif

@@ -12,15 +12,11 @@
 #ifndef USPAN_GO_LINK_H
 #define USPAN_GO_LINK_H
 
+#include "common/config.h"
 #include "common/go_requests.h"
+#include "common/go_value.h"
 #include "common/regs.h"
 #include "common/traceparent.h"
-
-/* A Go interface value: its itab and its data. */
-struct go_interface {
-	__u64 type;
-	__u64 data;
-};
 
 /* A goroutine that was started by a request's → the span id of that request, decided at its first call. 0: none. */
 struct {
@@ -41,28 +37,13 @@ struct go_context_walk {
 	__u32 reserved;
 };
 
-static __always_inline __u64 go_word(__u64 address)
-{
-	__u64 word = 0;
-
-	bpf_probe_read_user(&word, sizeof(word), (void *)address);
-	return word;
-}
-
-/* Whether a word can be a pointer to something: not to the first page, and in the user's half of the address space. */
-static __always_inline bool go_pointer(__u64 word)
-{
-	return word >= 4096 && word >> 56 == 0;
-}
-
 /* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
 static __always_inline bool unwrap(struct go_context_walk *walk, const struct uspan_go_link_config *link)
 {
 	__u64 holder = walk->at.data;
-	__u32 hash = 0;
+	__u32 hash = go_type_hash(walk->at.type);
 
-	/* internal/abi.ITab.Hash: a copy of its type's. */
-	if (bpf_probe_read_user(&hash, sizeof(hash), (void *)(walk->at.type + 16)) || !hash)
+	if (!hash)
 		return false;
 	for (__u32 i = 0; i < USPAN_GO_LINK_WRAPPERS; i++) {
 		const struct uspan_go_context_wrapper *wrapper = &link->wrappers[i];

@@ -32,11 +32,6 @@ struct uspan_http_server_event {
 	/* then the texts */
 };
 
-enum uspan_go_map {
-	USPAN_GO_MAP_SWISS = 1, /* Go 1.24 and newer: internal/runtime/maps.Map */
-	USPAN_GO_MAP_HMAP = 2,  /* before: runtime.hmap */
-};
-
 /* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
 struct uspan_go_http_config {
 	__u32 filter_by_process; /* 1: only processes in `targets` */
@@ -58,21 +53,11 @@ struct uspan_go_http_config {
 	__u16 conn_hijacked;
 	__u16 cancel_ctx_parent; /* data word of cancelCtx.Context */
 	__u16 cancel_ctx_err;    /* first word of cancelCtx.err: not zero once cancelled */
-	__u16 map_kind;          /* enum uspan_go_map */
-	__u16 map_used;          /* swiss: Map.used; hmap: count */
-	__u16 map_dir_ptr;       /* swiss: Map.dirPtr; hmap: buckets */
-	__u16 map_dir_len;       /* swiss: Map.dirLen; hmap: B (log2 of the buckets) */
-	__u16 table_groups;      /* swiss: table.groups.data */
-	__u16 table_length_mask; /* swiss: table.groups.lengthMask */
-	__u16 group_bytes;       /* swiss: a group; hmap: a bucket */
-	__u16 group_keys;        /* first key */
-	__u16 group_elems;       /* first value */
-	__u16 group_key_stride;
-	__u16 group_elem_stride;
-	__u16 bucket_overflow;   /* hmap: overflow pointer */
+	__u16 g_goid;            /* runtime.g.goid */
+	__u16 reserved;
+	struct uspan_go_map_layout map; /* of Request.Header */
 };
 
-#define USPAN_RAW_BYTES 512        /* room for a Request, a header group or bucket */
 #define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
 
 struct uspan_http_in_flight_key {
@@ -95,7 +80,7 @@ struct uspan_http_in_flight {
 	__u32 active;
 	__u32 sampled;
 	struct uspan_http_server_event event;
-	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* at the start a Request or header group, at the end the texts */
+	struct uspan_raw raw; /* at the start a Request or header group, at the end the texts */
 };
 
 #endif

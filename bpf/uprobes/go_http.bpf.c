@@ -13,21 +13,13 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 #include "common/go_headers.h"
+#include "common/go_requests.h"
 #include "common/regs.h"
 #include "common/spans.h"
 #include "common/texts.h"
 #include "common/traceparent.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-/* Twice the requests in flight: see keep_or_delete(). */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * 16384);
-	__type(key, struct uspan_http_in_flight_key);
-	__type(value, struct uspan_http_in_flight);
-} go_http_in_flight SEC(".maps");
 
 /* All zero: what a new entry starts from. */
 struct {
@@ -79,8 +71,8 @@ static __always_inline __u32 max_text_bytes(__u32 text)
 
 static __always_inline void raw_text(struct uspan_http_in_flight *entry, __u32 text, __u32 offset)
 {
-	entry->text[text].ptr = raw_word(entry, offset);
-	entry->text[text].len = raw_word(entry, offset + 8);
+	entry->text[text].ptr = raw_word(&entry->raw, offset);
+	entry->text[text].len = raw_word(&entry->raw, offset + 8);
 }
 
 /* The first string of a []string whose data is at `strings`, 0: none. */
@@ -97,27 +89,12 @@ static __always_inline void slice_text(struct uspan_http_in_flight *entry, __u32
 static __always_inline bool begin_trace(struct uspan_http_in_flight *entry, const struct header_scan *scan)
 {
 	struct uspan_span_head *span = &entry->event.span;
-	struct uspan_text_ref header = {};
-	bool parented = false;
+	bool parented = take_traceparent(scan, span);
 
-	if (scan->traceparent) {
-		__u8 text[64] = {};
-
-		/* Two traceparent headers are malformed; 56 bytes show what follows in versions above 00. */
-		if (scan->traceparent_values == 1 &&
-		    bpf_probe_read_user(&header, sizeof(header), (void *)scan->traceparent) == 0 &&
-		    header.len >= TRACEPARENT_BYTES &&
-		    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)header.ptr)
-						    : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)header.ptr)) == 0)
-			parented = parse_traceparent(text, header.len, span);
-		if (!parented)
-			count(USPAN_COUNTER_BAD_TRACEPARENT);
-	}
 	if (!parented)
 		new_trace(span);
 	slice_text(entry, USPAN_HTTP_TRACESTATE, parented ? scan->tracestate : 0);
-	random_bytes(span->span_id, 8);
-	span->span_id[7] |= 1;
+	new_span_id(span);
 	return sample(&uspan_config, span, parented);
 }
 
@@ -147,10 +124,29 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 		__sync_fetch_and_add(&in_flight_entries, -1);
 }
 
+/* Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see common/go_link.h. */
+static __always_inline void register_connection(const struct uspan_http_in_flight_key *key, const struct uspan_go_http_config *config,
+						__u64 request_ctx)
+{
+	struct uspan_go_connection_key connection = { .pid = key->pid };
+	struct uspan_go_goroutine_key goroutine = { .pid = key->pid };
+
+	if (config->cancel_ctx_parent != USPAN_FIELD_ABSENT) {
+		connection.context = read_u64(request_ctx + config->cancel_ctx_parent);
+		if (connection.context)
+			bpf_map_update_elem(&go_connections, &connection, &key->goroutine, BPF_ANY);
+	}
+	if (config->g_goid != USPAN_FIELD_ABSENT) {
+		goroutine.goid = read_u64(key->goroutine + config->g_goid);
+		if (goroutine.goid)
+			bpf_map_update_elem(&go_goroutines, &goroutine, &key->goroutine, BPF_ANY);
+	}
+}
+
 static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
 				  const struct uspan_go_http_config *config)
 {
-	__u64 response = GO_ARG2(ctx), request = GO_ARG3(ctx), header_map;
+	__u64 response = GO_ARG2(ctx), request = GO_ARG3(ctx), header_map, peer;
 	struct uspan_http_in_flight *entry;
 	struct header_scan scan = {};
 	struct uspan_span_head *span;
@@ -170,12 +166,12 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 	}
 	span = &entry->event.span;
 	span->start_ktime_ns = bpf_ktime_get_ns();
-	if (bpf_probe_read_user(entry->raw, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)request)) {
+	if (bpf_probe_read_user(entry->raw.bytes, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)request)) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
 		keep_or_delete(key);
 		return;
 	}
-	if (raw_word(entry, config->request_proto_major) != 1) {
+	if (raw_word(&entry->raw, config->request_proto_major) != 1) {
 		count(USPAN_COUNTER_SKIPPED_HTTP2);
 		keep_or_delete(key); /* each HTTP/2 request has a goroutine of its own */
 		return;
@@ -183,16 +179,20 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 	entry->request = request;
 	entry->response = response;
 	entry->event.proto_major = 1;
-	entry->event.proto_minor = raw_word(entry, config->request_proto_minor);
-	span->span_flags = raw_word(entry, config->request_tls) ? USPAN_SPAN_TLS : 0;
+	entry->event.proto_minor = raw_word(&entry->raw, config->request_proto_minor);
+	span->span_flags = raw_word(&entry->raw, config->request_tls) ? USPAN_SPAN_TLS : 0;
 	raw_text(entry, USPAN_HTTP_METHOD, config->request_method);
 	raw_text(entry, USPAN_HTTP_TARGET, config->request_target);
 	raw_text(entry, USPAN_HTTP_HOST, config->request_host);
+	peer = entry->text[USPAN_HTTP_PEER].ptr;
 	raw_text(entry, USPAN_HTTP_PEER, config->request_remote_addr);
-	header_map = raw_word(entry, config->request_header);
-	entry->request_ctx = raw_word(entry, config->request_ctx + 8); /* an interface: type, then data */
+	header_map = raw_word(&entry->raw, config->request_header);
+	entry->request_ctx = raw_word(&entry->raw, config->request_ctx + 8); /* an interface: type, then data */
+	/* All requests of a connection have one and the same string there. */
+	if (entry->text[USPAN_HTTP_PEER].ptr != peer)
+		register_connection(key, config, entry->request_ctx);
 	/* From here on raw holds header groups. */
-	if (header_map && !scan_headers(&scan, config, entry, header_map))
+	if (header_map && !scan_headers(&scan, &config->map, &entry->raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
 	slice_text(entry, USPAN_HTTP_USER_AGENT, scan.user_agent);
 	entry->sampled = begin_trace(entry, &scan);
@@ -272,7 +272,7 @@ static __always_inline __u32 copy_request(struct uspan_http_in_flight *entry, st
 
 static __always_inline void submit_small(struct uspan_http_in_flight *entry)
 {
-	__u32 bytes = copy_request(entry, &entry->event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1);
+	__u32 bytes = copy_request(entry, &entry->event, entry->raw.bytes, USPAN_SMALL_TEXT_BYTES - 1);
 
 	submit(&entry->event, sizeof(entry->event) + bytes);
 }

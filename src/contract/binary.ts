@@ -73,6 +73,8 @@ export interface GoTypes {
   field(typeName: string, ...path: string[]): FieldPath | undefined;
   /** Link-time address of the type descriptor of a named type (`*T` for pointers to it), or undefined. */
   descriptor(typeName: string): number | undefined;
+  /** `internal/abi.Type.Hash` of a named type (`*T` for pointers to it), or undefined: what tells types apart at run time. */
+  hash(typeName: string): number | undefined;
   /** Layout of `map[string][]string` (http.Header). */
   headerMap(): GoMapLayout | undefined;
 }

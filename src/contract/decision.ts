@@ -38,8 +38,28 @@ export type Place =
   | { readonly at: 'nativeEntry'; readonly function: string; readonly arguments: readonly number[] }
   /** The first cheap instruction that always runs after `function` called `callee` and it returned. */
   | { readonly at: 'afterCall'; readonly function: string; readonly callee: string }
-  /** The call of the first of `callees` that `function` calls. */
-  | { readonly at: 'call'; readonly function: string; readonly callees: readonly string[] }
+  /** The call of the first of `callees` that `function` calls; `behind`: in address order behind its call of that one. */
+  | { readonly at: 'call'; readonly function: string; readonly callees: readonly string[]; readonly behind?: string }
+  /**
+   * The branch on what `callee` gave `function`, all results still in registers; `of: 'result'`: on what a method of the interface that
+   * `callee` gave, gave in turn.
+   */
+  | {
+      readonly at: 'resultBranch';
+      readonly function: string;
+      readonly callee: string;
+      readonly of: 'callee' | 'result';
+    }
+  /**
+   * The first cheap instruction on the way that `function` takes when `callee` gave true, or an error. Site.spec tells where the error is
+   * by then: 0, in registers still; else the offsets from the stack pointer of its type (upper 16 bits) and data.
+   */
+  | {
+      readonly at: 'resultPath';
+      readonly function: string;
+      readonly callee: string;
+      readonly result: 'error' | 'true';
+    }
   /** Every site of a USDT probe. Their arguments are found by `Site.spec`: see src/probes/sites/argument-specs.ts. */
   | { readonly at: 'note'; readonly provider: string; readonly name: string };
 

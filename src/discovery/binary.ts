@@ -24,7 +24,7 @@ export interface BinarySource {
 
 /**
  * A Binary that still reads from the map. Call `release` when everything has been asked, before the map is closed: it drops every index and
- * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `variable`, `constantText`, `field`, `descriptor` and `headerMap` repeat every answer they have given before, and
+ * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `variable`, `constantText`, `field`, `descriptor`, `hash` and `headerMap` repeat every answer they have given before, and
  * anything new (and `at` and `code`) throws E_FILE_CHANGED.
  */
 export interface OpenBinary extends Binary {
@@ -96,6 +96,7 @@ export function openBinary(source: BinarySource): OpenBinary {
 function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
   const { version, path, main, modules, settings } = info;
   const descriptor = remember((name: string) => use().types.descriptor(name));
+  const hash = remember((name: string) => use().types.hash(name));
   const fields = remember((key: string): FieldPath | undefined => {
     const [typeName = '', ...names] = key.split('\0');
     return use().types.field(typeName, ...names);
@@ -110,6 +111,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
     types: {
       field: (typeName, ...names) => fields([typeName, ...names].join('\0')),
       descriptor,
+      hash,
       headerMap: () => headerMap('map[string][]string'),
     },
   };

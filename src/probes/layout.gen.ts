@@ -65,8 +65,29 @@ export const Config = {
   reserved: 36,
 } as const;
 
+export const GoMapLayout = {
+  size: 24,
+  kind: 0,
+  used: 2,
+  dirPtr: 4,
+  dirLen: 6,
+  tableGroups: 8,
+  tableLengthMask: 10,
+  groupBytes: 12,
+  groupKeys: 14,
+  groupElems: 16,
+  groupKeyStride: 18,
+  groupElemStride: 20,
+  bucketOverflow: 22,
+} as const;
+
+export const Raw = {
+  size: 1024,
+  bytes: 0,
+} as const;
+
 export const GoHttpConfig = {
-  size: 64,
+  size: 68,
   filterByProcess: 0,
   requestBytes: 4,
   requestMethod: 6,
@@ -86,18 +107,161 @@ export const GoHttpConfig = {
   connHijacked: 34,
   cancelCtxParent: 36,
   cancelCtxErr: 38,
-  mapKind: 40,
-  mapUsed: 42,
-  mapDirPtr: 44,
-  mapDirLen: 46,
-  tableGroups: 48,
-  tableLengthMask: 50,
-  groupBytes: 52,
-  groupKeys: 54,
-  groupElems: 56,
-  groupKeyStride: 58,
-  groupElemStride: 60,
-  bucketOverflow: 62,
+  gGoid: 40,
+  reserved: 42,
+  map: 44,
+  mapKind: 44,
+  mapUsed: 46,
+  mapDirPtr: 48,
+  mapDirLen: 50,
+  mapTableGroups: 52,
+  mapTableLengthMask: 54,
+  mapGroupBytes: 56,
+  mapGroupKeys: 58,
+  mapGroupElems: 60,
+  mapGroupKeyStride: 62,
+  mapGroupElemStride: 64,
+  mapBucketOverflow: 66,
+} as const;
+
+export const HttpClientEvent = {
+  size: 104,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  status: 72,
+  errnoNumber: 76,
+  error: 80,
+  cutMask: 82,
+  unreadableMask: 83,
+  protoMajor: 84,
+  protoMinor: 85,
+  resends: 86,
+  reserved: 87,
+  textLen: 88,
+} as const;
+
+export const GoError = {
+  size: 8,
+  typeHash: 0,
+  inner: 4,
+  reads: 6,
+} as const;
+
+export const GoHttpClientConfig = {
+  size: 536,
+  filterByProcess: 0,
+  requestBytes: 4,
+  requestMethod: 6,
+  requestUrl: 8,
+  requestHeader: 10,
+  requestCtx: 12,
+  urlBytes: 14,
+  urlScheme: 16,
+  urlHost: 18,
+  urlPath: 20,
+  urlRawPath: 22,
+  urlRawQuery: 24,
+  responseStatus: 26,
+  responseBytes: 28,
+  responseProtoMajor: 30,
+  cancelCtxErr: 32,
+  reserved: 34,
+  cancelCtxHash: 36,
+  timerCtxHash: 40,
+  reserved2: 44,
+  map: 48,
+  mapKind: 48,
+  mapUsed: 50,
+  mapDirPtr: 52,
+  mapDirLen: 54,
+  mapTableGroups: 56,
+  mapTableLengthMask: 58,
+  mapGroupBytes: 60,
+  mapGroupKeys: 62,
+  mapGroupElems: 64,
+  mapGroupKeyStride: 66,
+  mapGroupElemStride: 68,
+  mapBucketOverflow: 70,
+  errors: 72,
+  link: 328,
+  linkAnchor: 328,
+  linkRuntimePackages: 336,
+  linkWrappers: 400,
+  linkGGoid: 528,
+  linkGParentGoid: 530,
+  linkGStartpc: 532,
+  linkWrapperCount: 534,
+} as const;
+
+export const GoLinkConfig = {
+  size: 208,
+  anchor: 0,
+  runtimePackages: 8,
+  wrappers: 72,
+  gGoid: 200,
+  gParentGoid: 202,
+  gStartpc: 204,
+  wrapperCount: 206,
+} as const;
+
+export const GoTextRange = {
+  size: 16,
+  start: 0,
+  end: 8,
+} as const;
+
+export const GoContextWrapper = {
+  size: 8,
+  typeHash: 0,
+  structPtr: 4,
+  parent: 6,
+} as const;
+
+export const HttpClientInFlight = {
+  size: 1272,
+  request: 0,
+  active: 8,
+  sampled: 12,
+  text: 16,
+  event: 144,
+  eventSpan: 144,
+  eventSpanHead: 144,
+  eventSpanHeadKtimeNs: 144,
+  eventSpanHeadPid: 152,
+  eventSpanHeadTid: 156,
+  eventSpanHeadLen: 160,
+  eventSpanHeadKind: 164,
+  eventSpanHeadProbeId: 166,
+  eventSpanStartKtimeNs: 168,
+  eventSpanTraceId: 176,
+  eventSpanSpanId: 192,
+  eventSpanParentSpanId: 200,
+  eventSpanTraceFlags: 208,
+  eventSpanSpanFlags: 212,
+  eventStatus: 216,
+  eventErrnoNumber: 220,
+  eventError: 224,
+  eventCutMask: 226,
+  eventUnreadableMask: 227,
+  eventProtoMajor: 228,
+  eventProtoMinor: 229,
+  eventResends: 230,
+  eventReserved: 231,
+  eventTextLen: 232,
+  raw: 248,
+  rawBytes: 248,
 } as const;
 
 export const TextRef = {
@@ -143,6 +307,7 @@ export const HttpInFlight = {
   eventProtoMinor: 239,
   eventTextLen: 240,
   raw: 256,
+  rawBytes: 256,
 } as const;
 
 export const PostgresqlEvent = {
@@ -227,30 +392,6 @@ export const VmaFile = {
   ino: 24,
   dev: 32,
   pid: 36,
-} as const;
-
-export const GoTextRange = {
-  size: 16,
-  start: 0,
-  end: 8,
-} as const;
-
-export const GoContextWrapper = {
-  size: 8,
-  typeHash: 0,
-  structPtr: 4,
-  parent: 6,
-} as const;
-
-export const GoLinkConfig = {
-  size: 208,
-  anchor: 0,
-  runtimePackages: 8,
-  wrappers: 72,
-  gGoid: 200,
-  gParentGoid: 202,
-  gStartpc: 204,
-  wrapperCount: 206,
 } as const;
 
 export const GoConnectionKey = {
@@ -582,7 +723,8 @@ export const Counter = {
   NODE_REQUESTS: 16,
   SKIPPED_NODE_STREAM: 17,
   NOT_EXECUTED: 18,
-  COUNT: 19,
+  NOT_SENT: 19,
+  COUNT: 20,
 } as const;
 
 /** By value. */
@@ -606,6 +748,7 @@ export const counterNames = [
   'node_requests',
   'skipped_node_stream',
   'not_executed',
+  'not_sent',
 ] as const;
 
 export const HttpServerMoment = {
@@ -623,6 +766,46 @@ export const Sampler = {
 export const GoMap = {
   SWISS: 1,
   HMAP: 2,
+} as const;
+
+export const HttpClientText = {
+  METHOD: 0,
+  URL: 1,
+  SCHEME: 2,
+  HOST: 3,
+  PATH: 4,
+  RAW_PATH: 5,
+  QUERY: 6,
+  ERROR: 7,
+  COUNT: 8,
+} as const;
+
+/** By value. */
+export const httpClientTextNames = [
+  'method',
+  'url',
+  'scheme',
+  'host',
+  'path',
+  'raw_path',
+  'query',
+  'error',
+] as const;
+
+export const HttpClientMoment = {
+  START: 0,
+  END: 1,
+  ALTERNATE: 2,
+  NO_CONNECTION: 3,
+  CANCELLED: 4,
+  RETRY: 5,
+} as const;
+
+export const GoErrorReads = {
+  NOTHING: 0,
+  ERRNO: 1,
+  TEXT: 2,
+  SKIP: 3,
 } as const;
 
 export const PostgresqlMoment = {
@@ -708,6 +891,7 @@ export const Constant = {
   POSTGRESQL_NAME_BYTES: 64,
   POSTGRESQL_NAMES_BYTES: 256,
   POSTGRESQL_BACKENDS: 4096,
+  GO_ERRORS: 32,
   GO_LINK_PACKAGES: 4,
   GO_LINK_WRAPPERS: 16,
   GO_LINK_PAGE_BYTES: 4096,

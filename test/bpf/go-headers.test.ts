@@ -1,11 +1,10 @@
 /** How BPF finds headers in a Go map, on maps laid out by hand in this process: every case the runtime can leave behind. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { BpfObject } from '../../native/native.d.ts';
-import type { Binary, FieldPath, GoMapLayout } from '../../src/contract/binary.ts';
-import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
-import { GoHttpConfig, HttpInFlight } from '../../src/probes/layout.gen.ts';
+import type { GoMapLayout as Layout } from '../../src/contract/binary.ts';
+import { goMapLayout } from '../../src/probes/definitions/go-map-layout.ts';
+import { GoMapLayout, Raw } from '../../src/probes/layout.gen.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
-import { programOf } from '../unit/sites-program.ts';
 import { openBpfTest, runCase } from './bpf-case.ts';
 import { type Chain, hmap, hmapLayout, type Slot, smallSwissMap, swissLayout, swissMapOfGroups } from './go-maps.ts';
 import { UserMemory } from './user-memory.ts';
@@ -19,19 +18,10 @@ const layout = {
   userAgent: 32,
   left: 40,
   complete: 48,
-  config: 56,
+  mapLayout: 56,
 };
-const caseBytes = layout.config + GoHttpConfig.size + HttpInFlight.size;
-
-/** The configuration as the definition makes it from a binary with this map; the other fields do not matter here. */
-function configOf(map: GoMapLayout): Uint8Array {
-  const field: FieldPath = { steps: [{ offset: 0, deref: false }], flatOffset: 0, sizeBytes: 8, kind: 24 };
-  const types = { field: () => field, descriptor: () => 0, headerMap: () => map };
-  const go = { version: 'go1.26', path: 'main', main: undefined, modules: new Map(), settings: new Map(), types };
-  const constants = goHttpServer.constants({ ...programOf({}), go } satisfies Binary);
-  if (!constants.found) throw new Error(constants.missing);
-  return constants.bytes;
-}
+const raw = layout.mapLayout + GoMapLayout.size;
+const caseBytes = raw + Raw.size;
 
 const wanted: readonly Slot[] = [
   { key: 'Traceparent', values: ['00-x'] },
@@ -60,12 +50,12 @@ describeKernel('headers in a Go map', () => {
   });
   afterEach(() => memory.close());
 
-  function scan(map: bigint, mapLayout: GoMapLayout) {
+  function scan(map: bigint, mapLayout: Layout) {
     const input = new Uint8Array(caseBytes);
     new DataView(input.buffer).setBigUint64(layout.map, map, true);
-    input.set(configOf(mapLayout), layout.config);
+    input.set(goMapLayout(mapLayout), layout.mapLayout);
     // A scratch that was used before.
-    input.fill(0xee, layout.config + GoHttpConfig.size + HttpInFlight.raw);
+    input.fill(0xee, raw);
     const output = runCase(object, 'test_scan', input);
     const u64 = (at: number) => output.getBigUint64(at, true);
     return {

@@ -15,8 +15,8 @@ struct header_case {
 	__u64 user_agent;
 	__u64 left;
 	__u64 complete;
-	struct uspan_go_http_config config;
-	struct uspan_http_in_flight entry;
+	struct uspan_go_map_layout layout;
+	struct uspan_raw raw;
 };
 
 struct {
@@ -36,7 +36,7 @@ int test_scan(void *ctx __attribute__((unused)))
 	it = bpf_map_lookup_elem(&cases, &first);
 	if (!it)
 		return 1;
-	it->complete = scan_headers(&scan, &it->config, &it->entry, it->map);
+	it->complete = scan_headers(&scan, &it->layout, &it->raw, it->map);
 	it->traceparent = scan.traceparent;
 	it->traceparent_values = scan.traceparent_values;
 	it->tracestate = scan.tracestate;

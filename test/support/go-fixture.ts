@@ -28,20 +28,24 @@ const buildArgs = {
 export type GoVariant = keyof typeof buildArgs;
 export const allGoVariants = Object.keys(buildArgs) as readonly GoVariant[];
 
-const sourceDir = join(import.meta.dirname, '..', 'fixtures', 'go-http');
+/** Programs of test/fixtures. */
+export type GoFixtureName = 'go-http' | 'go-link';
 
-/** Builds test/fixtures/go-http once per source, release and variant; gives the path of the binary. */
+/** Builds a fixture (default: go-http) once per source, release and variant; gives the path of the binary. */
 export async function buildGoFixture(build: {
+  readonly fixture?: GoFixtureName;
   readonly go: GoRelease;
   readonly variant: GoVariant;
   readonly arch?: 'amd64' | 'arm64';
 }): Promise<string> {
+  const { fixture = 'go-http' } = build;
+  const sourceDir = join(import.meta.dirname, '..', 'fixtures', fixture);
   const arch = build.arch ?? 'amd64';
   const version = goReleases[build.go];
   const args = ['build', '-trimpath', '-buildvcs=false', ...buildArgs[build.variant]];
-  const name = `go-http-go${version}-${arch}-${build.variant}-${await hashOf(sourceDir, [version, arch, ...args])}`;
+  const name = `${fixture}-go${version}-${arch}-${build.variant}-${await hashOf(sourceDir, [version, arch, ...args])}`;
   const dir = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'uspan-test', name);
-  const binary = join(dir, 'go-http');
+  const binary = join(dir, fixture);
   if (await exists(binary)) return binary;
 
   await mkdir(dir, { recursive: true });

@@ -46,6 +46,7 @@ const fields: Readonly<Record<string, readonly [offset: number, sizeBytes: numbe
   'net/http.conn.hijackedv': [136, 1],
   'context.cancelCtx.err': [88, 16],
   'context.cancelCtx.Context': [4, 16],
+  'runtime.g.goid': [152, 8],
 };
 
 function constantsOf(
@@ -61,6 +62,7 @@ function constantsOf(
       return { steps: [{ offset: flatOffset, deref: false }], flatOffset, sizeBytes, kind: 24 };
     },
     descriptor: () => 0,
+    hash: () => undefined,
     headerMap: () => map ?? undefined,
   };
   const go = { version: 'go1.26', path: 'main', main: undefined, modules: new Map(), settings: new Map(), types };
@@ -72,8 +74,9 @@ function configOf(...args: Parameters<typeof constantsOf>) {
   if (!constants.found) throw new Error(constants.missing);
   expect(constants.bytes).toHaveLength(GoHttpConfig.size);
   const view = new DataView(constants.bytes.buffer);
-  const { size: _, filterByProcess, ...offsets } = GoHttpConfig;
+  const { size: _, filterByProcess, reserved, map: __, ...offsets } = GoHttpConfig;
   expect(view.getUint32(filterByProcess, true)).toBe(0);
+  expect(view.getUint16(reserved, true)).toBe(0);
   const values = Object.entries(offsets).map(([name, at]) => [name, view.getUint16(at, true)]);
   return { config: Object.fromEntries(values) as Record<keyof typeof offsets, number>, notes: constants.notes };
 }
@@ -99,18 +102,19 @@ test('every offset has its place', () => {
       connHijacked: 136,
       cancelCtxParent: 4 + 8, // the data word of the interface
       cancelCtxErr: 88,
+      gGoid: 152,
       mapKind: GoMap.SWISS,
       mapUsed: 0,
       mapDirPtr: 16,
       mapDirLen: 24,
-      tableGroups: 17,
-      tableLengthMask: 25,
-      groupBytes: 328,
-      groupKeys: 8,
-      groupElems: 24,
-      groupKeyStride: 40,
-      groupElemStride: 40,
-      bucketOverflow: Constant.FIELD_ABSENT,
+      mapTableGroups: 17,
+      mapTableLengthMask: 25,
+      mapGroupBytes: 328,
+      mapGroupKeys: 8,
+      mapGroupElems: 24,
+      mapGroupKeyStride: 40,
+      mapGroupElemStride: 40,
+      mapBucketOverflow: Constant.FIELD_ABSENT,
     },
     notes: [],
   });
@@ -122,12 +126,12 @@ test('the maps before Go 1.24', () => {
     mapUsed: 0,
     mapDirPtr: 16,
     mapDirLen: 9,
-    groupBytes: 336,
-    groupKeys: 8,
-    groupElems: 136,
-    groupKeyStride: 16,
-    groupElemStride: 24,
-    bucketOverflow: 328,
+    mapGroupBytes: 336,
+    mapGroupKeys: 8,
+    mapGroupElems: 136,
+    mapGroupKeyStride: 16,
+    mapGroupElemStride: 24,
+    mapBucketOverflow: 328,
   });
 });
 
@@ -139,6 +143,7 @@ describe('a field that is needed is named when it is missing', () => {
     'conn.hijackedv',
     'cancelCtx.err',
     'cancelCtx.Context',
+    'g.goid',
   ];
   const needed = Object.keys(fields).filter((name) => !optional.some((end) => name.endsWith(end)));
 

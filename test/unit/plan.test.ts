@@ -72,7 +72,7 @@ function goWith(...modules: string[]): GoInfo {
     main: undefined,
     modules: new Map(modules.map((module) => [module, 'v1.0.0'])),
     settings: new Map(),
-    types: { field: () => undefined, descriptor: () => undefined, headerMap: () => undefined },
+    types: { field: () => undefined, descriptor: () => undefined, hash: () => undefined, headerMap: () => undefined },
   };
 }
 

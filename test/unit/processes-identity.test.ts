@@ -14,7 +14,12 @@ import { parseResourceAttributes } from '../../src/discovery/processes/resource-
 import { workloadName } from '../../src/discovery/processes/workload-name.ts';
 
 const id = '0123456789abcdef'.repeat(4);
-const noTypes: GoTypes = { field: () => undefined, descriptor: () => undefined, headerMap: () => undefined };
+const noTypes: GoTypes = {
+  field: () => undefined,
+  descriptor: () => undefined,
+  hash: () => undefined,
+  headerMap: () => undefined,
+};
 
 function facts(path: string | undefined, argv: string[] = []): ProcessFacts {
   const exe = path === undefined ? undefined : { path, deleted: false, dev: 1n, ino: 2n };

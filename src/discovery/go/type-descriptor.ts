@@ -3,6 +3,7 @@ import type { GoName, TypeMemory } from './type-memory.ts';
 /** Layout of `internal/abi.Type` on 64-bit machines (`src/internal/abi/type.go`): byte offsets in a descriptor of 48 bytes. */
 export const typeLayout = {
   size: 0,
+  hash: 16,
   flags: 20,
   align: 21,
   fieldAlign: 22,

@@ -5,6 +5,7 @@ import { resolveFieldPath } from './field-path.ts';
 import { isHeaderMap, mapLayout } from './map-layout.ts';
 import type { ModuleData } from './moduledata.ts';
 import { hasPackedOffsets, structFieldsReader } from './struct-fields.ts';
+import { typeLayout } from './type-descriptor.ts';
 import { indexTypes, type TypeIndex } from './type-index.ts';
 import { typeMemory } from './type-memory.ts';
 
@@ -31,16 +32,25 @@ export function goTypes(image: ElfImage, relocations: RelativeRelocations, modul
     }
     return undefined;
   };
+  /** Offset of a type's descriptor in the memory of all. */
+  const find = (typeName: string): number | undefined => {
+    const { index } = use();
+    const pointer = typeName.startsWith('*');
+    for (const type of index.named(pointer ? typeName.slice(1) : typeName)) {
+      const found = pointer ? index.pointerTo(type) : type;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
   return {
     field,
     descriptor(typeName) {
-      const { memory, index } = use();
-      const pointer = typeName.startsWith('*');
-      for (const type of index.named(pointer ? typeName.slice(1) : typeName)) {
-        const found = pointer ? index.pointerTo(type) : type;
-        if (found !== undefined) return memory.start + found;
-      }
-      return undefined;
+      const found = find(typeName);
+      return found === undefined ? undefined : use().memory.start + found;
+    },
+    hash(typeName) {
+      const found = find(typeName);
+      return found === undefined ? undefined : use().memory.view.getUint32(found + typeLayout.hash, true);
     },
     headerMap() {
       const { memory, index, fieldsOf } = use();

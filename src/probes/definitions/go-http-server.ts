@@ -1,6 +1,7 @@
-import type { Binary, GoMapLayout, GoTypes } from '../../contract/binary.ts';
+import type { Binary, GoTypes } from '../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../contract/decision.ts';
-import { Constant, GoHttpConfig, GoMap, HttpInFlight, HttpInFlightKey, HttpServerMoment } from '../layout.gen.ts';
+import { Constant, GoHttpConfig, HttpInFlight, HttpInFlightKey, HttpServerMoment } from '../layout.gen.ts';
+import { goMapLayout } from './go-map-layout.ts';
 import { writeHttpServerSpan } from './http-server-span.ts';
 
 const absent = Constant.FIELD_ABSENT;
@@ -104,12 +105,14 @@ const optionalFields = {
   patternStr: ['net/http.pattern', 'str'],
   connHijacked: ['net/http.conn', 'hijackedv'],
   cancelCtxErr: ['context.cancelCtx', 'err'],
+  gGoid: ['runtime.g', 'goid'],
 } as const satisfies Partial<Record<ConfigField, GoField>>;
 
 function constants(binary: Binary): Constants {
   const types = binary.go?.types;
   if (!types) return { found: false, missing: 'Go type descriptors' };
-  const view = new DataView(new ArrayBuffer(GoHttpConfig.size));
+  const bytes = new Uint8Array(GoHttpConfig.size);
+  const view = new DataView(bytes.buffer);
   const put: Put = (name, value) => view.setUint16(GoHttpConfig[name], value, true);
   let end = 0;
   for (const [name, [type, field]] of entries({ ...requestFields, ...responseFields })) {
@@ -127,7 +130,7 @@ function constants(binary: Binary): Constants {
   putConnectionContext(types, put);
   const map = types.headerMap();
   if (!map) return { found: false, missing: 'layout of map[string][]string' };
-  putHeaderMap(map, put);
+  bytes.set(goMapLayout(map), GoHttpConfig.map);
   const notes: string[] = [];
   const has = (name: keyof typeof optionalFields) => offsets.get(name) !== undefined;
   if (!has('requestPattern') && !(has('requestPat') && has('patternStr'))) {
@@ -139,7 +142,7 @@ function constants(binary: Binary): Constants {
   if (!has('connHijacked')) {
     notes.push('hijacked connections are not recognised: net/http.conn.hijackedv is not in the binary');
   }
-  return { found: true, bytes: new Uint8Array(view.buffer), notes };
+  return { found: true, bytes, notes };
 }
 
 type Put = (name: ConfigField, value: number) => void;
@@ -152,33 +155,4 @@ function entries<K extends ConfigField>(fields: Readonly<Record<K, GoField>>): [
 function putConnectionContext(types: GoTypes, put: Put): void {
   const parent = types.field('context.cancelCtx', 'Context')?.flatOffset;
   put('cancelCtxParent', parent === undefined ? absent : parent + 8);
-}
-
-function putHeaderMap(map: GoMapLayout, put: Put): void {
-  const stringBytes = 16;
-  if (map.kind === 'swiss') {
-    put('mapKind', GoMap.SWISS);
-    put('mapUsed', map.used);
-    put('mapDirPtr', map.dirPtr);
-    put('mapDirLen', map.dirLen);
-    put('tableGroups', map.tableGroups);
-    put('tableLengthMask', map.tableLengthMask);
-    put('groupBytes', map.groupSize);
-    put('groupKeys', map.slots);
-    put('groupElems', map.slots + stringBytes);
-    put('groupKeyStride', map.slotStride);
-    put('groupElemStride', map.slotStride);
-    put('bucketOverflow', absent);
-    return;
-  }
-  put('mapKind', GoMap.HMAP);
-  put('mapUsed', map.count);
-  put('mapDirPtr', map.buckets);
-  put('mapDirLen', map.log2Buckets);
-  put('groupBytes', map.bucketSize);
-  put('groupKeys', map.keys);
-  put('groupElems', map.elems);
-  put('groupKeyStride', stringBytes);
-  put('groupElemStride', stringBytes + 8);
-  put('bucketOverflow', map.overflow);
 }

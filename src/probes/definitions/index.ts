@@ -1,4 +1,5 @@
 import type { ProbeDefinition } from '../../contract/decision.ts';
+import { goHttpClient } from './go-http-client.ts';
 import { goHttpServer } from './go-http-server.ts';
 import { jvmGc } from './jvm-gc.ts';
 import { nodeHttp } from './node-http.ts';
@@ -6,4 +7,11 @@ import { postgresql } from './postgresql.ts';
 import { pythonGc } from './python-gc.ts';
 
 /** Every library uspan knows. To add one: a definition file, a fixture, an expectation, and a line here. */
-export const definitions: readonly ProbeDefinition[] = [goHttpServer, nodeHttp, postgresql, jvmGc, pythonGc];
+export const definitions: readonly ProbeDefinition[] = [
+  goHttpServer,
+  goHttpClient,
+  nodeHttp,
+  postgresql,
+  jvmGc,
+  pythonGc,
+];

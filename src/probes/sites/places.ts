@@ -5,6 +5,7 @@
 import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
 import type { Place, Site } from '../../contract/decision.ts';
 import { plainText } from './plain-text.ts';
+import { type Chosen, chooseResultBranch, chooseResultPath } from './results.ts';
 import { type Decoded, decode, disassemble, goArguments, isEndbr64, systemVArguments } from './x64.ts';
 
 /** A place's site before a point gives it its moment. */
@@ -38,9 +39,13 @@ export function locateInFunction(binary: Binary, place: PlaceInFunction): Locate
     case 'nativeEntry':
       return nativeEntrySite(binary, symbol, code.subarray(0, maxNativePrologueBytes), place.arguments);
     case 'call':
-      return callSite(binary, symbol, code, place.callees);
+      return callSite(binary, symbol, code, place);
     case 'afterCall':
       return afterCallSite(binary, symbol, code, place.callee);
+    case 'resultBranch':
+      return chosenSite(binary, symbol, code, chooseResultBranch(binary, symbol, code, place));
+    case 'resultPath':
+      return chosenSite(binary, symbol, code, chooseResultPath(binary, symbol, code, place));
   }
 }
 
@@ -110,17 +115,36 @@ function growsStack(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, ta
 }
 
 /** The call itself, where it is on the wanted path only. */
-function callSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, callees: readonly string[]): Located {
+function callSite(
+  binary: Binary,
+  symbol: FunctionSymbol,
+  code: Uint8Array,
+  { callees, behind }: Extract<Place, { at: 'call' }>,
+): Located {
+  const first = behind === undefined ? undefined : binary.symbols.find(behind);
   for (const callee of callees) {
     const target = binary.symbols.find(callee);
     if (!target) continue;
+    let passed = behind === undefined;
     for (const instruction of decode(code, symbol.address)) {
-      if (instruction.class === 'call' && instruction.target === target.address) {
-        return at(binary, symbol, code, instruction, `call of ${callee}`);
+      if (instruction.class !== 'call') continue;
+      if (passed && instruction.target === target.address) {
+        const why = `call of ${callee}${behind === undefined ? '' : ` behind that of ${behind}`}`;
+        return at(binary, symbol, code, instruction, why);
       }
+      passed ||= first !== undefined && instruction.target === first.address;
     }
   }
-  return missing(`${symbol.name} calls none of ${callees.join(', ')}`);
+  return missing(
+    `${symbol.name} calls none of ${callees.join(', ')}${behind === undefined ? '' : ` behind ${behind}`}`,
+  );
+}
+
+function chosenSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, chosen: Chosen): Located {
+  if ('reason' in chosen) return { found: false, ...chosen };
+  const located = at(binary, symbol, code, chosen.instruction, chosen.why);
+  if (!located.found || chosen.spec === undefined) return located;
+  return { found: true, site: { ...located.site, spec: chosen.spec } };
 }
 
 /** Straight down from the call: what is met first is always run, so the first emulated instruction will do. */
