@@ -48,6 +48,18 @@ STRUCT(go_context_wrapper);
 STRUCT(go_link_config);
 STRUCT(go_connection_key);
 STRUCT(go_goroutine_key);
+ENUM(sql_moment);
+ENUM(sql_connection);
+ENUM(sql_system);
+ENUM(sql_operation);
+ENUM(sql_text);
+STRUCT(sql_event);
+STRUCT(sql_driver_type);
+ENUM(sql_status_kind);
+STRUCT(sql_error_type);
+STRUCT(go_sql_config);
+STRUCT(sql_itab_key);
+STRUCT(sql_in_flight);
 
 ENUM(usdt_location);
 STRUCT(usdt_argument);
@@ -82,7 +94,6 @@ enum uspan_constant {
 	CONSTANT(GO_ERRORS),
 	CONSTANT(GO_LINK_PACKAGES),
 	CONSTANT(GO_LINK_WRAPPERS),
-	CONSTANT(GO_LINK_PAGE_BYTES),
 	CONSTANT(COOKIE_MOMENT_BITS),
 	CONSTANT(COOKIE_SPEC_SHIFT),
 	CONSTANT(MAX_MOMENTS),
@@ -110,5 +121,7 @@ enum uspan_constant {
 	CONSTANT(NODE_WINDOW_BYTES),
 	CONSTANT(NODE_WINDOW_ROOM),
 	CONSTANT(NODE_MAX_PIPELINED),
+	CONSTANT(SQL_DRIVER_TYPES),
+	CONSTANT(SQL_ERROR_TYPES),
 };
 ENUM(constant);

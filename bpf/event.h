@@ -133,5 +133,6 @@ struct uspan_large {
 #include "events/node_http.h"
 #include "events/postgresql.h"
 #include "events/usdt.h"
+#include "events/sql.h"
 
 #endif

@@ -129,10 +129,8 @@ static __always_inline enum go_context_end request_of_walk(const struct go_conte
 }
 
 /* Whether the goroutine runs net/http's, database/sql's or a like package's own function: it serves whoever comes next. */
-static __always_inline bool works_for_all(struct pt_regs *ctx, __u64 startpc, const struct uspan_go_link_config *link)
+static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struct uspan_go_link_config *link)
 {
-	/* Programs are mapped at whole pages. */
-	__u64 base = (GO_IP(ctx) - link->anchor) & ~(__u64)(USPAN_GO_LINK_PAGE_BYTES - 1);
 	__u64 pc = startpc - base;
 
 	for (__u32 i = 0; i < USPAN_GO_LINK_PACKAGES; i++)
@@ -145,7 +143,7 @@ static __always_inline bool works_for_all(struct pt_regs *ctx, __u64 startpc, co
  * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
  * was found at its first call holds for good.
  */
-static __always_inline struct uspan_http_in_flight *started_for(struct pt_regs *ctx, const struct uspan_http_in_flight_key *self,
+static __always_inline struct uspan_http_in_flight *started_for(__u64 base, const struct uspan_http_in_flight_key *self,
 								const struct uspan_go_link_config *link)
 {
 	struct uspan_go_goroutine_key parent = { .pid = self->pid }, own = { .pid = self->pid };
@@ -163,7 +161,7 @@ static __always_inline struct uspan_http_in_flight *started_for(struct pt_regs *
 		return 0;
 	key.goroutine = *goroutine;
 	/* It may have ended, and its memory serve another by now. */
-	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(ctx, go_word(self->goroutine + link->g_startpc), link))
+	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(base, go_word(self->goroutine + link->g_startpc), link))
 		return 0;
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
 	if (entry && entry->active)
@@ -175,8 +173,8 @@ static __always_inline struct uspan_http_in_flight *started_for(struct pt_regs *
 	return span_id && (!known || *known == span_id) ? entry : 0;
 }
 
-/* The request that goroutine `self` makes a call for. */
-static __always_inline struct go_parent find_parent(struct pt_regs *ctx, const struct uspan_http_in_flight_key *self,
+/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
+static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_http_in_flight_key *self,
 						     struct go_interface context, const struct uspan_go_link_config *link)
 {
 	struct uspan_http_in_flight *own = bpf_map_lookup_elem(&go_http_in_flight, self);
@@ -201,7 +199,7 @@ static __always_inline struct go_parent find_parent(struct pt_regs *ctx, const s
 	}
 	if (end != GO_CONTEXT_UNKNOWN)
 		return parent;
-	return parent_of(own ? own : started_for(ctx, self, link));
+	return parent_of(own ? own : started_for(base, self, link));
 }
 
 /* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
@@ -223,10 +221,10 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
  * Begins `span`: its ids, flags and parent. `context`: the call's context.Context, all zero when it has none.
  * Returns whether it is wanted: a child goes with its parent, a trace of its own is for the sampler to decide.
  */
-static __always_inline bool begin_child(struct pt_regs *ctx, const struct uspan_http_in_flight_key *self, struct go_interface context,
+static __always_inline bool begin_child(__u64 base, const struct uspan_http_in_flight_key *self, struct go_interface context,
 					const struct uspan_go_link_config *link, struct uspan_span_head *span)
 {
-	struct go_parent parent = find_parent(ctx, self, context, link);
+	struct go_parent parent = find_parent(base, self, context, link);
 	bool sampled = false;
 
 	new_span_id(span);

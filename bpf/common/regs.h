@@ -11,6 +11,11 @@
 #define GO_ARG1(ctx) ((ctx)->bx)
 #define GO_ARG2(ctx) ((ctx)->cx)
 #define GO_ARG3(ctx) ((ctx)->di)
+#define GO_ARG4(ctx) ((ctx)->si)
+#define GO_ARG5(ctx) ((ctx)->r8)
+#define GO_ARG6(ctx) ((ctx)->r9)
+#define GO_ARG7(ctx) ((ctx)->r10)
+#define GO_ARG8(ctx) ((ctx)->r11)
 #define C_ARG0(ctx) ((ctx)->di)
 #elif defined(__TARGET_ARCH_arm64)
 #define GO_G(ctx) ((ctx)->regs[28])
@@ -20,6 +25,11 @@
 #define GO_ARG1(ctx) ((ctx)->regs[1])
 #define GO_ARG2(ctx) ((ctx)->regs[2])
 #define GO_ARG3(ctx) ((ctx)->regs[3])
+#define GO_ARG4(ctx) ((ctx)->regs[4])
+#define GO_ARG5(ctx) ((ctx)->regs[5])
+#define GO_ARG6(ctx) ((ctx)->regs[6])
+#define GO_ARG7(ctx) ((ctx)->regs[7])
+#define GO_ARG8(ctx) ((ctx)->regs[8])
 #define C_ARG0(ctx) ((ctx)->regs[0])
 #else
 #error "unknown __TARGET_ARCH"

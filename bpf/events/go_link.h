@@ -5,7 +5,6 @@
 
 #define USPAN_GO_LINK_PACKAGES 4
 #define USPAN_GO_LINK_WRAPPERS 16
-#define USPAN_GO_LINK_PAGE_BYTES 4096
 
 /* Functions of a package lie side by side in the program. Link-time addresses; both 0: unused. */
 struct uspan_go_text_range {
@@ -22,7 +21,6 @@ struct uspan_go_context_wrapper {
 
 /* Part of the configuration of every definition whose spans are children of HTTP server spans, per attached binary. */
 struct uspan_go_link_config {
-	__u64 anchor; /* link-time address of the function that the hit at the start is in, not more than a page behind its entry */
 	struct uspan_go_text_range runtime_packages[USPAN_GO_LINK_PACKAGES]; /* whose goroutines work for everybody */
 	struct uspan_go_context_wrapper wrappers[USPAN_GO_LINK_WRAPPERS];
 	__u16 g_goid;        /* fields of runtime.g */

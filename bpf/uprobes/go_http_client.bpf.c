@@ -105,13 +105,13 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 }
 
 /* The request it is made for, else the trace that the program itself puts into its headers, else a trace of its own. */
-static __always_inline bool begin_trace(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+static __always_inline bool begin_trace(__u64 base, const struct uspan_http_in_flight_key *key,
 					struct uspan_http_client_in_flight *entry,
 					const struct uspan_go_http_client_config *config)
 {
 	struct go_interface context = { .type = raw_word(&entry->raw, config->request_ctx),
 					.data = raw_word(&entry->raw, config->request_ctx + 8) };
-	struct go_parent parent = find_parent(ctx, key, context, &config->link);
+	struct go_parent parent = find_parent(base, key, context, &config->link);
 	__u64 header_map = raw_word(&entry->raw, config->request_header);
 	struct uspan_span_head *span = &entry->event.span;
 	struct header_scan scan = {};
@@ -164,7 +164,7 @@ static __always_inline bool find_url(struct uspan_http_client_in_flight *entry, 
 	return true;
 }
 
-static __always_inline void begin(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+static __always_inline void begin(__u64 base, const struct uspan_http_in_flight_key *key,
 				  const struct uspan_go_http_client_config *config, struct uspan_http_client_in_flight *entry)
 {
 	__u64 url;
@@ -177,7 +177,7 @@ static __always_inline void begin(struct pt_regs *ctx, const struct uspan_http_i
 	}
 	raw_text(entry, USPAN_HTTP_CLIENT_METHOD, config->request_method);
 	url = raw_word(&entry->raw, config->request_url);
-	entry->sampled = begin_trace(ctx, key, entry, config);
+	entry->sampled = begin_trace(base, key, entry, config);
 	/* net/http refuses a URL without a host: there will be no attempt. */
 	if (entry->sampled && !find_url(entry, config, url)) {
 		count(USPAN_COUNTER_NOT_SENT);
@@ -187,7 +187,7 @@ static __always_inline void begin(struct pt_regs *ctx, const struct uspan_http_i
 	entry->active = 1;
 }
 
-static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+static __always_inline void start(struct pt_regs *ctx, __u64 base, const struct uspan_http_in_flight_key *key,
 				  const struct uspan_go_http_client_config *config)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
@@ -202,11 +202,11 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 	}
 	entry->request = GO_ARG1(ctx);
 	entry->event.resends = 0;
-	begin(ctx, key, config, entry);
+	begin(base, key, config, entry);
 }
 
 /* Another attempt of a call whose last one is over. It may have been no attempt at all, and still be open. */
-static __always_inline void retry(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+static __always_inline void retry(__u64 base, const struct uspan_http_in_flight_key *key,
 				  const struct uspan_go_http_client_config *config)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
@@ -214,7 +214,7 @@ static __always_inline void retry(struct pt_regs *ctx, const struct uspan_http_i
 	if (!entry || entry->active)
 		return;
 	entry->event.resends++;
-	begin(ctx, key, config, entry);
+	begin(base, key, config, entry);
 }
 
 /* The error a context is done with: that of the nearest context that can be. */
@@ -352,10 +352,10 @@ int go_http_client(struct pt_regs *ctx)
 	}
 	switch (site.moment) {
 	case USPAN_HTTP_CLIENT_START:
-		start(ctx, &key, config);
+		start(ctx, GO_IP(ctx) - site.spec, &key, config);
 		break;
 	case USPAN_HTTP_CLIENT_RETRY:
-		retry(ctx, &key, config);
+		retry(GO_IP(ctx) - site.spec, &key, config);
 		break;
 	default:
 		end(ctx, &key, config, site);

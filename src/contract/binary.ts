@@ -71,6 +71,8 @@ export type GoMapLayout =
 export interface GoTypes {
   /** `field('net/http.Request', 'URL', 'Path')`; undefined where type or field is not in the binary. */
   field(typeName: string, ...path: string[]): FieldPath | undefined;
+  /** Link-time address of the descriptors: a NameOff or TypeOff in one of them counts from here. */
+  readonly start: number;
   /** Link-time address of the type descriptor of a named type (`*T` for pointers to it), or undefined. */
   descriptor(typeName: string): number | undefined;
   /** `internal/abi.Type.Hash` of a named type (`*T` for pointers to it), or undefined: what tells types apart at run time. */

@@ -60,6 +60,8 @@ export type Place =
       readonly callee: string;
       readonly result: 'error' | 'true';
     }
+  /** Every call of `callee` in `function`. */
+  | { readonly at: 'calls'; readonly function: string; readonly callee: string }
   /** Every site of a USDT probe. Their arguments are found by `Site.spec`: see src/probes/sites/argument-specs.ts. */
   | { readonly at: 'note'; readonly provider: string; readonly name: string };
 
@@ -75,6 +77,16 @@ export interface Point {
   readonly required: boolean;
   /** What is lost without it. */
   readonly purpose: string;
+  /**
+   * Calls that need it, by name. A call whose points are not all there is left out, with a note unless its first point is what the
+   * program lacks: then it makes no such calls. A point goes with the last call that needs it.
+   */
+  readonly calls?: readonly string[];
+  /**
+   * `address`: the `spec` of its sites is the low half of their link-time addresses. Taken from the instruction pointer, that leaves where the
+   * binary is loaded, as programs and libraries are linked below 4 GiB.
+   */
+  readonly spec?: 'address';
 }
 
 /** One more map entry that a program needs for a binary. It is made before the first site is attached. */

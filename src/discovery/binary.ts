@@ -109,6 +109,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
     modules,
     settings,
     types: {
+      start: info.types.start,
       field: (typeName, ...names) => fields([typeName, ...names].join('\0')),
       descriptor,
       hash,

@@ -160,7 +160,7 @@ export const GoError = {
 } as const;
 
 export const GoHttpClientConfig = {
-  size: 536,
+  size: 528,
   filterByProcess: 0,
   requestBytes: 4,
   requestMethod: 6,
@@ -196,24 +196,22 @@ export const GoHttpClientConfig = {
   mapBucketOverflow: 70,
   errors: 72,
   link: 328,
-  linkAnchor: 328,
-  linkRuntimePackages: 336,
-  linkWrappers: 400,
-  linkGGoid: 528,
-  linkGParentGoid: 530,
-  linkGStartpc: 532,
-  linkWrapperCount: 534,
+  linkRuntimePackages: 328,
+  linkWrappers: 392,
+  linkGGoid: 520,
+  linkGParentGoid: 522,
+  linkGStartpc: 524,
+  linkWrapperCount: 526,
 } as const;
 
 export const GoLinkConfig = {
-  size: 208,
-  anchor: 0,
-  runtimePackages: 8,
-  wrappers: 72,
-  gGoid: 200,
-  gParentGoid: 202,
-  gStartpc: 204,
-  wrapperCount: 206,
+  size: 200,
+  runtimePackages: 0,
+  wrappers: 64,
+  gGoid: 192,
+  gParentGoid: 194,
+  gStartpc: 196,
+  wrapperCount: 198,
 } as const;
 
 export const GoTextRange = {
@@ -406,6 +404,116 @@ export const GoGoroutineKey = {
   goid: 0,
   pid: 8,
   reserved: 12,
+} as const;
+
+export const SqlEvent = {
+  size: 96,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  statusNumber: 72,
+  system: 76,
+  operation: 77,
+  failed: 78,
+  reserved: 79,
+  cutMask: 80,
+  unreadableMask: 81,
+  textLen: 82,
+  reserved1: 90,
+  reserved2: 92,
+} as const;
+
+export const SqlDriverType = {
+  size: 16,
+  type: 0,
+  system: 8,
+  reserved: 12,
+} as const;
+
+export const SqlErrorType = {
+  size: 16,
+  type: 0,
+  status: 8,
+  kind: 10,
+  reserved: 12,
+} as const;
+
+export const GoSqlConfig = {
+  size: 624,
+  filterByProcess: 0,
+  dbConnector: 4,
+  dsnDriver: 6,
+  stmtDb: 8,
+  connDb: 10,
+  reserved: 12,
+  types: 16,
+  dsnConnector: 24,
+  errorString: 32,
+  driverTypes: 40,
+  errorTypes: 296,
+  link: 424,
+  linkRuntimePackages: 424,
+  linkWrappers: 488,
+  linkGGoid: 616,
+  linkGParentGoid: 618,
+  linkGStartpc: 620,
+  linkWrapperCount: 622,
+} as const;
+
+export const SqlItabKey = {
+  size: 16,
+  itab: 0,
+  pid: 8,
+  probeId: 12,
+} as const;
+
+export const SqlInFlight = {
+  size: 1224,
+  errorItab: 0,
+  errorData: 8,
+  errorKtimeNs: 16,
+  text: 24,
+  active: 88,
+  sampled: 92,
+  attempts: 96,
+  reserved: 100,
+  event: 104,
+  eventSpan: 104,
+  eventSpanHead: 104,
+  eventSpanHeadKtimeNs: 104,
+  eventSpanHeadPid: 112,
+  eventSpanHeadTid: 116,
+  eventSpanHeadLen: 120,
+  eventSpanHeadKind: 124,
+  eventSpanHeadProbeId: 126,
+  eventSpanStartKtimeNs: 128,
+  eventSpanTraceId: 136,
+  eventSpanSpanId: 152,
+  eventSpanParentSpanId: 160,
+  eventSpanTraceFlags: 168,
+  eventSpanSpanFlags: 172,
+  eventStatusNumber: 176,
+  eventSystem: 180,
+  eventOperation: 181,
+  eventFailed: 182,
+  eventReserved: 183,
+  eventCutMask: 184,
+  eventUnreadableMask: 185,
+  eventTextLen: 186,
+  eventReserved1: 194,
+  eventReserved2: 196,
+  raw: 200,
 } as const;
 
 export const UsdtArgument = {
@@ -841,6 +949,68 @@ export const PostgresqlArgument = {
   APPLICATION_NAME: 2,
 } as const;
 
+export const SqlMoment = {
+  DB_RUN: 0,
+  DB_PREPARE: 1,
+  STMT_RUN: 2,
+  HELD_QUERY: 3,
+  HELD_EXEC: 4,
+  HELD_PREPARE: 5,
+  SUCCEEDED: 6,
+  PREPARED: 7,
+  EXECUTED: 8,
+  FAILED: 9,
+  RETRIED: 10,
+  RELEASED: 11,
+  BEGIN: 12,
+  COMMIT: 13,
+  ROLLBACK: 14,
+  HELD_BEGIN: 15,
+} as const;
+
+export const SqlConnection = {
+  FROM_POOL: 1,
+  HELD: 2,
+} as const;
+
+export const SqlSystem = {
+  OTHER: 0,
+  POSTGRESQL: 1,
+  MYSQL: 2,
+  SQLITE: 3,
+  BY_DSN: 255,
+} as const;
+
+export const SqlOperation = {
+  STATEMENT: 0,
+  OP_PREPARE: 1,
+  OP_BEGIN: 2,
+  OP_COMMIT: 3,
+  OP_ROLLBACK: 4,
+} as const;
+
+export const SqlText = {
+  STATEMENT: 0,
+  ERROR_TYPE: 1,
+  ERROR_MESSAGE: 2,
+  STATUS: 3,
+  COUNT: 4,
+} as const;
+
+/** By value. */
+export const sqlTextNames = [
+  'statement',
+  'error_type',
+  'error_message',
+  'status',
+] as const;
+
+export const SqlStatusKind = {
+  STRING: 1,
+  INT: 2,
+  U16: 3,
+} as const;
+
 export const UsdtLocation = {
   UNREADABLE: 0,
   CONSTANT: 1,
@@ -894,7 +1064,6 @@ export const Constant = {
   GO_ERRORS: 32,
   GO_LINK_PACKAGES: 4,
   GO_LINK_WRAPPERS: 16,
-  GO_LINK_PAGE_BYTES: 4096,
   COOKIE_MOMENT_BITS: 16,
   COOKIE_SPEC_SHIFT: 32,
   MAX_MOMENTS: 16,
@@ -922,4 +1091,6 @@ export const Constant = {
   NODE_WINDOW_BYTES: 416,
   NODE_WINDOW_ROOM: 512,
   NODE_MAX_PIPELINED: 1024,
+  SQL_DRIVER_TYPES: 16,
+  SQL_ERROR_TYPES: 8,
 } as const;

@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import type { Binary } from '../contract/binary.ts';
-import type { Decision, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
-import { locate } from './sites/locate.ts';
+import type { Decision, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
+import { type Located, locate } from './sites/locate.ts';
+import type { UnnamedSite } from './sites/places.ts';
 
 export interface PlanOptions {
   /** Accept sites that the kernel single-steps (about 15 µs a hit under virtualisation). */
@@ -64,22 +65,55 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
 
   const sites: Site[] = [];
   const notes = [...constants.notes];
-  for (const point of definition.points) {
-    const located = locate(binary, point.place);
+  const found = definition.points.map((point) => ({ point, located: findSites(binary, point, options) }));
+  const broken = brokenCalls(found, notes);
+  for (const { point, located } of found) {
     if (!located.found) {
       if (point.required) return skip(located.reason, `${located.detail}, needed for ${point.purpose}`);
-      notes.push(`without ${point.purpose}: ${located.detail}`);
+      if (!point.calls) notes.push(`without ${point.purpose}: ${located.detail}`);
       continue;
     }
-    const stepped = located.sites.find((site) => site.class === 'stepped');
-    if (stepped && !options.allowSingleStep) {
-      const detail = `only ${stepped.instruction} at ${stepped.function}, which the kernel would single-step`;
-      if (point.required) return skip('no_cheap_site', `${detail}; --single-step allows it`);
-      notes.push(`without ${point.purpose}: ${detail}`);
-      continue;
-    }
-    sites.push(...located.sites.map((site) => ({ ...site, moment: point.moment, momentName: point.name })));
+    if (point.calls?.every((call) => broken.has(call))) continue;
+    sites.push(...located.sites.map((site) => named(site, point)));
   }
+  if (sites.length === 0) return skip('symbol_missing', `the binary makes no call that ${definition.name} knows`);
   const { bytes, entries = [] } = constants;
   return { do: 'attach', definition, binary, sites, constants: bytes, entries, notes };
+}
+
+/** The sites of a point, none of them one that the kernel would single-step, unless that is allowed. */
+function findSites(binary: Binary, point: Point, options: PlanOptions): Located {
+  const located = locate(binary, point.place);
+  const stepped = located.found && located.sites.find((site) => site.class === 'stepped');
+  if (!stepped || options.allowSingleStep) return located;
+  const detail = `only ${stepped.instruction} at ${stepped.function}, which the kernel would single-step`;
+  return {
+    found: false,
+    reason: 'no_cheap_site',
+    detail: point.required ? `${detail} (--single-step allows it)` : detail,
+  };
+}
+
+/** Calls that lack a point. What lacks its first one is not made by the program, which is nothing to note. */
+function brokenCalls(
+  found: readonly { readonly point: Point; readonly located: Located }[],
+  notes: string[],
+): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const broken = new Set<string>();
+  for (const { point, located } of found) {
+    for (const call of point.calls ?? []) {
+      const first = !seen.has(call);
+      seen.add(call);
+      if (located.found || broken.has(call)) continue;
+      broken.add(call);
+      if (!first) notes.push(`without ${call}: ${located.detail}`);
+    }
+  }
+  return broken;
+}
+
+function named(site: UnnamedSite, { moment, name, spec }: Point): Site {
+  const own = spec === 'address' ? { spec: site.address % 2 ** 32 } : {};
+  return { ...site, ...own, moment, momentName: name };
 }

@@ -17,6 +17,7 @@ const budgets: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   node_http: { node_http: 300_000 },
   go_http: { go_http_server: 150_000 },
   go_http_client: { go_http_client: 200_000 },
+  go_sql: { go_sql: 150_000 },
   postgresql: { postgresql: 200_000 },
   shared: {},
   usdt: { usdt_pair: 300_000 },

@@ -8,6 +8,7 @@ import { type AgentOptions, type RunningAgent, type StoppedAgent, startAgent } f
 import {
   buildGoFixture,
   type GoFixture,
+  type GoFixtureName,
   type GoFixtureOptions,
   type GoRelease,
   type GoVariant,
@@ -18,7 +19,7 @@ import { type DecodedSpan, type OtlpReceiver, startOtlpReceiver } from '../suppo
 export interface World {
   readonly receiver: OtlpReceiver;
   /** Copies a built fixture: probes go by inode, so what else runs the cached build is never seen. */
-  binary(go?: GoRelease, variant?: GoVariant): Promise<string>;
+  binary(go?: GoRelease, variant?: GoVariant, fixture?: GoFixtureName): Promise<string>;
   /** Starts one; stopped with the world at the latest. */
   server(path: string, options?: GoFixtureOptions): Promise<GoFixture>;
   /** Starts an agent that exports to the receiver; stopped with the world at the latest. */
@@ -35,11 +36,11 @@ export async function openWorld(protocol: 'grpc' | 'http/protobuf' = 'grpc'): Pr
   let copies = 0;
   return {
     receiver,
-    async binary(go = '1.26', variant = 'stripped') {
+    async binary(go = '1.26', variant = 'stripped', fixture = 'go-http') {
       // A directory each, so that the program's name stays what it is.
-      const to = join(directory, String(copies++), 'go-http');
+      const to = join(directory, String(copies++), fixture);
       await mkdir(join(to, '..'));
-      await copyFile(await buildGoFixture({ go, variant }), to);
+      await copyFile(await buildGoFixture({ fixture, go, variant }), to);
       return to;
     },
     async server(path, options) {

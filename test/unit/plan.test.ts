@@ -72,7 +72,13 @@ function goWith(...modules: string[]): GoInfo {
     main: undefined,
     modules: new Map(modules.map((module) => [module, 'v1.0.0'])),
     settings: new Map(),
-    types: { field: () => undefined, descriptor: () => undefined, hash: () => undefined, headerMap: () => undefined },
+    types: {
+      start: 0,
+      field: () => undefined,
+      descriptor: () => undefined,
+      hash: () => undefined,
+      headerMap: () => undefined,
+    },
   };
 }
 
@@ -133,7 +139,7 @@ describe('skipped', () => {
     expect(decide(stepped)).toMatchObject(
       skip(
         'no_cheap_site',
-        'only mov 8(%rax),%rax at lib.Serve, which the kernel would single-step; --single-step allows it',
+        'only mov 8(%rax),%rax at lib.Serve, which the kernel would single-step (--single-step allows it), needed for the start of every request',
       ),
     );
     expect(decide(stepped, {}, { allowSingleStep: true })).toMatchObject({

@@ -15,6 +15,7 @@ import { workloadName } from '../../src/discovery/processes/workload-name.ts';
 
 const id = '0123456789abcdef'.repeat(4);
 const noTypes: GoTypes = {
+  start: 0,
   field: () => undefined,
   descriptor: () => undefined,
   hash: () => undefined,

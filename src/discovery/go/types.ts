@@ -43,6 +43,7 @@ export function goTypes(image: ElfImage, relocations: RelativeRelocations, modul
     return undefined;
   };
   return {
+    start: module.types.start,
     field,
     descriptor(typeName) {
       const found = find(typeName);

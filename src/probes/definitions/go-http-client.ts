@@ -56,6 +56,7 @@ export const goHttpClient = {
       place: { at: 'entry', function: roundTrip },
       required: true,
       purpose: 'the start of every call',
+      spec: 'address',
     },
     {
       moment: HttpClientMoment.END,
@@ -101,6 +102,7 @@ export const goHttpClient = {
       },
       required: false,
       purpose: 'further attempts of a call, after a connection was lost',
+      spec: 'address',
     },
   ],
   matches: (binary) => binary.symbols.find(roundTrip) !== undefined,
@@ -154,7 +156,7 @@ function constants(binary: Binary): Constants {
   if (!map) return { found: false, missing: 'layout of map[string][]string' };
   bytes.set(goMapLayout(map), GoHttpClientConfig.map);
   bytes.set(goErrors(types), GoHttpClientConfig.errors);
-  bytes.set(goLinkConfig(binary, binary.symbols.find(roundTrip)!.address), GoHttpClientConfig.link);
+  bytes.set(goLinkConfig(binary), GoHttpClientConfig.link);
   const done = types.field('context.cancelCtx', 'err')?.flatOffset;
   view.setUint16(GoHttpClientConfig.cancelCtxErr, done ?? Constant.FIELD_ABSENT, true);
   view.setUint32(GoHttpClientConfig.cancelCtxHash, types.hash('*context.cancelCtx') ?? 0, true);

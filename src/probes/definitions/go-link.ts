@@ -16,14 +16,10 @@ const runtimePackages = [
 /** Functions of a package, as a bound on a walk. */
 const maxFunctions = 20_000;
 
-/**
- * `struct uspan_go_link_config`.
- * @param anchor link-time address of the function in whose first page the definition's start is
- */
-export function goLinkConfig(binary: Binary, anchor: number): Uint8Array {
+/** `struct uspan_go_link_config`. */
+export function goLinkConfig(binary: Binary): Uint8Array {
   const bytes = new Uint8Array(GoLinkConfig.size);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(GoLinkConfig.anchor, BigInt(anchor), true);
   runtimePackages.forEach(([name, member], index) => {
     const range = packageRange(binary.symbols, name, member);
     const at = GoLinkConfig.runtimePackages + index * GoTextRange.size;

@@ -1,6 +1,7 @@
 import type { ProbeDefinition } from '../../contract/decision.ts';
 import { goHttpClient } from './go-http-client.ts';
 import { goHttpServer } from './go-http-server.ts';
+import { goSql } from './go-sql.ts';
 import { jvmGc } from './jvm-gc.ts';
 import { nodeHttp } from './node-http.ts';
 import { postgresql } from './postgresql.ts';
@@ -10,6 +11,7 @@ import { pythonGc } from './python-gc.ts';
 export const definitions: readonly ProbeDefinition[] = [
   goHttpServer,
   goHttpClient,
+  goSql,
   nodeHttp,
   postgresql,
   jvmGc,

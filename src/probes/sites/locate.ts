@@ -1,7 +1,7 @@
 import type { Binary } from '../../contract/binary.ts';
 import type { Place } from '../../contract/decision.ts';
 import { locateNotes } from './notes.ts';
-import { locateInFunction, type UnnamedSite } from './places.ts';
+import { locateCalls, locateInFunction, type UnnamedSite } from './places.ts';
 
 /** The sites of a place, at least one, or why there is none. */
 export type Located =
@@ -11,6 +11,11 @@ export type Located =
 /** Finds the sites for `place`: where a probe has to be for its moment. A missing symbol is an answer, not an error. */
 export function locate(binary: Binary, place: Place): Located {
   if (place.at === 'note') return locateNotes(binary, place);
-  const located = locateInFunction(binary, place);
-  return located.found ? { found: true, sites: [located.site] } : located;
+  const located = place.at === 'calls' ? locateCalls(binary, place) : [locateInFunction(binary, place)];
+  const sites: UnnamedSite[] = [];
+  for (const each of located) {
+    if (!each.found) return each;
+    sites.push(each.site);
+  }
+  return { found: true, sites };
 }

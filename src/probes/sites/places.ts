@@ -11,7 +11,8 @@ import { type Decoded, decode, disassemble, goArguments, isEndbr64, systemVArgum
 /** A place's site before a point gives it its moment. */
 export type UnnamedSite = Omit<Site, 'moment' | 'momentName'>;
 
-export type PlaceInFunction = Extract<Place, { readonly function: string }>;
+export type PlaceOfCalls = Extract<Place, { readonly at: 'calls' }>;
+export type PlaceInFunction = Exclude<Extract<Place, { readonly function: string }>, PlaceOfCalls>;
 
 /** A site, or why there is none. */
 export type Located =
@@ -145,6 +146,20 @@ function chosenSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, ch
   const located = at(binary, symbol, code, chosen.instruction, chosen.why);
   if (!located.found || chosen.spec === undefined) return located;
   return { found: true, site: { ...located.site, spec: chosen.spec } };
+}
+
+/** Every call of the callee, in address order. */
+export function locateCalls(binary: Binary, place: PlaceOfCalls): readonly Located[] {
+  const symbol = binary.symbols.find(place.function);
+  if (!symbol) return [missing(`${place.function} is not in the binary`)];
+  const callee = binary.symbols.find(place.callee);
+  const code = binary.code(symbol, maxCodeBytes);
+  const located: Located[] = [];
+  for (const instruction of decode(code, symbol.address)) {
+    if (instruction.class !== 'call' || instruction.target !== callee?.address) continue;
+    located.push(at(binary, symbol, code, instruction, `call of ${place.callee}`));
+  }
+  return located.length > 0 ? located : [missing(`${symbol.name} does not call ${place.callee}`)];
 }
 
 /** Straight down from the call: what is met first is always run, so the first emulated instruction will do. */

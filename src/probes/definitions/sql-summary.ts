@@ -1,0 +1,294 @@
+/** What statements do to what, from their tokens: only what is certain. */
+import { SqlToken } from './sql-scanner.ts';
+
+export interface SqlSummary {
+  /** `db.operation.name`; undefined where the text has several statements, or none that we know. */
+  readonly operation: string | undefined;
+  /** `db.collection.name`; undefined where there are several tables, or none. */
+  readonly collection: string | undefined;
+  /** `{operation} {collection}` of each statement; may be empty. */
+  readonly summary: string;
+}
+
+const words = (list: string): ReadonlySet<string> => new Set(list.split(' '));
+
+/** Words a statement begins with. Any other first word is left alone: it may be anything. */
+const verbs = words(
+  'SELECT INSERT UPDATE DELETE MERGE REPLACE UPSERT WITH VALUES TABLE CREATE DROP ALTER TRUNCATE RENAME COMMENT CALL EXEC EXECUTE DO ' +
+    'BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE SET RESET SHOW USE EXPLAIN DESCRIBE DESC ANALYZE ANALYSE VACUUM PRAGMA ' +
+    'GRANT REVOKE LOCK UNLOCK COPY LOAD DECLARE FETCH MOVE CLOSE LISTEN UNLISTEN NOTIFY PREPARE DEALLOCATE DISCARD CLUSTER REINDEX ' +
+    'REFRESH CHECKPOINT ATTACH DETACH OPTIMIZE FLUSH KILL',
+);
+const dataVerbs = words('SELECT INSERT UPDATE DELETE MERGE');
+const definitionVerbs = words('CREATE DROP ALTER TRUNCATE');
+/** Before what is created. */
+const definitionModifiers = words(
+  'OR REPLACE TEMP TEMPORARY GLOBAL LOCAL UNLOGGED UNIQUE MATERIALIZED VIRTUAL FOREIGN FULLTEXT',
+);
+const definitionKinds = words(
+  'TABLE VIEW INDEX SEQUENCE DATABASE SCHEMA FUNCTION PROCEDURE TRIGGER TYPE ROLE USER EXTENSION DOMAIN POLICY',
+);
+/** Between a verb or keyword and the table's name. */
+const tableModifiers = words(
+  'ONLY IF NOT EXISTS OR IGNORE ROLLBACK ABORT REPLACE FAIL LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK',
+);
+/** What ends a list of tables. */
+const afterTables = words(
+  'WHERE GROUP ORDER HAVING LIMIT OFFSET FETCH UNION EXCEPT INTERSECT WINDOW FOR RETURNING SET VALUES ON SELECT DEFAULT',
+);
+const maxDepth = 64;
+const maxStatements = 8;
+const maxCollectionBytes = 128;
+const maxSummaryBytes = 255;
+
+interface Statement {
+  operation: string;
+  tables: string[];
+  /** Something that may be a table is not in `tables`. */
+  uncertain: boolean;
+  values: boolean;
+}
+
+/** A table's name as it is being read: `schema`, `.`, `"table"`. */
+interface Name {
+  text: string;
+  dotted: boolean;
+  /** In FROM a parenthesis behind it makes it a function; in INSERT that begins the columns. */
+  readonly callable: boolean;
+}
+
+/** Reads the tokens of a text, in their order. */
+export class SqlSummaryReader {
+  readonly #statements: Statement[] = [];
+  #now: Statement | undefined;
+  #begun = false;
+  #with = false;
+  #expectsTable: 'from' | 'into' | undefined;
+  #expectsKind = false;
+  #name: Name | undefined;
+  #last = '';
+  /** By parenthesis: whether it holds a query, and whether its list of tables is open. */
+  readonly #queries: boolean[] = [true];
+  readonly #tables: boolean[] = [false];
+  #opened = false;
+
+  word(text: string): void {
+    const upper = text.toUpperCase();
+    if (this.#name && !this.#name.dotted) this.#closeName();
+    if (this.#name?.dotted) {
+      this.#nameGoesOn(text);
+      return;
+    }
+    const depth = this.#queries.length - 1;
+    if (this.#opened) this.#queries[depth] = upper === 'SELECT' || upper === 'WITH' || upper === 'VALUES';
+    this.#opened = false;
+    if (!this.#begun) this.#verb(upper);
+    else if (this.#with && depth === 0 && dataVerbs.has(upper)) this.#mainVerb(upper);
+    else if (this.#expectsKind) this.#kind(upper, text);
+    else if (this.#expectsTable) this.#tableWord(upper, text);
+    else this.#keyword(upper, depth);
+    this.#last = upper;
+  }
+
+  /** An identifier with its quotes. */
+  quoted(text: string): void {
+    const mark = text.at(-1)!;
+    const inner = text.slice(1, -1).replaceAll(mark + mark, mark);
+    if (this.#name && !this.#name.dotted) this.#closeName();
+    if (this.#name?.dotted) this.#nameGoesOn(inner);
+    else if (this.#expectsTable) this.#startName(inner);
+    this.#begun = true;
+    this.#opened = false;
+    this.#last = '';
+  }
+
+  literal(): void {
+    this.#closeName();
+    this.#begun = true;
+    this.#opened = false;
+    this.#expectsTable = undefined;
+    this.#last = '';
+  }
+
+  symbol(byte: number): void {
+    if (byte === 0x2e && this.#name) {
+      this.#name.dotted = true;
+      return;
+    }
+    const depth = this.#queries.length - 1;
+    if (byte === 0x28) this.#open();
+    else this.#closeName();
+    if (byte === 0x29 && depth > 0) {
+      this.#queries.pop();
+      this.#tables.pop();
+    } else if (byte === 0x2c && this.#tables[depth] && this.#now) {
+      this.#now.uncertain = true;
+    } else if (byte === 0x3b && depth === 0) {
+      this.#endStatement();
+      return;
+    }
+    if (byte !== 0x28) this.#expectsTable = undefined;
+    this.#opened = byte === 0x28;
+    this.#last = '';
+  }
+
+  /** @param whole whether these were all tokens of the text */
+  end(whole: boolean): SqlSummary {
+    this.#closeName();
+    if (!whole && this.#now && !this.#now.values) this.#now.uncertain = true;
+    this.#endStatement();
+    const only = this.#statements.length === 1 ? this.#statements[0] : undefined;
+    return {
+      operation: only?.operation,
+      collection: only && collectionOf(only),
+      summary: summaryOf(this.#statements),
+    };
+  }
+
+  #verb(upper: string): void {
+    this.#begun = true;
+    if (!verbs.has(upper) || this.#statements.length >= maxStatements) return;
+    this.#now = { operation: upper, tables: [], uncertain: false, values: false };
+    this.#with = upper === 'WITH';
+    if (this.#with) this.#now.uncertain = true;
+    this.#expectsKind = definitionVerbs.has(upper);
+    if (upper === 'UPDATE') this.#listOfTables();
+    else if (upper === 'COPY' || upper === 'TABLE') this.#expectsTable = 'into';
+  }
+
+  /** The verb behind `WITH x AS (…)`. */
+  #mainVerb(upper: string): void {
+    this.#now!.operation = upper;
+    this.#with = false;
+  }
+
+  #kind(upper: string, text: string): void {
+    if (definitionModifiers.has(upper)) return;
+    this.#expectsKind = false;
+    const now = this.#now!;
+    if (definitionKinds.has(upper)) {
+      now.operation = `${now.operation} ${upper}`;
+      if (upper === 'TABLE' || upper === 'VIEW') this.#definedTables();
+    } else if (now.operation === 'TRUNCATE') {
+      this.#definedTables();
+      this.#tableWord(upper, text);
+    }
+  }
+
+  #tableWord(upper: string, text: string): void {
+    if (tableModifiers.has(upper)) return;
+    if (upper === 'INTO' || upper === 'TABLE') return;
+    if (upper === 'LATERAL' || upper === 'SELECT' || upper === 'VALUES' || upper === 'UNNEST') {
+      this.#expectsTable = undefined;
+      if (this.#now) this.#now.uncertain = true;
+      return;
+    }
+    this.#startName(text);
+  }
+
+  #keyword(upper: string, depth: number): void {
+    const now = this.#now;
+    if (!now) return;
+    if (upper === 'FROM') {
+      if (!this.#queries[depth] || this.#last === 'DISTINCT' || now.operation === 'COPY') return;
+      this.#listOfTables();
+    } else if (upper === 'JOIN' || upper === 'STRAIGHT_JOIN') {
+      this.#expectsTable = 'from';
+    } else if (upper === 'INTO') {
+      this.#expectsTable = 'into';
+    } else if (upper === 'USING' && (now.operation === 'DELETE' || now.operation === 'MERGE')) {
+      now.uncertain = true;
+    } else if (afterTables.has(upper)) {
+      this.#tables[depth] = false;
+      if (upper === 'VALUES') now.values = true;
+    }
+  }
+
+  #listOfTables(): void {
+    this.#expectsTable = 'from';
+    this.#tables[this.#tables.length - 1] = true;
+  }
+
+  /** `DROP TABLE a, b`; a parenthesis behind the name holds columns. */
+  #definedTables(): void {
+    this.#listOfTables();
+    this.#expectsTable = 'into';
+  }
+
+  #startName(text: string): void {
+    this.#name = { text, dotted: false, callable: this.#expectsTable === 'from' };
+    this.#expectsTable = undefined;
+  }
+
+  #nameGoesOn(text: string): void {
+    const name = this.#name!;
+    name.text += `.${text}`;
+    name.dotted = false;
+  }
+
+  #closeName(): void {
+    const name = this.#name;
+    if (!name) return;
+    this.#name = undefined;
+    const tables = this.#now?.tables;
+    if (tables && !tables.includes(name.text)) tables.push(name.text);
+  }
+
+  #open(): void {
+    if (this.#name?.callable) {
+      this.#name = undefined;
+      if (this.#now) this.#now.uncertain = true;
+    } else {
+      this.#closeName();
+    }
+    this.#expectsTable = undefined;
+    if (this.#queries.length < maxDepth) {
+      this.#queries.push(false);
+      this.#tables.push(false);
+    } else if (this.#now) {
+      this.#now.uncertain = true;
+    }
+  }
+
+  #endStatement(): void {
+    if (this.#now) this.#statements.push(this.#now);
+    this.#now = undefined;
+    this.#begun = false;
+    this.#with = false;
+    this.#expectsKind = false;
+    this.#expectsTable = undefined;
+    this.#queries.length = 1;
+    this.#tables.length = 1;
+    this.#tables[0] = false;
+  }
+}
+
+/** Hands a token to the reader; `text` gives what stands from one place to another. */
+export function readToken(
+  reader: SqlSummaryReader,
+  token: SqlToken,
+  bytes: Uint8Array,
+  from: number,
+  text: () => string,
+): void {
+  if (token === SqlToken.word) reader.word(text());
+  else if (token === SqlToken.quoted) reader.quoted(text());
+  else if (token === SqlToken.literal || token === SqlToken.parameter) reader.literal();
+  else if (token === SqlToken.symbol) reader.symbol(bytes[from]!);
+}
+
+function collectionOf({ tables, uncertain }: Statement): string | undefined {
+  const [only] = tables;
+  return only !== undefined && tables.length === 1 && !uncertain && only.length <= maxCollectionBytes
+    ? only
+    : undefined;
+}
+
+function summaryOf(statements: readonly Statement[]): string {
+  const parts = statements.map((statement) => {
+    const collection = collectionOf(statement);
+    return collection === undefined ? statement.operation : `${statement.operation} ${collection}`;
+  });
+  const summary = parts.join('; ');
+  return summary.length <= maxSummaryBytes ? summary : statements.map(({ operation }) => operation).join('; ');
+}

@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+import type { SqlDialect } from '../../src/probes/definitions/sql-scanner.ts';
+import { readSql } from '../../src/probes/definitions/sql-text.ts';
+import { randomFrom } from '../fuzz/random.ts';
+
+const read = (sql: string, dialect: SqlDialect = 'postgresql', cut = false) => {
+  const bytes = Buffer.from(sql);
+  return readSql(bytes, 0, bytes.length, dialect, cut);
+};
+const text = (sql: string, dialect?: SqlDialect, cut?: boolean) => read(sql, dialect, cut).text;
+const dialects: readonly SqlDialect[] = ['postgresql', 'mysql', 'sqlite', 'other'];
+
+describe.each(dialects)('what every database reads alike: %s', (dialect) => {
+  test.each([
+    ["SELECT 'a', 'it''s', ''", 'SELECT ?, ?, ?'],
+    ['SELECT 1, -2.5, .5, 1e-9, 0x1F, 1_000, 12abc', 'SELECT ?, -?, ?, ?, ?, ?, ?'],
+    ["SELECT x'1F', B'01', N'name'", 'SELECT ?, ?, ?'],
+    ['SELECT t1.c2 FROM schema1.t1', 'SELECT t1.c2 FROM schema1.t1'],
+    ['SELECT ?, ?1, :name, @p1, @@version', 'SELECT ?, ?1, :name, @p1, @@version'],
+    ['a=:1 AND b = :2', 'a=:1 AND b = :2'],
+    ['  SELECT\n\t1 ;\r\n ', 'SELECT ? ;'],
+    ["SELECT 1 -- it's a note\nFROM t", 'SELECT ? FROM t'],
+    ["SELECT /* it's 'one' */ a", 'SELECT a'],
+    ['SELECT 1 /* never ends', 'SELECT ?'],
+    ['a IN (1, 2,3) AND b IN (?, ?)', 'a IN (?) AND b IN (?)'],
+    ["a in ('x')", 'a in (?)'],
+    ['a IN (1, b, 2)', 'a IN (?, b, ?)'],
+    ['VALUES (1, 2), (3, 4)', 'VALUES (?, ?), (?, ?)'],
+    ["SELECT 'ünïcode', größe FROM ärger", 'SELECT ?, größe FROM ärger'],
+    ['', ''],
+    [' \n ', ''],
+    ["'", '?'],
+    ["SELECT 'cut", 'SELECT ?'],
+    ["SELECT 'a\\\\', b", 'SELECT ?, b'],
+    ['a[1]', 'a[?]'],
+  ])('%j', (sql, expected) => {
+    // SQLite has names in brackets.
+    expect(text(sql, dialect)).toBe(sql === 'a[1]' && dialect === 'sqlite' ? sql : expected);
+  });
+});
+
+describe('PostgreSQL', () => {
+  test.each([
+    ["E'it\\'s', e'\\\\', b", '?, ?, b'],
+    ['$$a$$, $tag$ $$ it $tag$, $1, a$b', '?, ?, $1, a$b'],
+    ['$tag$ never ends', '?'],
+    ['$ta', '?'],
+    ['"Users"."a""b"', '"Users"."a""b"'],
+    ["a::int, '{\"k\":1}'::jsonb, a->'k', a #> b", 'a::int, ?::jsonb, a->?, a #> b'],
+    ['a[1:5], a[n:12]', 'a[?:?], a[n:?]'],
+    ["/* a /* 'b' */ 'c' */ d", 'd'],
+    ["U&'d\\0061t'", 'U&?'],
+    ["1 --x'y\n+2", '? +?'],
+    ["'a\\' , 'b'", '?'],
+    ['@ 5, @5', '@ ?, @?'],
+  ])('%j', (sql, expected) => expect(text(sql)).toBe(expected));
+});
+
+describe('MySQL', () => {
+  test.each([
+    ['"a", "it""s", `b``c`', '?, ?, `b``c`'],
+    ["1 # it's\n+ 2 -- x\n+ 3", '? + ? + ?'],
+    ["5--'a'", '??'],
+    ["/*! SELECT 'a */ b' */", '?'],
+    ["SELECT a, 'it\\'s', b", 'SELECT a, ?'],
+    ["_utf8'abc'", '_utf8?'],
+    ['SELECT * FROM 2024_log', 'SELECT * FROM ?'],
+  ])('%j', (sql, expected) => expect(text(sql, 'mysql')).toBe(expected));
+});
+
+describe('SQLite', () => {
+  test.each([
+    ["[it's], \"b\", `c`, 'C:\\'", '[it\'s], "b", `c`, ?'],
+    ['$name, ?12', '$name, ?12'],
+    ["[never ends 'a'", '?'],
+  ])('%j', (sql, expected) => expect(text(sql, 'sqlite')).toBe(expected));
+});
+
+describe('a database that is not known: nothing is guessed', () => {
+  test.each([
+    ['SELECT "a" FROM t', 'SELECT ? FROM t'],
+    ["SELECT $$it's$$, 'b'", 'SELECT ?'],
+    ["SELECT q'[it's]', b", 'SELECT ?'],
+    ["SELECT '''it's''', b", 'SELECT ?'],
+    ["SELECT a # it's\n, 'b'", 'SELECT a ?'],
+    ["SELECT [it's], 'b'", 'SELECT ?'],
+    ["SELECT [id] FROM [t] WHERE a = ['b']", 'SELECT [id] FROM [t] WHERE a = [?]'],
+  ])('%j', (sql, expected) => expect(text(sql, 'other')).toBe(expected));
+});
+
+describe('operation and target', () => {
+  test.each([
+    ['SELECT a FROM t WHERE b = 1', 'SELECT', 't'],
+    ['select count(*) from "Public"."Users" u', 'SELECT', 'Public.Users'],
+    ['INSERT INTO s.t (a) VALUES ($1) ON CONFLICT DO UPDATE SET a = 1', 'INSERT', 's.t'],
+    ['INSERT OR IGNORE INTO t VALUES (1)', 'INSERT', 't'],
+    ['UPDATE ONLY t SET a = 1', 'UPDATE', 't'],
+    ['DELETE FROM t', 'DELETE', 't'],
+    ['REPLACE INTO t VALUES (1)', 'REPLACE', 't'],
+    ['CREATE TABLE IF NOT EXISTS t (a int, b int)', 'CREATE TABLE', 't'],
+    ['CREATE UNIQUE INDEX i ON t (a)', 'CREATE INDEX', undefined],
+    ['TRUNCATE t', 'TRUNCATE', 't'],
+    ['DROP TABLE a, b', 'DROP TABLE', undefined],
+    ['COPY t (a) FROM STDIN', 'COPY', 't'],
+    ['SELECT a FROM t JOIN u ON true', 'SELECT', undefined],
+    ['SELECT a FROM t x, u', 'SELECT', undefined],
+    ['SELECT a FROM (SELECT b FROM t) x', 'SELECT', 't'],
+    ['SELECT a FROM t WHERE b IN (SELECT c FROM u)', 'SELECT', undefined],
+    ['SELECT a FROM generate_series(1, 2)', 'SELECT', undefined],
+    ['SELECT extract(year FROM b) FROM t WHERE a IS DISTINCT FROM c FOR UPDATE', 'SELECT', 't'],
+    ['WITH x AS (SELECT 1 FROM t) SELECT * FROM x', 'SELECT', undefined],
+    ['WITH x AS (SELECT 1) DELETE FROM t USING x', 'DELETE', undefined],
+    ['INSERT INTO t SELECT * FROM u', 'INSERT', undefined],
+    ['SELECT 1', 'SELECT', undefined],
+    ['/* a */ (SELECT a FROM t)', 'SELECT', 't'],
+    ['4711 is no statement', undefined, undefined],
+    ['hunter2 FROM t', undefined, undefined],
+  ])('%s', (sql, operation, collection) => {
+    expect(read(sql)).toMatchObject({ operation, collection });
+    expect(read(sql).summary).toBe([operation, collection].filter(Boolean).join(' '));
+  });
+
+  test('several statements have a summary, and no one operation', () => {
+    expect(read('BEGIN; UPDATE t SET a = 1; COMMIT;')).toMatchObject({
+      operation: undefined,
+      collection: undefined,
+      summary: 'BEGIN; UPDATE t; COMMIT',
+    });
+    expect(read('SELECT 1;')).toMatchObject({ operation: 'SELECT', summary: 'SELECT' });
+  });
+
+  test('of a text that was cut, only what can no longer change', () => {
+    expect(read('SELECT a FROM t', 'postgresql', true)).toMatchObject({ operation: 'SELECT', collection: undefined });
+    expect(read('INSERT INTO t VALUES (1), (2', 'postgresql', true)).toMatchObject({ collection: 't' });
+  });
+});
+
+/** Secrets as literals, in all the ways a dialect has; none may be seen again, wherever the text is cut. */
+describe.each(dialects)(
+  'no part of a literal is left, whatever stands around it and wherever it is cut: %s',
+  (dialect) => {
+    const secret = 'zq7secret8';
+    const literals: Readonly<Record<SqlDialect, readonly string[]>> = {
+      postgresql: [
+        `'${secret}'`,
+        `E'a\\'${secret}'`,
+        `$t$'${secret}$t$`,
+        `$$${secret}''$$`,
+        `'a''${secret}'`,
+        '71717171',
+        '7.171e71',
+      ],
+      mysql: [
+        `'${secret}'`,
+        `"${secret}"`,
+        `'a''${secret}'`,
+        `'a\\'${secret}'`,
+        `"a\\"${secret}"`,
+        '0x71717171',
+        '7171',
+      ],
+      sqlite: [`'${secret}'`, `'\\'`, `'a''${secret}'`, `x'7171'`, '71.71'],
+      other: [`'${secret}'`, `"${secret}"`, `E'a\\'${secret}'`, `$t$'${secret}$t$`, `q'[a'${secret}]'`, '7171'],
+    };
+    const between = [
+      'SELECT ',
+      ' a, ',
+      ' FROM t ',
+      ' = ',
+      ' IN (',
+      ') ',
+      ' -- note\n',
+      '/* note */',
+      ',',
+      '::int ',
+      '"x" ',
+      '`y` ',
+      '[z] ',
+      ' $1 ',
+      ' ? ',
+      ' :n ',
+      ';',
+      '(',
+      '#\n',
+      '\\ ',
+    ];
+
+    test('seeded', () => {
+      const { below, pick } = randomFrom(20_261_121);
+      for (let round = 0; round < 4000; round++) {
+        let sql = '';
+        for (let parts = 1 + below(6); parts > 0; parts--) sql += pick(between) + pick(literals[dialect]);
+        const bytes = Buffer.from(sql);
+        const cut = below(2) === 1;
+        const {
+          text: out,
+          summary,
+          collection = '',
+        } = readSql(bytes, 0, cut ? below(bytes.length + 1) : bytes.length, dialect, cut);
+        expect(`${out} ${summary} ${collection}`, JSON.stringify(sql)).not.toMatch(/zq7|secret|7171|71\.71|ecret8/);
+      }
+    });
+  },
+);
