@@ -85,6 +85,11 @@ ENUM(node_phase);
 STRUCT(node_key);
 STRUCT(node_request);
 STRUCT(node_connection);
+ENUM(node_sqlite_moment);
+STRUCT(node_sqlite_event);
+STRUCT(node_sqlite_config);
+STRUCT(node_sqlite_key);
+STRUCT(node_sqlite_in_flight);
 
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),

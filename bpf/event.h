@@ -21,6 +21,7 @@ enum uspan_event_kind {
 	USPAN_EVENT_NODE_HTTP_SERVER = 8,
 	USPAN_EVENT_NODE_HTTP_CLIENT = 9,
 	USPAN_EVENT_NODE_SQL = 10,
+	USPAN_EVENT_NODE_SQLITE = 11,
 };
 
 /* Every record starts with this. */
@@ -131,6 +132,7 @@ struct uspan_large {
 #include "events/http_client.h"
 #include "events/http_server.h"
 #include "events/node_http.h"
+#include "events/node_sqlite.h"
 #include "events/postgresql.h"
 #include "events/usdt.h"
 #include "events/sql.h"

@@ -36,8 +36,8 @@ export type Place =
    * parameters begin, which compilers and versions spell differently.
    */
   | { readonly at: 'nativeEntry'; readonly function: string; readonly arguments: readonly number[] }
-  /** The first cheap instruction that always runs after `function` called `callee` and it returned. */
-  | { readonly at: 'afterCall'; readonly function: string; readonly callee: string }
+  /** The first cheap instruction that always runs after `function` called `callee`, or the first it calls of several, and it returned. */
+  | { readonly at: 'afterCall'; readonly function: string; readonly callee: string | readonly string[] }
   /** The call of the first of `callees` that `function` calls; `behind`: in address order behind its call of that one. */
   | { readonly at: 'call'; readonly function: string; readonly callees: readonly string[]; readonly behind?: string }
   /**

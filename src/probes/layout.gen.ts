@@ -766,6 +766,70 @@ export const NodeConnection = {
   currentRecord: 776,
 } as const;
 
+export const NodeSqliteEvent = {
+  size: 80,
+  span: 0,
+  spanHead: 0,
+  spanHeadKtimeNs: 0,
+  spanHeadPid: 8,
+  spanHeadTid: 12,
+  spanHeadLen: 16,
+  spanHeadKind: 20,
+  spanHeadProbeId: 22,
+  spanStartKtimeNs: 24,
+  spanTraceId: 32,
+  spanSpanId: 48,
+  spanParentSpanId: 56,
+  spanTraceFlags: 64,
+  spanSpanFlags: 68,
+  resultCode: 72,
+  textLen: 76,
+  prepare: 78,
+} as const;
+
+export const NodeSqliteConfig = {
+  size: 20,
+  filterByProcess: 0,
+  callersLow: 4,
+  callersHigh: 8,
+  state: 12,
+  resultCode: 14,
+  sql: 16,
+  reserved: 18,
+} as const;
+
+export const NodeSqliteKey = {
+  size: 16,
+  id: 0,
+  pid: 8,
+  reserved: 12,
+} as const;
+
+export const NodeSqliteInFlight = {
+  size: 96,
+  sql: 0,
+  sampled: 8,
+  reserved: 12,
+  event: 16,
+  eventSpan: 16,
+  eventSpanHead: 16,
+  eventSpanHeadKtimeNs: 16,
+  eventSpanHeadPid: 24,
+  eventSpanHeadTid: 28,
+  eventSpanHeadLen: 32,
+  eventSpanHeadKind: 36,
+  eventSpanHeadProbeId: 38,
+  eventSpanStartKtimeNs: 40,
+  eventSpanTraceId: 48,
+  eventSpanSpanId: 64,
+  eventSpanParentSpanId: 72,
+  eventSpanTraceFlags: 80,
+  eventSpanSpanFlags: 84,
+  eventResultCode: 88,
+  eventTextLen: 92,
+  eventPrepare: 94,
+} as const;
+
 export const EventKind = {
   HTTP_SERVER: 1,
   PROCESS_EXEC: 2,
@@ -777,6 +841,7 @@ export const EventKind = {
   NODE_HTTP_SERVER: 8,
   NODE_HTTP_CLIENT: 9,
   NODE_SQL: 10,
+  NODE_SQLITE: 11,
 } as const;
 
 export const SpanFlag = {
@@ -1054,6 +1119,14 @@ export const NodePhase = {
   LENGTH: 2,
   CHUNKED: 3,
   CLOSE: 4,
+} as const;
+
+export const NodeSqliteMoment = {
+  RESET: 0,
+  EXEC: 1,
+  EXECUTED: 2,
+  PREPARE: 3,
+  PREPARED: 4,
 } as const;
 
 export const Constant = {

@@ -121,8 +121,7 @@ describeKernel('Node.js server spans, every release', () => {
     expect(report.spans.server).toBe(14 * allNodeReleases.length);
     expect(report.counters.node_requests).toBe(report.spans.server);
     for (const [release, { binary }] of servers) {
-      const sites = report.probes.filter((probe) => probe.binary === binary);
-      expect(sites.map(({ definition }) => definition)).toEqual(Object.keys(classes).map(() => 'node/http'));
+      const sites = report.probes.filter((probe) => probe.binary === binary && probe.definition === 'node/http');
       expect(Object.fromEntries(sites.map((site) => [site.moment, site.class])), release).toEqual(
         Object.fromEntries(Object.entries(classes).map(([moment, of]) => [moment, of[release] ?? of.default])),
       );

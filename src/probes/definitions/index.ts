@@ -4,6 +4,7 @@ import { goHttpServer } from './go-http-server.ts';
 import { goSql } from './go-sql.ts';
 import { jvmGc } from './jvm-gc.ts';
 import { nodeHttp } from './node-http.ts';
+import { nodeSqlite } from './node-sqlite.ts';
 import { postgresql } from './postgresql.ts';
 import { pythonGc } from './python-gc.ts';
 
@@ -13,6 +14,7 @@ export const definitions: readonly ProbeDefinition[] = [
   goHttpClient,
   goSql,
   nodeHttp,
+  nodeSqlite,
   postgresql,
   jvmGc,
   pythonGc,

@@ -42,7 +42,7 @@ export function locateInFunction(binary: Binary, place: PlaceInFunction): Locate
     case 'call':
       return callSite(binary, symbol, code, place);
     case 'afterCall':
-      return afterCallSite(binary, symbol, code, place.callee);
+      return afterCallSite(binary, symbol, code, [place.callee].flat());
     case 'resultBranch':
       return chosenSite(binary, symbol, code, chooseResultBranch(binary, symbol, code, place));
     case 'resultPath':
@@ -163,14 +163,15 @@ export function locateCalls(binary: Binary, place: PlaceOfCalls): readonly Locat
 }
 
 /** Straight down from the call: what is met first is always run, so the first emulated instruction will do. */
-function afterCallSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, callee: string): Located {
-  const target = binary.symbols.find(callee);
-  if (!target) return missing(`${callee} is not in the binary`);
-  let called = false;
+function afterCallSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, callees: readonly string[]): Located {
+  const known = new Map(callees.map((callee) => [binary.symbols.find(callee)?.address, callee]));
+  known.delete(undefined);
+  if (known.size === 0) return missing(`${callees.join(' or ')} is not in the binary`);
+  let callee: string | undefined;
   let stepped: Decoded | undefined;
   for (const instruction of decode(code, symbol.address)) {
-    if (!called) {
-      called = instruction.call && instruction.target === target.address;
+    if (callee === undefined) {
+      if (instruction.call) callee = known.get(instruction.target);
       continue;
     }
     if (isEmulated(instruction)) {
@@ -180,7 +181,7 @@ function afterCallSite(binary: Binary, symbol: FunctionSymbol, code: Uint8Array,
     // Behind a branch, what comes next is not always run. A call comes back, or the goroutine panics or ends.
     if (instruction.leaves || instruction.conditional) break;
   }
-  if (!called) return missing(`${symbol.name} does not call ${callee}`);
+  if (callee === undefined) return missing(`${symbol.name} does not call ${callees.join(' or ')}`);
   if (!stepped) return noSite(`${symbol.name}: nothing can be probed after the call of ${callee}`);
   return at(binary, symbol, code, stepped, `nothing emulated after the call of ${callee}`);
 }
