@@ -1,12 +1,14 @@
 /** `npm run bench:go-http`: what tracing costs a Go HTTP server, by uspan and by the in-process SDK. See docs/bench.md. */
 import { parseArgs } from 'node:util';
+import { startProcess } from '../test/support/process.ts';
+import { type Column, type Contest, columns } from './support/contest.ts';
 import { measureAttachAndIdle, measureExecToAttached } from './support/lifecycle.ts';
 import { describeMachine } from './support/machine.ts';
 import { buildPrograms, type Programs } from './support/programs.ts';
 import { readable } from './support/statistics.ts';
 import { summarize } from './support/summary.ts';
 import { alignTable } from './support/table.ts';
-import { type Column, columns, runTrial, type Trial } from './support/trial.ts';
+import { runTrial, type Trial } from './support/trial.ts';
 import { type Load, requireWrk } from './support/wrk.ts';
 
 const loads: readonly Load[] = [
@@ -88,13 +90,23 @@ async function main(): Promise<void> {
     console.log(JSON.stringify({ machine, rounds, seconds, results, lifecycle, withoutAgent }, null, 2));
 }
 
+function contestOf(programs: Programs): Contest {
+  const program = { bare: programs.bare, uspan: programs.observed, sdk: programs.sdk };
+  return {
+    path: '/hello/world?from=bench',
+    start: (column, env) => startProcess(program[column], [], { env: { GOMAXPROCS: undefined, ...env } }),
+  };
+}
+
 /** Round by round, each column in turn, so that what changes on the machine meanwhile meets all of them. */
 async function alternate(programs: Programs, load: Load, rounds: number, seconds: number) {
   const trials = new Map<Column, Trial[]>();
   for (let round = 0; round < rounds; round++) {
     for (const column of columns) {
       if (column === 'uspan' && withoutAgent !== undefined) continue;
-      const trial = await unlessAgentFails(column, () => runTrial(programs, column, load, seconds));
+      const trial = await unlessAgentFails(column, () =>
+        runTrial(contestOf(programs), programs.receiver, column, load, seconds),
+      );
       if (trial) trials.set(column, [...(trials.get(column) ?? []), trial]);
     }
   }

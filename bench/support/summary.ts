@@ -1,6 +1,7 @@
+import { type Column, columns } from './contest.ts';
 import { median, readable } from './statistics.ts';
 import { alignTable } from './table.ts';
-import { type Column, columns, type Trial } from './trial.ts';
+import type { Trial } from './trial.ts';
 
 /** All rounds of one load, by column. A column that could not be run is absent. */
 export type Trials = ReadonlyMap<Column, readonly Trial[]>;

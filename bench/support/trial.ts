@@ -1,13 +1,8 @@
-import { startProcess } from '../../test/support/process.ts';
 import { type Agent, type AgentReport, startAgent } from './agent.ts';
-import type { Programs } from './programs.ts';
+import type { Column, Contest } from './contest.ts';
 import { exportEnv, startReceiver } from './receiver.ts';
 import { cpuSnapshot, cpuUsedUs, type MemoryUse, memoryUse } from './usage.ts';
 import { type Load, wrk } from './wrk.ts';
-
-/** How the server is traced: not at all, by uspan from outside, by the OpenTelemetry SDK from within. */
-export const columns = ['bare', 'uspan', 'sdk'] as const;
-export type Column = (typeof columns)[number];
 
 /** What one run of one column under one load gave. */
 export interface Trial {
@@ -25,16 +20,20 @@ export interface Trial {
  * Starts a server (and the agent, attached before the first request), warms it up, loads it and stops everything.
  * CPU is counted until the spans have been delivered, so that work put off until after the load counts too.
  */
-export async function runTrial(programs: Programs, column: Column, load: Load, seconds: number): Promise<Trial> {
-  const receiver = column === 'bare' ? undefined : await startReceiver(programs.receiver);
-  const program = { bare: programs.bare, uspan: programs.observed, sdk: programs.sdk }[column];
-  const env = column === 'sdk' && receiver ? exportEnv(receiver.endpoint) : {};
-  const server = await startProcess(program, [], { env: { GOMAXPROCS: undefined, ...env } });
+export async function runTrial(
+  contest: Contest,
+  receiverPath: string,
+  column: Column,
+  load: Load,
+  seconds: number,
+): Promise<Trial> {
+  const receiver = column === 'bare' ? undefined : await startReceiver(receiverPath);
+  const server = await contest.start(column, column === 'sdk' && receiver ? exportEnv(receiver.endpoint) : {});
   let agent: Agent | undefined;
   try {
     const [, address] = await server.waitForLine(/^listening (\S+)$/);
     if (column === 'uspan' && receiver) agent = await startAgent(receiver.endpoint, ['--pid', String(server.pid)]);
-    const url = `http://${address}/hello/world?from=bench`;
+    const url = `http://${address}${contest.path}`;
 
     await wrk(url, load, 1);
     await receiver?.settle(300, 2000);
