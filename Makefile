@@ -41,7 +41,7 @@ clean: ## Remove what a build makes (.toolchain and node_modules stay)
 	rm -rf build dist native/build coverage
 
 ##@ Test
-test: build ## Lint, type check and run all tests (as root those with the kernel too)
+test: build examples ## Lint, type check and run all tests (as root those with the kernel too)
 	@scripts/setup.sh test
 	@$(MAKE) lint typecheck
 	$(vitest) --outputFile.json=$(results)/host.json

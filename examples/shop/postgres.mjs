@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chown, copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,8 +10,9 @@ const run = promisify(execFile);
 const packaged = '/usr/lib/postgresql';
 
 /**
- * Starts a PostgreSQL of its own in a temporary directory, reached through a Unix socket there and never over a network. Undefined where
- * PostgreSQL is not installed; rejects, with nothing left, when `signal` aborts. `env` is how clients find it.
+ * Starts a PostgreSQL of its own in a temporary directory, reached through a Unix socket there and never over a network. It runs as a copy
+ * of its program there, so that whoever looks at programs can tell it from others. Undefined where PostgreSQL is not installed; rejects, with
+ * nothing left, when `signal` aborts. `env` is how clients find it.
  */
 export async function startPostgres(signal) {
   const bin = await binaries();
@@ -22,6 +23,8 @@ export async function startPostgres(signal) {
   try {
     const as = await unprivileged(directory);
     const data = join(directory, 'data');
+    const exe = join(directory, 'postgres');
+    await copyFile(join(bin, 'postgres'), exe);
     const words = [...as, join(bin, 'initdb'), '-D', data, '-U', 'shop', '-A', 'trust', '-E', 'UTF8', '--no-sync'];
     await run(words[0], words.slice(1), { cwd: directory, signal });
     const quiet = 'log_min_messages=fatal';
@@ -30,7 +33,7 @@ export async function startPostgres(signal) {
     const [command, ...args] = [
       ...(as.length > 0 ? as : ['setpriv']),
       '--pdeathsig=QUIT',
-      join(bin, 'postgres'),
+      exe,
       ...['-D', data, ...settings.flatMap((setting) => ['-c', setting])],
     ];
     // SIGINT is its fast shutdown: open connections are closed.
@@ -75,7 +78,7 @@ async function ready(pgIsReady, directory, part, signal) {
   for (;;) {
     signal.throwIfAborted();
     const answer = await Promise.race([
-      run(pgIsReady, ['-q', '-h', directory, '-U', 'shop']).catch(() => 'not yet'),
+      run(pgIsReady, ['-q', '-h', directory, '-U', 'shop', '-d', 'postgres']).catch(() => 'not yet'),
       part.exited,
     ]);
     if (answer.failure) throw new Error(answer.failure);

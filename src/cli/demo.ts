@@ -16,6 +16,8 @@ const colours = coloursOf(process.stderr);
 
 const inRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const launcher = inRoot('examples/shop/main.mjs');
+/** Spans of the probes it has of its own. */
+const configFile = inRoot('examples/shop/uspan.yaml');
 const goApp = inRoot('build/examples/go-app');
 /** A file of its own: the agent leaves alone what runs the same `node` as itself. */
 const node = inRoot('build/examples/node');
@@ -57,8 +59,8 @@ export async function demo(options: DemoOptions): Promise<number> {
 /** `run`'s defaults, for the programs of the shop. */
 function agentFlags(json: boolean): AgentFlags {
   const initial = Object.fromEntries(Object.entries(commands.run.flags).map(([key, { initial }]) => [key, initial]));
-  const exeGlobs = [goApp, node, '*/postgresql/*/bin/postgres'];
-  return { ...(initial as unknown as AgentFlags), exeGlobs, console: !json, json };
+  const exeGlobs = [goApp, node, '*/shop-postgres-*/postgres'];
+  return { ...(initial as unknown as AgentFlags), exeGlobs, configFile, console: !json, json };
 }
 
 /** Resolves when the launcher says that all parts are up. */
