@@ -17,6 +17,7 @@ import { clockOffsetNs } from './probes/attach/clock.ts';
 import { DrainLoop } from './probes/attach/drain-loop.ts';
 import type { KernelConfig } from './probes/attach/kernel-config.ts';
 import { ProcessEvents } from './probes/attach/process-events.ts';
+import { movedDetail } from './probes/attach/runs-copy.ts';
 import { VmaFiles } from './probes/attach/vma-files.ts';
 import { Correlator } from './probes/correlate.ts';
 import { counterNames } from './probes/layout.gen.ts';
@@ -280,7 +281,8 @@ export class Agent {
 
   #tell(pid: number, exe: string, files: readonly KnownBinary[], startedAt: number): void {
     const { notify } = this.#options;
-    for (const { path, failures, error } of files) {
+    for (const { path, failures, error, moved } of files) {
+      if (moved.has(pid)) notify('warn', 'not traced', { process: pid, exe, error: movedDetail });
       for (const failure of failures) {
         notify('warn', 'could not attach', { process: pid, exe, file: path, error: failure.error });
       }

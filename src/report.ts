@@ -1,9 +1,12 @@
 /** What `run --report FILE` writes: one JSON object with everything a user would ask afterwards. */
+
+import type { SkipReason } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
 import type { Loss, Losses } from './otel/losses.ts';
 import type { ExportState } from './otel/span-exporter.ts';
 import type { Attachment } from './probes/attach/attachment.ts';
 import type { KnownBinary } from './probes/attach/binaries.ts';
+import { movedDetail } from './probes/attach/runs-copy.ts';
 import type { SpanCounts } from './probes/correlate.ts';
 import { counterNames } from './probes/layout.gen.ts';
 
@@ -112,5 +115,14 @@ export function skipReports(known: KnownBinary): SkipReport[] {
     reason: 'attach_failed',
     detail: error,
   }));
-  return [...skips, ...failures];
+  const moved: SkipReport[] = known.attachments
+    .filter(() => known.moved.size > 0)
+    .map(({ decision }) => ({
+      binary: known.path,
+      pids: [...known.moved],
+      definition: decision.definition.name,
+      reason: 'code_moved' satisfies SkipReason,
+      detail: movedDetail,
+    }));
+  return [...skips, ...failures, ...moved];
 }

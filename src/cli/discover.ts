@@ -7,6 +7,7 @@ import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
 import { type Inspection, inspectFile } from '../probes/attach/inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach/process-files.ts';
+import { movedDetail, runsCopy } from '../probes/attach/runs-copy.ts';
 import { wantsLibrary } from '../probes/plan.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
 import { coloursOf } from './colours.ts';
@@ -22,6 +23,8 @@ interface Found {
   readonly inspection: Inspection | undefined;
   /** Libraries that some definition is for. */
   readonly libraries: readonly Inspection[];
+  /** It runs a copy of its program's code. */
+  readonly moved: boolean;
 }
 
 /** `uspan discover`: what `run` with the same flags would attach, and why not the rest. Attaches nothing. */
@@ -55,12 +58,18 @@ function look(options: DiscoverOptions, definitions: readonly ProbeDefinition[])
       .map(inspect)
       .filter((each) => each !== undefined);
     const resource = identity(facts, { agentVersion: agentVersion(), binary: inspection?.binary });
-    return { facts, service: String(resource.attributes['service.name']), inspection, libraries };
+    const moved = runsCopy(facts, inspection?.binary);
+    return { facts, service: String(resource.attributes['service.name']), inspection, libraries, moved };
   });
 }
 
-function decisionsOf({ inspection, libraries }: Found): Decision[] {
-  return [inspection, ...libraries].flatMap((each) => each?.decisions ?? []);
+function decisionsOf({ inspection, libraries, moved }: Found): Decision[] {
+  const program = inspection?.decisions ?? [];
+  return [...(moved ? program.map(notReached) : program), ...libraries.flatMap(({ decisions }) => decisions)];
+}
+
+function notReached({ definition, binary }: Decision): Decision {
+  return { do: 'skip', definition, binary, reason: 'code_moved', detail: movedDetail };
 }
 
 function describeAll(found: readonly Found[], traceable: number, explain: boolean): string[] {

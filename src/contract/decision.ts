@@ -159,6 +159,7 @@ export type SkipReason =
   | 'field_missing'
   | 'no_cheap_site'
   | 'machine_untested'
+  | 'code_moved'
   | 'already_instrumented';
 
 export type Decision =

@@ -59,6 +59,7 @@ function known(changes: Partial<KnownBinary> = {}): KnownBinary {
     attachments: [],
     failures: [],
     pids: new Set([7, 8]),
+    moved: new Set(),
     ...changes,
   };
 }

@@ -8,22 +8,29 @@ const none: SymbolTable = {
   at: () => undefined,
 };
 
-/** Asks one table after another; `source` and `count` are the first one's. A file without any has an empty one. */
+/**
+ * Asks one table after another; `source` and `count` are the first one's. A file without any has an empty one. Names are looked for in
+ * `.dynsym` before `.symtab`, which has them too: it is ten times as large.
+ */
 export function firstOf(tables: readonly SymbolTable[]): SymbolTable {
   const [first = none, ...others] = tables;
   if (others.length === 0) return first;
-  const ask = <T>(question: (table: SymbolTable) => T | undefined): T | undefined => {
-    for (const table of tables) {
-      const answer = question(table);
-      if (answer !== undefined) return answer;
-    }
-    return undefined;
-  };
+  const byName = tables.toSorted((a, b) => nameOrder.indexOf(a.source) - nameOrder.indexOf(b.source));
   return {
     source: first.source,
     count: first.count,
-    find: (name) => ask((table) => table.find(name)),
-    findMatching: (part, pattern) => ask((table) => table.findMatching(part, pattern)),
-    at: (address) => ask((table) => table.at(address)),
+    find: (name) => ask(byName, (table) => table.find(name)),
+    findMatching: (part, pattern) => ask(byName, (table) => table.findMatching(part, pattern)),
+    at: (address) => ask(tables, (table) => table.at(address)),
   };
+}
+
+const nameOrder: readonly SymbolTable['source'][] = ['pclntab', 'dynsym', 'symtab'];
+
+function ask<T>(tables: readonly SymbolTable[], question: (table: SymbolTable) => T | undefined): T | undefined {
+  for (const table of tables) {
+    const answer = question(table);
+    if (answer !== undefined) return answer;
+  }
+  return undefined;
 }

@@ -5,6 +5,7 @@ import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
 import { type Inspection, type InspectOptions, inspectFile } from './inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from './process-files.ts';
+import { runsCopy } from './runs-copy.ts';
 import type { VmaFile, VmaFiles } from './vma-files.ts';
 
 /** A file that processes run or have loaded, looked into once. */
@@ -13,6 +14,8 @@ export interface KnownBinary extends Inspection {
   /** A decision that said attach, and what the kernel said. */
   readonly failures: readonly { readonly decision: AttachDecision; readonly error: string }[];
   readonly pids: ReadonlySet<number>;
+  /** Of these, those that run a copy of the code, which the probes are not on. */
+  readonly moved: ReadonlySet<number>;
 }
 
 interface State extends KnownBinary {
@@ -23,6 +26,7 @@ interface State extends KnownBinary {
   readonly attachments: Attachment[];
   readonly failures: { readonly decision: AttachDecision; readonly error: string }[];
   readonly pids: Set<number>;
+  readonly moved: Set<number>;
 }
 
 export interface BinariesOptions extends InspectOptions {
@@ -69,6 +73,8 @@ export class Binaries {
     if (!states[0]) return [];
     const known = states.filter((state) => state !== undefined);
     for (const state of known) state.pids.add(facts.pid);
+    const [program] = known;
+    if (program && runsCopy(facts, program.binary)) program.moved.add(facts.pid);
     if (known.some(({ attachments }) => attachments.length > 0)) this.#options.attacher.addTarget(facts.pid);
     return known;
   }
@@ -77,6 +83,7 @@ export class Binaries {
   remove(pid: number): void {
     this.#options.attacher.removeTarget(pid);
     for (const state of this.#byFile.values()) {
+      state.moved.delete(pid);
       if (state.pids.delete(pid) && state.pids.size === 0) this.#release(state);
     }
   }
@@ -127,7 +134,16 @@ export class Binaries {
   #open(file: ProcessFile, key: string): State | undefined {
     const { statKey, stamp } = file;
     return inspectFile(file, this.#options, (inspection, fd) => {
-      const state: State = { ...inspection, key, stamp, statKey, attachments: [], failures: [], pids: new Set() };
+      const state: State = {
+        ...inspection,
+        key,
+        stamp,
+        statKey,
+        attachments: [],
+        failures: [],
+        pids: new Set(),
+        moved: new Set(),
+      };
       for (const decision of state.decisions) if (decision.do === 'attach') this.#attach(state, decision, fd);
       this.#byFile.set(key, state);
       return state;

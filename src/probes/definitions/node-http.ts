@@ -94,8 +94,9 @@ const streamWrite = '4node15LibuvStreamWrap10DoTryWrite';
 const tlsWrite = '4node6crypto7TLSWrap7DoWrite';
 const tlsRead = '4node6crypto7TLSWrap12OnStreamRead';
 
-/** `Parser` was in an anonymous namespace up to Node 20. */
-const parserSizes = ['_ZNK4node11http_parser6Parser8SelfSizeEv', '_ZNK4node12_GLOBAL__N_16Parser8SelfSizeEv'];
+const parserSize = '_ZNK4node11http_parser6Parser8SelfSizeEv';
+/** In an anonymous namespace, so a local symbol. */
+const parserSizeUpTo20 = '_ZNK4node12_GLOBAL__N_16Parser8SelfSizeEv';
 
 /** sizeof(llhttp_t) and two arrays of 32 strings of 24 bytes: see bpf/node/server.h. */
 const urlBehindParser = 0x60 + 2 * 32 * 24;
@@ -120,7 +121,7 @@ function constants(binary: Binary): Constants {
 
 /** sizeof(Parser), which its SelfSize() returns; 0 where the symbol was stripped, as it can be up to Node 20 only. */
 function parserBytes(binary: Binary): number {
-  const selfSize = parserSizes.map((name) => binary.symbols.find(name)).find((symbol) => symbol !== undefined);
+  const selfSize = binary.symbols.find(parserSize) ?? binary.symbols.find(parserSizeUpTo20);
   return selfSize ? returnedConstant(binary, selfSize) : 0;
 }
 

@@ -193,8 +193,12 @@ function isEmulated(instruction: Decoded): boolean {
 function at(binary: Binary, symbol: FunctionSymbol, code: Uint8Array, instruction: Decoded, why: string): Located {
   const { address } = instruction;
   const text =
-    plainText(instruction, code.subarray(address - symbol.address), (target) => nameOf(binary, target)) ??
-    disassemble(code, symbol.address, address, (target) => nameOf(binary, target));
+    plainText(
+      instruction,
+      code.subarray(address - symbol.address),
+      (target) => nameOf(binary, target),
+      (target) => target > symbol.address && target < symbol.address + symbol.sizeBytes,
+    ) ?? disassemble(code, symbol.address, address, (target) => nameOf(binary, target));
   if (instruction.class === 'refused') return noSite(`${symbol.name}: the kernel takes no probe on ${text}`);
   return {
     found: true,
