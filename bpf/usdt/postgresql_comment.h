@@ -67,7 +67,6 @@ static __always_inline bool comment_traceparent(struct uspan_postgresql_backend 
 {
 	__u32 len = backend->event.text_len[USPAN_POSTGRESQL_STATEMENT], value = 0;
 	const __u8 *text = backend->text + statement_at(backend);
-	__u8 header[TRACEPARENT_BYTES + 1];
 
 	if (len < TRACEPARENT_BYTES || len > USPAN_STATEMENT_MAX_BYTES)
 		return false;
@@ -77,8 +76,9 @@ static __always_inline bool comment_traceparent(struct uspan_postgresql_backend 
 		value = find_traceparent(backend, 0, 1);
 	if (!value || value > USPAN_STATEMENT_MAX_BYTES)
 		return false;
-	__builtin_memcpy(header, text + value, sizeof(header));
-	if (header[TRACEPARENT_BYTES] == '\'' && parse_traceparent(header, TRACEPARENT_BYTES, &backend->event.span))
+	/* Behind it there is room to read on: the statement is not all of the buffer. */
+	text += value;
+	if (text[TRACEPARENT_BYTES] == '\'' && parse_traceparent(text, TRACEPARENT_BYTES, &backend->event.span))
 		return true;
 	count(USPAN_COUNTER_BAD_TRACEPARENT);
 	return false;

@@ -37,7 +37,7 @@ export async function openPostgresWorld(options: WorldOptions = {}): Promise<Pos
   await options.before?.(server);
   const chosen = options.agent?.(server) ?? { exeGlobs: [server.exe] };
   const agent = await startAgent({ endpoint: receiver.endpoint, ...chosen });
-  await agent.attached(server.pid);
+  await agent.attached(server.pid, 120_000);
   const sessions: WireSession[] = [];
 
   const spans = async (application: string, count: number, withinMs = 20_000) => {
