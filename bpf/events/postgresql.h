@@ -24,7 +24,7 @@ enum uspan_postgresql_text {
 };
 
 struct uspan_postgresql_event {
-	struct uspan_span_head span; /* pid: the postmaster's, whose service this is; tid: the backend's */
+	struct uspan_span_head span; /* pid: the postmaster's, whose service this is; tid: the backend's pid */
 	__u32 sqlstate;              /* packed as in PostgreSQL's MAKE_SQLSTATE; 0: not known */
 	__u32 failed;
 	__u16 text_len[4];           /* by enum uspan_postgresql_text */
@@ -65,7 +65,7 @@ struct uspan_postgresql_backend {
 	__u64 application_name;  /* what the variable pointed to when its text was read */
 	__u32 reports;           /* of the statement since it began: one in the simple protocol, one each for Parse, Bind and Execute */
 	__u32 sqlstate;          /* of the last error raised since it began */
-	__u32 postmaster;
+	__u32 service_pid;       /* the postmaster, unless only the backend itself is a target */
 	__u32 names_len;
 	struct uspan_postgresql_event event;
 	__u8 text[USPAN_POSTGRESQL_NAMES_BYTES + USPAN_STATEMENT_MAX_BYTES + 128];

@@ -118,7 +118,7 @@ static __always_inline void read_port(struct uspan_postgresql_backend *backend, 
 static __always_inline struct uspan_postgresql_backend *
 new_backend(const struct usdt_hit *hit, const struct uspan_postgresql_config *config, __u32 pid, struct task_struct *task)
 {
-	__u32 postmaster = task->real_parent->tgid;
+	__u32 postmaster = task->real_parent->tgid, service_pid = pid;
 	struct uspan_postgresql_backend *backend;
 	__u64 port = 0;
 	__u32 first = 0;
@@ -126,7 +126,9 @@ new_backend(const struct usdt_hit *hit, const struct uspan_postgresql_config *co
 	/* Parallel and autovacuum workers report statements too, and never an end. */
 	if (usdt_argument(hit, USPAN_POSTGRESQL_MY_PROC_PORT, &port) && !port)
 		return 0;
-	if (!wanted(config->filter_by_process, pid) && !wanted(config->filter_by_process, postmaster)) {
+	if (wanted(config->filter_by_process, postmaster)) {
+		service_pid = postmaster;
+	} else if (!wanted(config->filter_by_process, pid)) {
 		count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;
 	}
@@ -139,7 +141,7 @@ new_backend(const struct usdt_hit *hit, const struct uspan_postgresql_config *co
 	if (!backend)
 		return 0;
 	backend->process_started = task->start_time;
-	backend->postmaster = postmaster;
+	backend->service_pid = service_pid;
 	if (port)
 		read_port(backend, port, config);
 	return backend;
@@ -227,7 +229,7 @@ __noinline int end_statement(struct uspan_postgresql_backend *backend, __u32 pid
 	event->failed = failed;
 	event->sqlstate = failed ? backend->sqlstate : 0;
 	span->head.ktime_ns = end_ktime_ns;
-	span->head.pid = backend->postmaster;
+	span->head.pid = backend->service_pid;
 	span->head.tid = pid;
 	span->head.kind = USPAN_EVENT_POSTGRESQL;
 	span->head.probe_id = probe_id;
