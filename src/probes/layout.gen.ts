@@ -349,7 +349,7 @@ export const PostgresqlBackend = {
   applicationName: 16,
   reports: 24,
   sqlstate: 28,
-  postmaster: 32,
+  servicePid: 32,
   namesLen: 36,
   event: 40,
   eventSpan: 40,

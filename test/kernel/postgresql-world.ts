@@ -11,8 +11,8 @@ export interface PostgresWorld {
   readonly receiver: OtlpReceiver;
   /** A session under an application name that no other has: its spans are told by it. Closed with the world at the latest. */
   session(options?: { readonly unix?: boolean }): Promise<TracedSession>;
-  /** The spans of an application, oldest first; waits until there are `count` of them. More than that is an error. */
-  spans(application: string, count: number): Promise<DecodedSpan[]>;
+  /** The spans of an application (and a table), oldest first; waits until there are `count` of them. More than that is an error. */
+  spans(application: string, count: number, table?: string): Promise<DecodedSpan[]>;
   close(): Promise<void>;
 }
 
@@ -40,12 +40,13 @@ export async function openPostgresWorld(options: WorldOptions = {}): Promise<Pos
   await agent.attached(server.pid, 120_000);
   const sessions: WireSession[] = [];
 
-  const spans = async (application: string, count: number, withinMs = 20_000) => {
-    const deadline = performance.now() + withinMs;
+  const spans = async (application: string, count: number, table?: string) => {
+    const deadline = performance.now() + 20_000;
     for (;;) {
       const all = receiver
         .spans()
-        .filter(({ attributes }) => attributes['uspan.postgresql.application_name'] === application);
+        .filter(({ attributes }) => attributes['uspan.postgresql.application_name'] === application)
+        .filter(({ attributes }) => table === undefined || attributes['db.collection.name'] === table);
       if (all.length > count || (all.length < count && performance.now() > deadline)) {
         throw new Error(`${all.length} spans of ${application} where ${count} are due: ${all.map(({ name }) => name)}`);
       }

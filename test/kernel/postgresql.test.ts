@@ -32,17 +32,20 @@ describeKernel('postgresql', () => {
 
   test('who asked whom, and when', async () => {
     const before = BigInt(Date.now()) * 1_000_000n;
-    await session.send(query('select 1'));
+    await session.send(query('select owner from account where id = 1'));
     const after = BigInt(Date.now() + 1) * 1_000_000n;
     const [span] = await session.next(1);
-    expect(span).toMatchObject({ kind: 2, parentSpanId: undefined, status: { code: 0 } });
+    expect(span).toMatchObject({ name: 'SELECT account', kind: 2, parentSpanId: undefined, status: { code: 0 } });
     expect(span!.startUnixNs).toBeGreaterThanOrEqual(before);
     expect(span!.endUnixNs).toBeGreaterThan(span!.startUnixNs);
     expect(span!.endUnixNs).toBeLessThanOrEqual(after);
     expect(span!.attributes).toMatchObject({
       'db.system.name': 'postgresql',
       'db.namespace': 'postgres',
+      'db.query.text': 'select owner from account where id = ?',
+      'db.query.summary': 'SELECT account',
       'db.operation.name': 'SELECT',
+      'db.collection.name': 'account',
       'user.name': 'postgres',
       'client.address': '127.0.0.1',
       'network.peer.address': '127.0.0.1',
@@ -73,7 +76,8 @@ describeKernel('postgresql', () => {
 
   test('several statements in one message are one span', async () => {
     await session.send(query('select 1; select 2; insert into account values (1, $$one$$)'));
-    await session.next(1);
+    const [span] = await session.next(1);
+    expect(span!.name).toBe('SELECT; SELECT; INSERT account');
     // Nothing at all is no statement.
     await session.send(query(''), query(';'), query('-- just a comment'), query('select 3'));
     await session.next(1);
@@ -247,8 +251,15 @@ describeKernel('postgresql', () => {
     copying.push(query('copy copied from stdin'), wire.copyFail('enough'));
     await copying.reply('Z');
     const spans = await copying.next(4);
-    expect(operations(spans)).toEqual(['CREATE', 'COPY', 'COPY', 'COPY']);
+    expect(operations(spans)).toEqual(['CREATE TABLE', 'COPY', 'COPY', 'COPY']);
     expect(codes(spans)).toEqual([undefined, undefined, undefined, '57014']);
+  });
+
+  test('longer than is kept: cut, and marked', async () => {
+    const long = await world.session();
+    await long.send(query('select 1'.padEnd(4096)), query('select 1'.padEnd(4097)));
+    const spans = await long.next(2);
+    expect(spans.map(({ attributes }) => attributes['uspan.truncated'])).toEqual([undefined, 'db.query.text']);
   });
 
   test('the wait between statements of a transaction belongs to none', async () => {

@@ -1,24 +1,19 @@
 /** A `struct uspan_postgresql_event` as a span, by the stable database conventions (design §6). */
 import { attributeKey } from '../../contract/attribute-key.ts';
 import type { Written } from '../../contract/decision.ts';
-import { type Resource, type Slab, SpanKind, type SpanWriter, StatusCode } from '../../contract/span.ts';
+import { type Resource, type Slab, SpanKind, type SpanWriter } from '../../contract/span.ts';
 import { PostgresqlEvent, PostgresqlText, SpanFlag, SpanHead } from '../layout.gen.ts';
 import { ipv4Text, ipv6Text } from './ip-address.ts';
+import { sqlSystems, writeSqlError, writeSqlStatement, writeSqlUnreadable } from './sql-span.ts';
 
 const key = {
-  system: attributeKey('db.system.name'),
   namespace: attributeKey('db.namespace'),
-  operation: attributeKey('db.operation.name'),
-  statusCode: attributeKey('db.response.status_code'),
-  errorType: attributeKey('error.type'),
   clientAddress: attributeKey('client.address'),
   peerAddress: attributeKey('network.peer.address'),
   peerPort: attributeKey('network.peer.port'),
   user: attributeKey('user.name'),
   application: attributeKey('uspan.postgresql.application_name'),
   backendPid: attributeKey('uspan.postgresql.backend_pid'),
-  truncated: attributeKey('uspan.truncated'),
-  unreadable: attributeKey('uspan.unreadable'),
 } as const;
 
 const inet = 2;
@@ -42,21 +37,17 @@ export function writePostgresqlSpan(slab: Slab, at: number, resource: Resource, 
   if (recordBytes < PostgresqlEvent.size || end > at + recordBytes) return 'malformed';
 
   out.begin(slab, at, resource, SpanKind.server);
-  const operation = /^\s*([a-z]+)/i.exec(Buffer.from(bytes.subarray(statement, end)).toString())?.[1] ?? 'postgresql';
-  out.nameText(operation.toUpperCase());
-  out.text(key.system, 'postgresql');
-  out.text(key.operation, operation.toUpperCase());
+  const flags = words[(at + SpanHead.spanFlags) >> 2]!;
+  writeSqlStatement(slab, statement, end - statement, (flags & SpanFlag.CUT) !== 0, sqlSystems.postgresql, out);
+  if (flags & SpanFlag.UNREADABLE) writeSqlUnreadable(out);
   if (user > database) out.bytes(key.namespace, slab, database, user - database);
   if (application > user) out.bytes(key.user, slab, user, application - user);
   if (namesEnd > application) out.bytes(key.application, slab, application, namesEnd - application);
   writePeer(slab, at, out);
   out.int(key.backendPid, words[(at + SpanHead.headTid) >> 2]!);
   if (words[(at + PostgresqlEvent.failed) >> 2] !== 0) {
-    writeFailure(words[(at + PostgresqlEvent.sqlstate) >> 2]!, out);
+    writeSqlError(sqlState(words[(at + PostgresqlEvent.sqlstate) >> 2]!), '_OTHER', out);
   }
-  const flags = words[(at + SpanHead.spanFlags) >> 2]!;
-  if (flags & SpanFlag.CUT) out.text(key.truncated, 'db.query.text');
-  if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, 'db.query.text');
   out.end();
   return 'server';
 }
@@ -72,16 +63,12 @@ function writePeer({ bytes }: Slab, at: number, out: SpanWriter): void {
   out.int(key.peerPort, (bytes[port]! << 8) | bytes[port + 1]!);
 }
 
-function writeFailure(packed: number, out: SpanWriter): void {
-  // No error has class 00, "successful completion"; what is not known is not 00000 either.
-  const code = packed === 0 ? undefined : sqlState(packed);
-  if (code) out.text(key.statusCode, code);
-  out.text(key.errorType, code ?? '_OTHER');
-  out.status(StatusCode.error);
-}
-
-/** Five characters of six bits each, the first in the lowest (MAKE_SQLSTATE of src/include/utils/elog.h). */
+/**
+ * Five characters of six bits each, the first in the lowest (MAKE_SQLSTATE of src/include/utils/elog.h). Empty for what is not known: no
+ * error has 00000, "successful completion".
+ */
 function sqlState(packed: number): string {
+  if (packed === 0) return '';
   let code = '';
   for (let shift = 0; shift < 30; shift += 6) code += String.fromCharCode(((packed >> shift) & 63) + 0x30);
   return code;
