@@ -4,7 +4,7 @@
 #define USPAN_EVENTS_GO_LINK_H
 
 #define USPAN_GO_LINK_PACKAGES 4
-#define USPAN_GO_LINK_WRAPPERS 16
+#define USPAN_GO_LINK_WRAPPERS 32
 
 /* Functions of a package lie side by side in the program. Link-time addresses; both 0: unused. */
 struct uspan_go_text_range {

@@ -79,6 +79,18 @@ export interface GoTypes {
   hash(typeName: string): number | undefined;
   /** Layout of `map[string][]string` (http.Header). */
   headerMap(): GoMapLayout | undefined;
+  /** Types that are a context.Context and do not begin with their parent. */
+  contextWrappers(): readonly GoContextWrapper[];
+}
+
+/** A context.Context of the program's own, or of a library: `struct{ mu sync.Mutex; context.Context }`, `*gin.Context`. */
+export interface GoContextWrapper {
+  /** `internal/abi.Type.Hash` of the struct and of pointers to it. */
+  readonly hashes: readonly number[];
+  /** Offset of the pointer to the struct that has the parent; undefined: this one has it. */
+  readonly struct: number | undefined;
+  /** Offset of the parent, an interface. */
+  readonly parent: number;
 }
 
 export interface GoInfo {

@@ -24,7 +24,7 @@ export interface BinarySource {
 
 /**
  * A Binary that still reads from the map. Call `release` when everything has been asked, before the map is closed: it drops every index and
- * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `variable`, `constantText`, `field`, `descriptor`, `hash` and `headerMap` repeat every answer they have given before, and
+ * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `variable`, `constantText`, `field`, `descriptor`, `hash`, `headerMap` and `contextWrappers` repeat every answer they have given before, and
  * anything new (and `at` and `code`) throws E_FILE_CHANGED.
  */
 export interface OpenBinary extends Binary {
@@ -101,6 +101,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
     const [typeName = '', ...names] = key.split('\0');
     return use().types.field(typeName, ...names);
   });
+  const wrappers = remember((_: 'context.Context') => use().types.contextWrappers());
   const headerMap = remember((_: 'map[string][]string'): GoMapLayout | undefined => use().types.headerMap());
   return {
     version,
@@ -114,6 +115,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
       descriptor,
       hash,
       headerMap: () => headerMap('map[string][]string'),
+      contextWrappers: () => wrappers('context.Context'),
     },
   };
 }

@@ -160,7 +160,7 @@ export const GoError = {
 } as const;
 
 export const GoHttpClientConfig = {
-  size: 528,
+  size: 656,
   filterByProcess: 0,
   requestBytes: 4,
   requestMethod: 6,
@@ -198,20 +198,20 @@ export const GoHttpClientConfig = {
   link: 328,
   linkRuntimePackages: 328,
   linkWrappers: 392,
-  linkGGoid: 520,
-  linkGParentGoid: 522,
-  linkGStartpc: 524,
-  linkWrapperCount: 526,
+  linkGGoid: 648,
+  linkGParentGoid: 650,
+  linkGStartpc: 652,
+  linkWrapperCount: 654,
 } as const;
 
 export const GoLinkConfig = {
-  size: 200,
+  size: 328,
   runtimePackages: 0,
   wrappers: 64,
-  gGoid: 192,
-  gParentGoid: 194,
-  gStartpc: 196,
-  wrapperCount: 198,
+  gGoid: 320,
+  gParentGoid: 322,
+  gStartpc: 324,
+  wrapperCount: 326,
 } as const;
 
 export const GoTextRange = {
@@ -450,7 +450,7 @@ export const SqlErrorType = {
 } as const;
 
 export const GoSqlConfig = {
-  size: 624,
+  size: 752,
   filterByProcess: 0,
   dbConnector: 4,
   dsnDriver: 6,
@@ -465,10 +465,10 @@ export const GoSqlConfig = {
   link: 424,
   linkRuntimePackages: 424,
   linkWrappers: 488,
-  linkGGoid: 616,
-  linkGParentGoid: 618,
-  linkGStartpc: 620,
-  linkWrapperCount: 622,
+  linkGGoid: 744,
+  linkGParentGoid: 746,
+  linkGStartpc: 748,
+  linkWrapperCount: 750,
 } as const;
 
 export const SqlItabKey = {
@@ -1136,7 +1136,7 @@ export const Constant = {
   POSTGRESQL_BACKENDS: 4096,
   GO_ERRORS: 32,
   GO_LINK_PACKAGES: 4,
-  GO_LINK_WRAPPERS: 16,
+  GO_LINK_WRAPPERS: 32,
   COOKIE_MOMENT_BITS: 16,
   COOKIE_SPEC_SHIFT: 32,
   MAX_MOMENTS: 16,

@@ -64,6 +64,7 @@ function constantsOf(
     descriptor: () => 0,
     hash: () => undefined,
     start: 0,
+    contextWrappers: () => [],
     headerMap: () => map ?? undefined,
   };
   const go = { version: 'go1.26', path: 'main', main: undefined, modules: new Map(), settings: new Map(), types };

@@ -77,6 +77,7 @@ function goWith(...modules: string[]): GoInfo {
       field: () => undefined,
       descriptor: () => undefined,
       hash: () => undefined,
+        contextWrappers: () => [],
       headerMap: () => undefined,
     },
   };

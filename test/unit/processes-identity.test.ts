@@ -19,6 +19,7 @@ const noTypes: GoTypes = {
   field: () => undefined,
   descriptor: () => undefined,
   hash: () => undefined,
+  contextWrappers: () => [],
   headerMap: () => undefined,
 };
 

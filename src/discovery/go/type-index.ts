@@ -8,6 +8,8 @@ export interface TypeIndex {
    * name; at most 64.
    */
   named(fullName: string): readonly number[];
+  /** Of named types, as far as flags, kind and name tell. */
+  readonly all: readonly number[];
   readonly maps: readonly number[];
   /** Descriptor of a pointer to the type, or undefined. */
   pointerTo(type: number): number | undefined;
@@ -22,6 +24,7 @@ const maxHashedBytes = 128 * 1024 * 1024;
 export function indexTypes(memory: TypeMemory, newestMaps: boolean): TypeIndex {
   const { types, hashes, maps } = scan(memory, newestMaps);
   return {
+    all: types,
     maps,
     named(fullName) {
       const bytes = Buffer.from(fullName, 'utf8');

@@ -1,6 +1,7 @@
 import type { FieldPath, GoTypes } from '../../contract/binary.ts';
 import type { ElfImage } from '../elf/image.ts';
 import type { RelativeRelocations } from '../elf/relocations.ts';
+import { contextWrappers } from './context-wrappers.ts';
 import { resolveFieldPath } from './field-path.ts';
 import { isHeaderMap, mapLayout } from './map-layout.ts';
 import type { ModuleData } from './moduledata.ts';
@@ -60,6 +61,10 @@ export function goTypes(image: ElfImage, relocations: RelativeRelocations, modul
         if (layout) return layout;
       }
       return undefined;
+    },
+    contextWrappers() {
+      const { memory, index, fieldsOf } = use();
+      return contextWrappers(memory, index, fieldsOf);
     },
   };
 }

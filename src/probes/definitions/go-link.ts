@@ -1,6 +1,6 @@
 /** What common/go_link.h has to know of a binary, to find the request that a call is made for. */
-import type { Binary, SymbolTable } from '../../contract/binary.ts';
-import { Constant, GoLinkConfig, GoTextRange } from '../layout.gen.ts';
+import type { Binary, FunctionSymbol, SymbolTable } from '../../contract/binary.ts';
+import { Constant, GoContextWrapper, GoLinkConfig, GoTextRange } from '../layout.gen.ts';
 
 /**
  * Packages whose goroutines serve whoever comes next (connections being dialled, read and written, pools being kept up), by a function
@@ -13,8 +13,9 @@ const runtimePackages = [
   ['database/sql', 'database/sql.(*DB).connectionOpener'],
 ] as const;
 
-/** Functions of a package, as a bound on a walk. */
+/** Bounds on a walk: functions in all, and of other packages in a row. */
 const maxFunctions = 20_000;
+const maxOthers = 200;
 
 /** `struct uspan_go_link_config`. */
 export function goLinkConfig(binary: Binary): Uint8Array {
@@ -26,6 +27,16 @@ export function goLinkConfig(binary: Binary): Uint8Array {
     view.setBigUint64(at + GoTextRange.start, BigInt(range?.start ?? 0), true);
     view.setBigUint64(at + GoTextRange.end, BigInt(range?.end ?? 0), true);
   });
+  const wrappers = (binary.go?.types.contextWrappers() ?? [])
+    .flatMap(({ hashes, struct, parent }) => hashes.map((hash) => ({ hash, struct, parent })))
+    .slice(0, Constant.GO_LINK_WRAPPERS);
+  wrappers.forEach(({ hash, struct, parent }, index) => {
+    const at = GoLinkConfig.wrappers + index * GoContextWrapper.size;
+    view.setUint32(at + GoContextWrapper.typeHash, hash, true);
+    view.setUint16(at + GoContextWrapper.structPtr, struct ?? Constant.FIELD_ABSENT, true);
+    view.setUint16(at + GoContextWrapper.parent, parent, true);
+  });
+  view.setUint16(GoLinkConfig.wrapperCount, wrappers.length, true);
   for (const [field, name] of [
     ['gGoid', 'goid'],
     ['gParentGoid', 'parentGoid'],
@@ -37,21 +48,33 @@ export function goLinkConfig(binary: Binary): Uint8Array {
   return bytes;
 }
 
-/** The linker puts a package's functions side by side. */
+/** The linker puts a package's functions side by side, with some that the compiler made for it in between. */
 function packageRange(symbols: SymbolTable, name: string, member: string): { start: number; end: number } | undefined {
   const first = symbols.find(member);
   if (!first) return undefined;
+  const isOwn = (symbol: FunctionSymbol) => symbol.name.startsWith(`${name}.`);
   let { address: start } = first;
+  for (const symbol of walk((at) => symbols.at(at.address - 1), first, isOwn)) start = symbol.address;
   let end = first.address + first.sizeBytes;
-  for (let count = 0; count < maxFunctions; count++) {
-    const before = symbols.at(start - 1);
-    if (!before?.name.startsWith(`${name}.`) || before.address >= start) break;
-    start = before.address;
-  }
-  for (let count = 0; count < maxFunctions; count++) {
-    const next = symbols.at(end);
-    if (!next?.name.startsWith(`${name}.`) || next.sizeBytes === 0) break;
-    end = next.address + next.sizeBytes;
+  for (const symbol of walk((at) => symbols.at(at.address + at.sizeBytes), first, isOwn)) {
+    end = symbol.address + symbol.sizeBytes;
   }
   return { start, end };
+}
+
+/** Own functions in one direction from the first, until there are too many of others. */
+function* walk(
+  next: (symbol: FunctionSymbol) => FunctionSymbol | undefined,
+  first: FunctionSymbol,
+  isOwn: (symbol: FunctionSymbol) => boolean,
+): Generator<FunctionSymbol> {
+  let others = 0;
+  let at = first;
+  for (let count = 0; count < maxFunctions && others < maxOthers; count++) {
+    const symbol = next(at);
+    if (!symbol || symbol.address === at.address) return;
+    at = symbol;
+    others = isOwn(symbol) ? 0 : others + 1;
+    if (others === 0) yield symbol;
+  }
 }
