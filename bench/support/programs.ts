@@ -29,6 +29,29 @@ export async function buildPrograms(): Promise<Programs> {
   return { bare, observed, sdk, receiver, shop };
 }
 
+/** Those of bench/go-client. */
+export interface ClientPrograms {
+  readonly bare: string;
+  readonly observed: string;
+  readonly sdk: string;
+  /** What is called. */
+  readonly upstream: string;
+  readonly receiver: string;
+}
+
+export async function buildClientPrograms(): Promise<ClientPrograms> {
+  const bare = await build(benchDir, './go-client/plain', 'client-bare');
+  const observed = join(outDir, 'client-observed');
+  await copyFile(bare, observed);
+  return {
+    bare,
+    observed,
+    sdk: await build(benchDir, './go-client/sdk', 'client-sdk'),
+    upstream: await build(benchDir, './go-http/plain', 'bare'),
+    receiver: await buildReceiver(),
+  };
+}
+
 /** The counting OTLP receiver. */
 export function buildReceiver(): Promise<string> {
   return build(benchDir, './receiver', 'receiver');

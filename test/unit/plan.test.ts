@@ -77,7 +77,7 @@ function goWith(...modules: string[]): GoInfo {
       field: () => undefined,
       descriptor: () => undefined,
       hash: () => undefined,
-        contextWrappers: () => [],
+      contextWrappers: () => [],
       headerMap: () => undefined,
     },
   };
