@@ -197,18 +197,22 @@ describeKernel('the example shop, as a backend sees it', () => {
       env: { BACKEND: `127.0.0.1:${jaeger.ports[0]}` },
       listeners: ['extensions::health_check'],
     });
-    const { reported } = await traceVisits({ endpoint: `http://127.0.0.1:${collector.grpcPort}` }, 20);
+    const rounds = 20;
+    const { reported } = await traceVisits({ endpoint: `http://127.0.0.1:${collector.grpcPort}` }, rounds);
     const failed = new Set(reported.filter((span) => span.status.code === errorStatus).map((span) => span.traceId));
     const due = reported.filter((span) => failed.has(span.traceId));
-    expect(failed.size).toBe(40);
+    // `/fail`, `/panic`, and the order that the inventory refuses: that is an error of the front's client.
+    expect(failed.size).toBeGreaterThanOrEqual(3 * rounds);
 
     const kept = async () => (await jaeger.spans()).filter((span) => failed.has(span.traceId));
     expect(comparable(await spansWithin(due.length, kept))).toEqual(comparable(due));
-    // The last visit of all failed, and traces are decided in the order they came: the others of 120 are decided, too.
-    const others = traceIds(await jaeger.spans()).filter((id) => !failed.has(id));
-    // A tenth of them: none at all has a chance of 3e-6, the half one of 1e-25.
-    expect(others.length).toBeGreaterThan(0);
-    expect(others.length).toBeLessThan(60);
+    // The last visit of all failed, and traces are decided in the order they came: the others are decided, too.
+    const others = traceIds(reported).filter((id) => !failed.has(id));
+    const keptOthers = traceIds(await jaeger.spans()).filter((id) => !failed.has(id));
+    // A tenth of 100 or more: none at all has a chance below 3e-5, the half one below 1e-20.
+    expect(others.length).toBeGreaterThanOrEqual(5 * rounds);
+    expect(keptOthers.length).toBeGreaterThan(0);
+    expect(keptOthers.length).toBeLessThan(others.length / 2);
   });
 
   test.each(['grpc', 'http/protobuf'] as const)('a Collector with mutual TLS and headers, %s', async (protocol) => {
