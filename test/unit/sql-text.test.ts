@@ -112,6 +112,7 @@ describe('operation and target', () => {
     ['WITH x AS (SELECT 1) DELETE FROM t USING x', 'DELETE', undefined],
     ['INSERT INTO t SELECT * FROM u', 'INSERT', undefined],
     ['SELECT 1', 'SELECT', undefined],
+    ['SELECT FROM WHERE a', 'SELECT', undefined],
     ['/* a */ (SELECT a FROM t)', 'SELECT', 't'],
     ['4711 is no statement', undefined, undefined],
     ['hunter2 FROM t', undefined, undefined],

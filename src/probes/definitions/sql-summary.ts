@@ -178,6 +178,10 @@ export class SqlSummaryReader {
   #tableWord(upper: string, text: string): void {
     if (tableModifiers.has(upper)) return;
     if (upper === 'INTO' || upper === 'TABLE') return;
+    if (afterTables.has(upper) && upper !== 'SELECT' && upper !== 'VALUES') {
+      this.#expectsTable = undefined;
+      return;
+    }
     if (upper === 'LATERAL' || upper === 'SELECT' || upper === 'VALUES' || upper === 'UNNEST') {
       this.#expectsTable = undefined;
       if (this.#now) this.#now.uncertain = true;
