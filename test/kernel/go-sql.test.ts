@@ -90,11 +90,11 @@ describeKernel('Go database/sql spans', () => {
     expect(new Set(world.receiver.spans().map(({ traceId }) => traceId)).size).toBe(builds.length * forms.length);
     const { report } = await agent.stop();
     expect(report).toMatchObject({ spans: { client: builds.length * forms.length }, lost: [] });
-    const moments = new Map(report.probes.map(({ binary, moment, hits }) => [`${binary} ${moment}`, hits]));
+    const probes = report.probes.filter(({ definition }) => definition === 'go/database/sql');
+    const moments = new Map(probes.map(({ binary, moment, hits }) => [`${binary} ${moment}`, hits]));
     const hits = [...moments.values()].reduce((sum, count) => sum + count, 0);
     expect(hits).toBe(builds.length * (2 * forms.length + givenBack));
-    expect(new Set(report.probes.map(({ definition }) => definition))).toEqual(new Set(['go/database/sql']));
-    expect(report.probes.map((probe) => probe.class)).not.toContain('stepped');
+    expect(probes.map((probe) => probe.class)).not.toContain('stepped');
   });
 
   test('what a span says', async () => {

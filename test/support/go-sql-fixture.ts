@@ -6,6 +6,8 @@ import { startProcess } from './process.ts';
 /** A started test/fixtures/go-sql or go-sql-drivers. */
 export interface GoSqlFixture {
   readonly pid: number;
+  /** Where it serves HTTP; go-sql-drivers does not. */
+  readonly httpPort: number;
   /** Tells it what to do, in a goroutine of its own; resolves when it is done with what it says behind `done`. */
   order(order: string): Promise<string>;
   stop(): Promise<unknown>;
@@ -17,11 +19,15 @@ export async function startGoSqlFixture(
   env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<GoSqlFixture> {
   const child = await startProcess(path, [], { env });
-  const [, port] = await child.waitForLine(/^listening 127\.0\.0\.1:(\d+)$/);
+  await child.waitForLine(/^ready$/);
+  const portOf = (what: string) =>
+    Number(new RegExp(`^${what} 127\\.0\\.0\\.1:(\\d+)$`, 'm').exec(child.stdout())?.[1]);
+  const port = portOf('listening');
   return {
     pid: child.pid,
+    httpPort: portOf('serving'),
     async order(order) {
-      const socket = connect(Number(port), '127.0.0.1');
+      const socket = connect(port, '127.0.0.1');
       try {
         socket.write(`${order}\n`);
         const [answer] = (await once(createInterface(socket), 'line')) as [string];
