@@ -87,42 +87,64 @@ static __always_inline long keep_text(struct uspan_usdt_frame *frame, __u64 from
 	return bytes;
 }
 
-static __always_inline void capture(struct uspan_usdt_frame *frame, const struct uspan_usdt_pair_config *config,
-				    const struct usdt_hit *hit, __u32 moment)
+struct capture_context {
+	struct uspan_usdt_frame *frame;
+	const struct uspan_usdt_pair_config *config;
+	const struct usdt_hit *hit;
+	__u64 moment;
+};
+
+/* Keeps one argument, if it is one of this moment. For bpf_loop: the verifier walks it once, not for every argument of every moment. */
+static long capture_one(__u32 i, struct capture_context *context)
 {
+	const struct uspan_usdt_pair_config *config = context->config;
+	struct uspan_usdt_frame *frame = context->frame;
 	struct uspan_usdt_event *event = &frame->event;
+	const struct uspan_usdt_capture *capture;
+	__u64 value = 0, length = 0;
+	bool cut = false;
+	long bytes;
 
-	for (__u32 i = 0; i < USPAN_USDT_CAPTURES; i++) {
-		const struct uspan_usdt_capture *wanted_value = &config->capture[i];
-		__u64 value = 0, length = 0;
-		bool cut = false;
-		long bytes;
-
-		if (wanted_value->kind == USPAN_USDT_CAPTURE_NONE || wanted_value->moment != moment)
-			continue;
-		/* The first of several tells. */
-		if (moment == USPAN_USDT_DURING && event->seen & (1 << i))
-			continue;
-		event->seen |= 1 << i;
-		event->value[i] = 0;
-		if (!usdt_argument(hit, wanted_value->argument, &value) ||
-		    (wanted_value->kind == USPAN_USDT_CAPTURE_TEXT &&
-		     !usdt_argument(hit, wanted_value->length_argument, &length))) {
-			event->unreadable |= 1 << i;
-			continue;
-		}
-		if (wanted_value->kind == USPAN_USDT_CAPTURE_NUMBER) {
-			event->value[i] = value;
-			continue;
-		}
-		bytes = keep_text(frame, value, wanted_value->kind == USPAN_USDT_CAPTURE_TEXT, length, &cut);
-		if (bytes < 0)
-			event->unreadable |= 1 << i;
-		else
-			event->value[i] = bytes;
-		if (cut)
-			event->cut |= 1 << i;
+	if (i >= USPAN_USDT_CAPTURES)
+		return 1;
+	capture = &config->capture[i];
+	if (capture->kind == USPAN_USDT_CAPTURE_NONE || capture->moment != context->moment)
+		return 0;
+	/* The first of several tells. */
+	if (capture->moment == USPAN_USDT_DURING && event->seen & (1 << i))
+		return 0;
+	event->seen |= 1 << i;
+	event->value[i] = 0;
+	if (!usdt_argument(context->hit, capture->argument, &value) ||
+	    (capture->kind == USPAN_USDT_CAPTURE_TEXT && !usdt_argument(context->hit, capture->length_argument, &length))) {
+		event->unreadable |= 1 << i;
+		return 0;
 	}
+	if (capture->kind == USPAN_USDT_CAPTURE_NUMBER) {
+		event->value[i] = value;
+		return 0;
+	}
+	bytes = keep_text(frame, value, capture->kind == USPAN_USDT_CAPTURE_TEXT, length, &cut);
+	if (bytes < 0)
+		event->unreadable |= 1 << i;
+	else
+		event->value[i] = bytes;
+	if (cut)
+		event->cut |= 1 << i;
+	return 0;
+}
+
+/* Keeps what is wanted of a site's arguments. */
+static __always_inline void capture(const struct pt_regs *ctx, struct uspan_usdt_frame *frame,
+				    const struct uspan_usdt_pair_config *config, const struct site *site)
+{
+	struct usdt_hit hit;
+	struct capture_context context = { .frame = frame, .config = config, .hit = &hit, .moment = site->moment };
+
+	if (config->captures == 0)
+		return;
+	usdt_hit(&hit, ctx, site);
+	bpf_loop(config->captures, capture_one, &context, 0);
 }
 
 static __always_inline struct uspan_usdt_frame *new_frame(const struct uspan_usdt_frame_key *key)
@@ -178,7 +200,6 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_usdt_f
 	__u64 now = bpf_ktime_get_ns(), ip = USDT_IP(ctx), sp = USDT_SP(ctx);
 	struct uspan_usdt_frame *outermost, *frame, *parent = 0;
 	struct uspan_span_head *span;
-	struct usdt_hit hit;
 	__u32 depth = 0;
 
 	outermost = frame_at(key, 0);
@@ -215,10 +236,8 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_usdt_f
 		new_trace(span);
 		frame->sampled = sample(&uspan_config, span, false);
 	}
-	if (!frame->sampled || config->captures == 0)
-		return;
-	usdt_hit(&hit, ctx, site);
-	capture(frame, config, &hit, USPAN_USDT_START);
+	if (frame->sampled)
+		capture(ctx, frame, config, site);
 }
 
 /* A bucket of tokens (the generic cell rate algorithm): `due` is when all that was spent is earned again. */
@@ -244,7 +263,6 @@ static __always_inline void finish(const struct pt_regs *ctx, struct uspan_usdt_
 				   const struct uspan_usdt_pair_config *config, const struct site *site)
 {
 	struct uspan_usdt_event *event = &frame->event;
-	struct usdt_hit hit;
 	__u32 bytes;
 
 	if (!frame->sampled) {
@@ -260,10 +278,7 @@ static __always_inline void finish(const struct pt_regs *ctx, struct uspan_usdt_
 		count(USPAN_COUNTER_RATE_LIMITED);
 		return;
 	}
-	if (config->captures) {
-		usdt_hit(&hit, ctx, site);
-		capture(frame, config, &hit, USPAN_USDT_END);
-	}
+	capture(ctx, frame, config, site);
 	if (event->unreadable) {
 		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
 		count(USPAN_COUNTER_ARGUMENT_UNREADABLE);
@@ -301,14 +316,11 @@ static __always_inline void during(const struct pt_regs *ctx, struct uspan_usdt_
 				   const struct uspan_usdt_pair_config *config, const struct site *site)
 {
 	struct uspan_usdt_frame *frame = frame_at(key, 0);
-	struct usdt_hit hit;
 
 	if (frame && frame->open > 1)
 		frame = frame_at(key, frame->open - 1);
-	if (!frame || !frame->sampled)
-		return;
-	usdt_hit(&hit, ctx, site);
-	capture(frame, config, &hit, USPAN_USDT_DURING);
+	if (frame && frame->sampled)
+		capture(ctx, frame, config, site);
 }
 
 static __always_inline int pair(struct pt_regs *ctx)
