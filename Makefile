@@ -56,6 +56,10 @@ test-backends: build ## Build the real Jaeger and OpenTelemetry Collector (minut
 fuzz: build ## Feed damaged files to every parser, for FUZZ_SECONDS (60)
 	node scripts/fuzz.ts --seconds $${FUZZ_SECONDS:-60}
 
+soak-node: build examples ## Load every Node.js release while uspan attaches and detaches (root; half an hour)
+	@scripts/setup.sh test
+	node scripts/soak-node.ts
+
 bench: build ## Measure what tracing costs a Go server (minutes; writes nothing)
 	@scripts/setup.sh test
 	node bench/go-http.ts
@@ -72,4 +76,4 @@ typecheck: ## Check types
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: demo examples setup build clean test test-kernels test-backends fuzz bench lint format typecheck help
+.PHONY: demo examples setup build clean test test-kernels test-backends fuzz soak-node bench lint format typecheck help
