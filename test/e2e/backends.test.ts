@@ -79,7 +79,7 @@ function expectVisits(spans: readonly ReportedSpan[], visited: readonly Visited[
     expect(front?.parentSpanId).toBe(each.origin.spanId);
   }
   const quotes = visited.filter(({ servers }) => servers.some(([service]) => service === 'pricing'));
-  for (const statement of ['SELECT', 'INSERT']) {
+  for (const statement of ['SELECT discounts', 'INSERT quotes']) {
     const found = spans.filter(({ name, resource }) => resource['service.name'] === 'postgres' && name === statement);
     expect(found, statement).toHaveLength(quotes.length);
   }
