@@ -128,13 +128,20 @@ static __always_inline enum go_context_end request_of_walk(const struct go_conte
 	return GO_CONTEXT_UNKNOWN;
 }
 
+static __always_inline bool is_within(__u64 pc, const struct uspan_go_text_range *range)
+{
+	return pc >= range->start && pc < range->end;
+}
+
 /* Whether the goroutine runs net/http's, database/sql's or a like package's own function: it serves whoever comes next. */
 static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struct uspan_go_link_config *link)
 {
 	__u64 pc = startpc - base;
 
+	if (is_within(pc, &link->timeout_handler))
+		return false;
 	for (__u32 i = 0; i < USPAN_GO_LINK_PACKAGES; i++)
-		if (pc >= link->runtime_packages[i].start && pc < link->runtime_packages[i].end)
+		if (is_within(pc, &link->runtime_packages[i]))
 			return true;
 	return false;
 }

@@ -22,6 +22,7 @@ struct uspan_go_context_wrapper {
 /* Part of the configuration of every definition whose spans are children of HTTP server spans, per attached binary. */
 struct uspan_go_link_config {
 	struct uspan_go_text_range runtime_packages[USPAN_GO_LINK_PACKAGES]; /* whose goroutines work for everybody */
+	struct uspan_go_text_range timeout_handler; /* but for this one: http.TimeoutHandler's runs a handler */
 	struct uspan_go_context_wrapper wrappers[USPAN_GO_LINK_WRAPPERS];
 	__u16 g_goid;        /* fields of runtime.g */
 	__u16 g_parent_goid; /* Go 1.21 and newer */

@@ -160,7 +160,7 @@ export const GoError = {
 } as const;
 
 export const GoHttpClientConfig = {
-  size: 656,
+  size: 672,
   filterByProcess: 0,
   requestBytes: 4,
   requestMethod: 6,
@@ -197,21 +197,27 @@ export const GoHttpClientConfig = {
   errors: 72,
   link: 328,
   linkRuntimePackages: 328,
-  linkWrappers: 392,
-  linkGGoid: 648,
-  linkGParentGoid: 650,
-  linkGStartpc: 652,
-  linkWrapperCount: 654,
+  linkTimeoutHandler: 392,
+  linkTimeoutHandlerStart: 392,
+  linkTimeoutHandlerEnd: 400,
+  linkWrappers: 408,
+  linkGGoid: 664,
+  linkGParentGoid: 666,
+  linkGStartpc: 668,
+  linkWrapperCount: 670,
 } as const;
 
 export const GoLinkConfig = {
-  size: 328,
+  size: 344,
   runtimePackages: 0,
-  wrappers: 64,
-  gGoid: 320,
-  gParentGoid: 322,
-  gStartpc: 324,
-  wrapperCount: 326,
+  timeoutHandler: 64,
+  timeoutHandlerStart: 64,
+  timeoutHandlerEnd: 72,
+  wrappers: 80,
+  gGoid: 336,
+  gParentGoid: 338,
+  gStartpc: 340,
+  wrapperCount: 342,
 } as const;
 
 export const GoTextRange = {
@@ -450,7 +456,7 @@ export const SqlErrorType = {
 } as const;
 
 export const GoSqlConfig = {
-  size: 752,
+  size: 768,
   filterByProcess: 0,
   dbConnector: 4,
   dsnDriver: 6,
@@ -464,11 +470,14 @@ export const GoSqlConfig = {
   errorTypes: 296,
   link: 424,
   linkRuntimePackages: 424,
-  linkWrappers: 488,
-  linkGGoid: 744,
-  linkGParentGoid: 746,
-  linkGStartpc: 748,
-  linkWrapperCount: 750,
+  linkTimeoutHandler: 488,
+  linkTimeoutHandlerStart: 488,
+  linkTimeoutHandlerEnd: 496,
+  linkWrappers: 504,
+  linkGGoid: 760,
+  linkGParentGoid: 762,
+  linkGStartpc: 764,
+  linkWrapperCount: 766,
 } as const;
 
 export const SqlItabKey = {

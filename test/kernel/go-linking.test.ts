@@ -30,6 +30,7 @@ const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
   'pool-later': { 0: 'request' },
   'pool-later-value': { 0: 'request' },
   'timeout-handler': { 0: 'request' },
+  'timeout-handler-no-context': { 0: 'request' },
   proxy: { '': 'request' },
   'dialler-calls': { dialler: 'none', 0: 'request' },
   after: { 0: 'none' },
@@ -114,6 +115,28 @@ describeKernel('which request a call belongs to, every Go release', () => {
     const { server, client } = await spansByKind(receiver, app.pid, { server: sent, client: due.size });
     expect(client.map(keyOf).sort()).toEqual([...due.keys()].sort());
     expect(wrongParents(server, client, due)).toEqual([]);
+  });
+
+  test('a child goes with its parent’s trace and sampling', async () => {
+    const { app } = programs.get('1.26')!;
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const connection = await RawConnection.open(app.port);
+    const get = (flags: string, target: string) =>
+      connection.request({ target, headers: { traceparent: `00-${traceId}-00f067aa0ba902b7-${flags}` } });
+    await get('01', '/same?id=a');
+    // Not sampled: neither the request nor what is done for it, by whatever goroutine.
+    for (const way of ['same', 'go-no-context', 'pool', 'group']) await get('00', `/${way}?id=b`);
+    await get('01', '/pool?id=c');
+    await connection.close();
+    const before = { server: sent, client: callsOf(sent).size };
+    const spans = await spansByKind(receiver, app.pid, { server: before.server + 2, client: before.client + 2 });
+    const server = spans.server.slice(before.server);
+    const client = spans.client.slice(before.client);
+    expect(server.map(({ parentSpanId, traceId }) => ({ parentSpanId, traceId }))).toEqual([
+      { parentSpanId: '00f067aa0ba902b7', traceId },
+      { parentSpanId: '00f067aa0ba902b7', traceId },
+    ]);
+    expect(client).toMatchObject(server.map(({ spanId }) => ({ traceId, parentSpanId: spanId, flags: 0x101 })));
   });
 
   test('nothing is lost', async () => {

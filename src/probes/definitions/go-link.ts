@@ -13,6 +13,15 @@ const runtimePackages = [
   ['database/sql', 'database/sql.(*DB).connectionOpener'],
 ] as const;
 
+/** The goroutine in which http.TimeoutHandler runs a handler (its first function literal, from Go 1.8 on). */
+const timeoutHandler = 'net/http.(*timeoutHandler).ServeHTTP.func1';
+
+/** Link-time addresses, the end excluded. */
+interface TextRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Bounds on a walk: functions in all, and of other packages in a row. */
 const maxFunctions = 20_000;
 const maxOthers = 200;
@@ -21,12 +30,18 @@ const maxOthers = 200;
 export function goLinkConfig(binary: Binary): Uint8Array {
   const bytes = new Uint8Array(GoLinkConfig.size);
   const view = new DataView(bytes.buffer);
-  runtimePackages.forEach(([name, member], index) => {
-    const range = packageRange(binary.symbols, name, member);
-    const at = GoLinkConfig.runtimePackages + index * GoTextRange.size;
+  const putRange = (at: number, range: TextRange | undefined) => {
     view.setBigUint64(at + GoTextRange.start, BigInt(range?.start ?? 0), true);
     view.setBigUint64(at + GoTextRange.end, BigInt(range?.end ?? 0), true);
+  };
+  runtimePackages.forEach(([name, member], index) => {
+    putRange(GoLinkConfig.runtimePackages + index * GoTextRange.size, packageRange(binary.symbols, name, member));
   });
+  const handler = binary.symbols.find(timeoutHandler);
+  putRange(
+    GoLinkConfig.timeoutHandler,
+    handler && { start: handler.address, end: handler.address + handler.sizeBytes },
+  );
   const wrappers = (binary.go?.types.contextWrappers() ?? [])
     .flatMap(({ hashes, struct, parent }) => hashes.map((hash) => ({ hash, struct, parent })))
     .slice(0, Constant.GO_LINK_WRAPPERS);
@@ -49,7 +64,7 @@ export function goLinkConfig(binary: Binary): Uint8Array {
 }
 
 /** The linker puts a package's functions side by side, with some that the compiler made for it in between. */
-function packageRange(symbols: SymbolTable, name: string, member: string): { start: number; end: number } | undefined {
+function packageRange(symbols: SymbolTable, name: string, member: string): TextRange | undefined {
   const first = symbols.find(member);
   if (!first) return undefined;
   const isOwn = (symbol: FunctionSymbol) => symbol.name.startsWith(`${name}.`);

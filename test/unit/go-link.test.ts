@@ -1,0 +1,67 @@
+/** What of a binary goes into `struct uspan_go_link_config`. */
+import { expect, test } from 'vitest';
+import { openBinary } from '../../src/discovery/binary.ts';
+import { goLinkConfig } from '../../src/probes/definitions/go-link.ts';
+import { Constant, GoContextWrapper, GoLinkConfig, GoTextRange } from '../../src/probes/layout.gen.ts';
+import { sourceOf } from '../fixtures/go-elf/build.ts';
+import { allGoReleases, buildGoFixture } from '../support/go-fixture.ts';
+import { programOf } from './sites-program.ts';
+
+function rangesOf(config: Uint8Array): (readonly [number, number])[] {
+  const view = new DataView(config.buffer);
+  return Array.from({ length: Constant.GO_LINK_PACKAGES }, (_, index) => {
+    const at = GoLinkConfig.runtimePackages + index * GoTextRange.size;
+    return [
+      Number(view.getBigUint64(at + GoTextRange.start, true)),
+      Number(view.getBigUint64(at + GoTextRange.end, true)),
+    ];
+  });
+}
+
+test.each(allGoReleases)('the packages of goroutines that serve everybody, Go %s', async (go) => {
+  const path = await buildGoFixture({ fixture: 'go-link', go, variant: 'stripped' });
+  const binary = openBinary(sourceOf(path));
+  const ranges = rangesOf(goLinkConfig(binary));
+  const within = (name: string) => {
+    const symbol = binary.symbols.find(name);
+    expect(symbol, name).toBeDefined();
+    return ranges.some(([start, end]) => symbol!.address >= start && symbol!.address < end);
+  };
+  // Whoever dials, reads and writes connections is started by one of these.
+  expect(within('net/http.(*Transport).dialConnFor')).toBe(true);
+  expect(within('net/http.(*persistConn).readLoop')).toBe(true);
+  expect(within('net/http.(*persistConn).writeLoop')).toBe(true);
+  expect(
+    within(go === '1.27' ? 'net/http/internal/http2.(*ClientConn).readLoop' : 'net/http.(*http2ClientConn).readLoop'),
+  ).toBe(true);
+  expect(within('main.main')).toBe(false);
+  expect(within('main.apart')).toBe(false);
+  expect(within('runtime.main')).toBe(false);
+});
+
+test('what is found of the program’s own contexts', async () => {
+  const binary = openBinary(
+    sourceOf(await buildGoFixture({ fixture: 'go-link', go: '1.26', variant: 'stripped-pie' })),
+  );
+  // main.later; main.first begins with its parent.
+  expect(binary.go!.types.contextWrappers()).toEqual([
+    {
+      hashes: [binary.go!.types.hash('main.later'), binary.go!.types.hash('*main.later')],
+      struct: undefined,
+      parent: 24,
+    },
+  ]);
+  const view = new DataView(goLinkConfig(binary).buffer);
+  expect(view.getUint16(GoLinkConfig.wrapperCount, true)).toBe(2);
+  expect(view.getUint16(GoLinkConfig.wrappers + GoContextWrapper.structPtr, true)).toBe(Constant.FIELD_ABSENT);
+  expect(view.getUint16(GoLinkConfig.wrappers + GoContextWrapper.parent, true)).toBe(24);
+});
+
+test('a binary without any of it', () => {
+  const config = goLinkConfig(programOf({ f: 'c3' }));
+  expect(rangesOf(config).flat()).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+  const view = new DataView(config.buffer);
+  for (const field of ['gGoid', 'gParentGoid', 'gStartpc'] as const) {
+    expect(view.getUint16(GoLinkConfig[field], true)).toBe(Constant.FIELD_ABSENT);
+  }
+});

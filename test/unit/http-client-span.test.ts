@@ -1,0 +1,218 @@
+/**
+ * HTTP client spans against the stable semantic conventions, https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client,
+ * from records as bpf/uprobes/go_http_client.bpf.c sends them, made by hand.
+ */
+import { describe, expect, test } from 'vitest';
+import { StatusCode } from '../../src/contract/span.ts';
+import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
+import type { SpanObject } from '../../src/otel/span-object.ts';
+import { goErrors, goErrorType } from '../../src/probes/definitions/go-errors.ts';
+import { writeHttpClientSpan } from '../../src/probes/definitions/http-client-span.ts';
+import { Constant, GoError, HttpClientEvent, HttpClientText } from '../../src/probes/layout.gen.ts';
+import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
+
+const resource = { attributes: { 'service.name': 'shop' } };
+
+interface ClientRecord {
+  readonly texts?: Partial<Record<keyof typeof HttpClientText, string>>;
+  readonly status?: number;
+  readonly error?: number;
+  readonly errno?: number;
+  readonly resends?: number;
+  readonly protocol?: readonly [major: number, minor: number];
+  readonly cut?: number;
+  readonly unreadable?: number;
+  readonly claimedBytes?: number;
+}
+
+function encode(record: ClientRecord): Uint8Array<ArrayBuffer> {
+  const { texts = {}, protocol = [1, 1] } = record;
+  const each = Array.from({ length: HttpClientText.COUNT }, () => '');
+  for (const [name, text] of Object.entries(texts)) each[HttpClientText[name as keyof typeof HttpClientText]] = text;
+  const tail = Buffer.from(each.join(''), 'latin1');
+  const length = HttpClientEvent.size + tail.length;
+  const slab = slabOf(new Uint8Array((length + 7) & ~7));
+  putSpanHead(slab, 0, {});
+  const view = new DataView(slab.bytes.buffer);
+  view.setUint32(HttpClientEvent.spanHeadLen, record.claimedBytes ?? length, true);
+  view.setUint32(HttpClientEvent.status, record.status ?? 0, true);
+  view.setUint32(HttpClientEvent.errnoNumber, record.errno ?? 0, true);
+  view.setUint16(HttpClientEvent.error, record.error ?? 0, true);
+  view.setUint8(HttpClientEvent.cutMask, record.cut ?? 0);
+  view.setUint8(HttpClientEvent.unreadableMask, record.unreadable ?? 0);
+  view.setUint8(HttpClientEvent.protoMajor, protocol[0]);
+  view.setUint8(HttpClientEvent.protoMinor, protocol[1]);
+  view.setUint8(HttpClientEvent.resends, record.resends ?? 0);
+  each.forEach((text, index) => {
+    view.setUint16(HttpClientEvent.textLen + 2 * index, text.length, true);
+  });
+  slab.bytes.set(tail, HttpClientEvent.size);
+  return slab.bytes as Uint8Array<ArrayBuffer>;
+}
+
+function write(record: ClientRecord) {
+  // Not at the start of the slab.
+  const before = encode({ texts: { METHOD: 'PUT', URL: 'http://other.test/' } });
+  const slab = slabOf(Uint8Array.from(Buffer.concat([before, encode(record)])));
+  const spans: SpanObject[] = [];
+  const written = writeHttpClientSpan(slab, before.length, resource, new ObjectSpanWriter((span) => spans.push(span)));
+  return { written, spans };
+}
+
+function spanOf(record: ClientRecord): SpanObject {
+  const { written, spans } = write({ status: 200, ...record, texts: { METHOD: 'GET', ...record.texts } });
+  expect(written).toBe('client');
+  return spans[0]!;
+}
+
+const whole = (url: string) => spanOf({ texts: { URL: url } }).attributes;
+
+test('an ordinary call', () => {
+  const span = spanOf({ texts: { URL: 'https://shop.test:8443/items/7?full=1' } });
+  expect(span).toMatchObject({ name: 'GET', status: { code: StatusCode.unset }, resource });
+  expect(span.attributes).toEqual({
+    'http.request.method': 'GET',
+    'url.full': 'https://shop.test:8443/items/7?full=1',
+    'server.address': 'shop.test',
+    'server.port': 8443,
+    'http.response.status_code': 200,
+    'network.protocol.version': '1.1',
+  });
+});
+
+describe('method', () => {
+  test.each([
+    ['', 'GET', 'GET', undefined],
+    ['DELETE', 'DELETE', 'DELETE', undefined],
+    ['PURGE', 'HTTP', '_OTHER', 'PURGE'],
+    ['get', 'HTTP', '_OTHER', 'get'],
+  ])('%j', (method, name, known, original) => {
+    const span = spanOf({ texts: { METHOD: method, URL: 'http://a/' } });
+    expect(span.name).toBe(name);
+    expect(span.attributes).toMatchObject({ 'http.request.method': known });
+    expect(span.attributes['http.request.method_original']).toBe(original);
+  });
+});
+
+describe('a URL in one piece', () => {
+  test.each([
+    ['http://a', 'a', 80],
+    ['https://a', 'a', 443],
+    ['http://a?b', 'a', 80],
+    ['http://[::1]:81/x', '::1', 81],
+    ['http://[::1]', '::1', 80],
+  ])('%s', (url, address, port) => {
+    expect(whole(url)).toMatchObject({ 'url.full': url, 'server.address': address, 'server.port': port });
+  });
+
+  test.each([
+    ['http://a/b c?d e', 'http://a/b%20c?d e'],
+    ['http://a/\xc3\xa4', 'http://a/%C3%A4'],
+    ['http://a/?sig=x&b=1', 'http://a/?sig=REDACTED&b=1'],
+    ['http://a?Signature=x', 'http://a?Signature=REDACTED'],
+  ])('%s is told as %s', (url, told) => {
+    expect(whole(url)['url.full']).toBe(told);
+  });
+});
+
+describe('a URL in parts', () => {
+  const parts = (texts: ClientRecord['texts']) =>
+    spanOf({ texts: { SCHEME: 'http', HOST: 'a:81', ...texts } }).attributes;
+
+  test.each([
+    [{ PATH: '/b', QUERY: 'c=d' }, 'http://a:81/b?c=d'],
+    [{}, 'http://a:81'],
+    [{ QUERY: 'c' }, 'http://a:81?c'],
+    [{ PATH: '/b c/%' }, 'http://a:81/b%20c/%25'],
+    [{ PATH: '/b/c', RAW_PATH: '/b%2Fc' }, 'http://a:81/b%2Fc'],
+    [{ PATH: '/b*', RAW_PATH: '/b*' }, 'http://a:81/b*'],
+    // url.URL takes no notice of a RawPath that is no encoding.
+    [{ PATH: '/b c', RAW_PATH: '/b c' }, 'http://a:81/b%20c'],
+    [{ PATH: 'b' }, 'http://a:81/b'],
+    [{ PATH: '/b', QUERY: 'X-Goog-Signature=secret' }, 'http://a:81/b?X-Goog-Signature=REDACTED'],
+    [{ HOST: 'user:secret@a:81', PATH: '/b' }, 'http://a:81/b'],
+  ])('%j', (texts, url) => {
+    const attributes = parts(texts);
+    expect(attributes).toMatchObject({ 'url.full': url, 'server.address': 'a', 'server.port': 81 });
+  });
+
+  test('none at all', () => {
+    const attributes = spanOf({}).attributes;
+    expect(attributes).not.toHaveProperty(['url.full']);
+    expect(attributes).not.toHaveProperty(['server.address']);
+  });
+});
+
+describe('outcome', () => {
+  test.each([
+    [{ status: 399 }, undefined],
+    [{ status: 400 }, '400'],
+    [{ status: 503 }, '503'],
+    [{ status: 0, error: Constant.FIELD_ABSENT }, '_OTHER'],
+    [{ status: 0, error: 3, errno: 111 }, 'ECONNREFUSED'],
+  ])('%j', (record, errorType) => {
+    const span = spanOf(record);
+    expect(span.attributes['error.type']).toBe(errorType);
+    expect(span.status.code).toBe(errorType === undefined ? StatusCode.unset : StatusCode.error);
+    expect(span.attributes['http.response.status_code']).toBe(record.status || undefined);
+  });
+
+  test.each([
+    [[2, 0], '2'],
+    [[1, 0], '1.0'],
+    [[0, 0], undefined],
+  ] as const)('protocol %j', (protocol, version) => {
+    expect(spanOf({ protocol }).attributes['network.protocol.version']).toBe(version);
+  });
+
+  test('sent again', () => {
+    expect(spanOf({ resends: 2 }).attributes).toMatchObject({ 'http.request.resend_count': 2 });
+  });
+});
+
+test('what was cut or could not be read is named', () => {
+  const url = 1 << HttpClientText.URL;
+  expect(spanOf({ cut: url | (1 << HttpClientText.METHOD) }).attributes['uspan.truncated']).toBe(
+    'http.request.method,url.full',
+  );
+  expect(spanOf({ unreadable: url }).attributes['uspan.unreadable']).toBe('url.full');
+});
+
+test('a record that contradicts itself is none', () => {
+  for (const claimedBytes of [0, HttpClientEvent.size - 1, HttpClientEvent.size + 2]) {
+    expect(write({ texts: { METHOD: 'GET' }, claimedBytes })).toEqual({ written: 'malformed', spans: [] });
+  }
+});
+
+describe('errors', () => {
+  test.each([
+    [0, 0, '', '_OTHER'],
+    [1, 0, '', '*net.OpError'],
+    [3, 104, '', 'ECONNRESET'],
+    [3, 999, '', 'errno 999'],
+    [5, 0, 'context canceled', 'canceled'],
+    [5, 0, 'EOF', 'EOF'],
+    [5, 0, 'password=secret', '_OTHER'],
+    [6, 0, '', 'timeout'],
+    [999, 0, '', '_OTHER'],
+  ])('%i, errno %i, %j: %s', (error, errno, text, type) => {
+    expect(goErrorType(error, errno, text)).toBe(type);
+  });
+
+  test('the table has a place for each, whatever of them the binary has', () => {
+    const types = {
+      start: 0,
+      field: () => undefined,
+      descriptor: () => undefined,
+      hash: (name: string) => (name === '*net.OpError' ? 0xdeadbeef : undefined),
+      contextWrappers: () => [],
+      headerMap: () => undefined,
+    };
+    const bytes = goErrors(types);
+    expect(bytes.length).toBeLessThanOrEqual(Constant.GO_ERRORS * GoError.size);
+    const view = new DataView(bytes.buffer);
+    expect(view.getUint32(GoError.typeHash, true)).toBe(0xdeadbeef);
+    expect(view.getUint16(GoError.inner, true)).toBe(Constant.FIELD_ABSENT);
+    expect(view.getUint32(GoError.size + GoError.typeHash, true)).toBe(0);
+  });
+});
