@@ -3,6 +3,7 @@ module uspan.test/bench
 go 1.25.0
 
 require (
+	github.com/XSAM/otelsql v0.40.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.71.0
 	go.opentelemetry.io/otel v1.46.0
 	go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc v1.46.0

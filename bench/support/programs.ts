@@ -29,25 +29,38 @@ export async function buildPrograms(): Promise<Programs> {
   return { bare, observed, sdk, receiver, shop };
 }
 
-/** Those of bench/go-client. */
-export interface ClientPrograms {
+/** A program that makes calls. */
+export interface CallPrograms {
   readonly bare: string;
   readonly observed: string;
   readonly sdk: string;
-  /** What is called. */
-  readonly upstream: string;
   readonly receiver: string;
 }
 
+/** Those of bench/go-client. */
+export interface ClientPrograms extends CallPrograms {
+  /** What is called. */
+  readonly upstream: string;
+}
+
 export async function buildClientPrograms(): Promise<ClientPrograms> {
-  const bare = await build(benchDir, './go-client/plain', 'client-bare');
-  const observed = join(outDir, 'client-observed');
+  const programs = await buildCallPrograms('./go-client', 'client');
+  return { ...programs, upstream: await build(benchDir, './go-http/plain', 'bare') };
+}
+
+/** Those of bench/go-sql. */
+export function buildSqlPrograms(): Promise<CallPrograms> {
+  return buildCallPrograms('./go-sql', 'sql');
+}
+
+async function buildCallPrograms(directory: string, name: string): Promise<CallPrograms> {
+  const bare = await build(benchDir, `${directory}/plain`, `${name}-bare`);
+  const observed = join(outDir, `${name}-observed`);
   await copyFile(bare, observed);
   return {
     bare,
     observed,
-    sdk: await build(benchDir, './go-client/sdk', 'client-sdk'),
-    upstream: await build(benchDir, './go-http/plain', 'bare'),
+    sdk: await build(benchDir, `${directory}/sdk`, `${name}-sdk`),
     receiver: await buildReceiver(),
   };
 }
