@@ -144,6 +144,11 @@ describe.skipIf(!asRoot && !process.env.REQUIRE_KERNEL)('demo', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/front +GET \/products\/\{id\} +server/);
     expect(stdout).toMatch(/inventory +GET \/stock\/\{id\} +server/);
+    expect(stdout).toMatch(/front +[├└]─ POST +client .*\/quotes/);
+    expect(stdout).toMatch(/pricing +POST +server .*\/quotes/);
+    expect(stdout).toMatch(/pricing +INSERT quotes +client/);
+    expect(stdout).toMatch(/postgres +INSERT quotes +server/);
+    expect(stdout).toMatch(/pricing +price TEA-\d+ +internal/);
     expect(stderr).toMatch(/spans +\d+ server/);
     expect(stderr).toMatch(/start +push +\d+ +net\/http\.serverHandler\.ServeHTTP/);
     expect(stderr).toMatch(/lost +nothing/);
