@@ -46,7 +46,9 @@ describe('without a target', () => {
   });
 
   kernelTest('run --pid says why there is nothing to trace', async () => {
-    const alive = await runProcess(uspan, ['run', '--pid', String(process.pid)]);
+    const other = await startProcess('sleep', ['60']);
+    const alive = await runProcess(uspan, ['run', '--pid', String(other.pid)]);
+    await other.stop();
     expect(alive.code).toBe(3);
     expect(alive.stderr).toMatch(/E_NO_TARGET: .*uses no library uspan knows/);
     const none = await runProcess(uspan, ['run', '--pid', '4194303']);

@@ -4,6 +4,7 @@ import { appendFile, chmod, copyFile, mkdtemp, open, readFile, rm, truncate, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Report } from '../../src/report.ts';
 import { spansOf, useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { get } from '../support/http.ts';
@@ -31,6 +32,11 @@ async function endOfSegments(path: string): Promise<number> {
     .toString()
     .matchAll(/^ +LOAD +(0x\w+) 0x\w+ 0x\w+ (0x\w+)/gm);
   return Math.max(...[...loads].map(([, offset, size]) => Number(offset) + Number(size)));
+}
+
+/** What was said of the HTTP server: that the fixture lacks other libraries says nothing. A file that cannot be read has no definition. */
+function skippedServers(report: Report) {
+  return report.skipped.filter(({ definition }) => definition === undefined || definition === 'go/net/http/server');
 }
 
 describeKernel('programs with odd files', () => {
@@ -61,7 +67,7 @@ describeKernel('programs with odd files', () => {
     const agent = await world.agent({ pids: [server.pid] });
     await get(server.port, '/items/1');
     expect((await spansOf(world.receiver, server.pid, 1))[0]!.name).toBe('GET /items/{id}');
-    expect((await agent.stop()).report.skipped).toEqual([]);
+    expect(skippedServers((await agent.stop()).report)).toEqual([]);
   });
 
   const refused: readonly [what: string, change: (path: string) => Promise<void>, reason: RegExp][] = [
@@ -88,10 +94,11 @@ describeKernel('programs with odd files', () => {
     for (const server of [oddServer, good]) expect((await get(server.port, '/hello')).status).toBe(200);
     await spansOf(world.receiver, good.pid, 1);
     const { report, stderr } = await agent.stop();
-    expect(report.skipped).toHaveLength(1);
-    expect(report.skipped[0]).toMatchObject({ binary: odd, pids: [oddServer.pid] });
-    expect(report.skipped[0]!.reason).toMatch(reason);
-    expect(report.skipped[0]!.detail.length).toBeGreaterThan(10);
+    const skipped = skippedServers(report);
+    expect(skipped).toHaveLength(1);
+    expect(skipped[0]).toMatchObject({ binary: odd, pids: [oddServer.pid] });
+    expect(skipped[0]!.reason).toMatch(reason);
+    expect(skipped[0]!.detail.length).toBeGreaterThan(10);
     expect(stderr).not.toMatch(/TypeError|RangeError|at .*\.js:/);
   });
 

@@ -5,6 +5,7 @@ import { describeKernel } from '../kernel/native-fixture.ts';
 import { launchAgent } from '../support/agent.ts';
 import { get } from '../support/http.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
+import { startProcess } from '../support/process.ts';
 
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 const needed = '+bpf,+perfmon,+sys_ptrace,+dac_read_search';
@@ -58,12 +59,14 @@ describeKernel('surroundings', () => {
   });
 
   test('a process that does not exist, and one that cannot be traced: E_NO_TARGET, exit code 3', async () => {
-    for (const pid of [4194304, process.pid]) {
+    const other = await startProcess('sleep', ['60']);
+    for (const pid of [4194304, other.pid]) {
       const agent = await launchAgent({ pids: [pid], endpoint: world.receiver.endpoint });
       const { code, stderr } = await agent.exited;
       expect(stderr).toContain('E_NO_TARGET');
       expect(code).toBe(3);
     }
+    await other.stop();
   });
 
   test('many agents at once see the same, each for itself', async () => {
