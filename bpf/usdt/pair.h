@@ -323,6 +323,17 @@ static __always_inline void during(const struct pt_regs *ctx, struct uspan_usdt_
 		capture(ctx, frame, config, site);
 }
 
+/* A target, or forked by one: workers of a server that was chosen by its pid or port. */
+static __always_inline bool wanted_with_parent(__u32 filter_by_process, __u32 pid)
+{
+	struct task_struct *task;
+
+	if (wanted(filter_by_process, pid))
+		return true;
+	task = bpf_get_current_task_btf();
+	return wanted(filter_by_process, task->real_parent->tgid);
+}
+
 static __always_inline int pair(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
@@ -333,7 +344,7 @@ static __always_inline int pair(struct pt_regs *ctx)
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted(config->filter_by_process, key.pid)) {
+	if (!wanted_with_parent(config->filter_by_process, key.pid)) {
 		if (site.moment == USPAN_USDT_START)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;

@@ -178,15 +178,17 @@ probes:
     expect((await agent.stop()).report.probes).toHaveLength(7);
   });
 
-  test('by pid, its neighbours of the same file are left alone', async () => {
+  test('by pid, with what it forks; its neighbours of the same file are left alone', async () => {
     const path = world.program('pairs');
     const [wanted, other] = [await world.start(path), await world.start(path)];
     const agent = await world.agent(ids, { pids: [wanted.pid] });
     await other.ask('pair 1 x');
     await wanted.ask('pair 2 x');
+    const child = Number(await wanted.ask('fork 3'));
     await world.spans(wanted.pid, 1);
+    await world.spans(child, 1);
     const { report } = await agent.stop();
-    expect(report.spans.internal).toBe(1);
+    expect(report.spans.internal).toBe(2);
     expect(report.counters.other_process).toBe(1);
   });
 
