@@ -6,8 +6,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadNative } from '../../src/native.ts';
+import { startCommanded } from '../support/commanded.ts';
 import { get, RawConnection } from '../support/http.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
+import type { DecodedSpan } from '../support/otlp-receiver.ts';
 import { hitsOf, spansOf, useWorld } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
@@ -77,6 +79,29 @@ describeKernel('the core of uspan', () => {
     await watch.assertNothingLeft(withinMs);
     // Detached: the program goes on as if nothing had been.
     expect((await get(server.port, '/hello')).status).toBe(200);
+  });
+
+  test('USDT probes with semaphores: collections of CPython', async () => {
+    const python = await startCommanded('/usr/bin/python3.11', [
+      join(import.meta.dirname, '../fixtures/usdt/churn.py'),
+    ]);
+    try {
+      const agent = await world.agent({ pids: [python.pid] });
+      const told: { generation: number; collected: number }[] = JSON.parse(await python.ask('churn'));
+      const long = told.filter(({ collected }) => collected > 10);
+      const isLong = ({ attributes }: DecodedSpan) => Number(attributes['cpython.gc.collected_objects']) > 10;
+      const seen = () => world.receiver.spans().filter(isLong);
+      await expect.poll(() => seen().length, { timeout: withinMs }).toBe(long.length);
+      expect(seen().map(({ attributes }) => attributes['cpython.gc.generation'])).toEqual(
+        long.map(({ generation }) => generation),
+      );
+      const { report } = await agent.stop();
+      expect(report.probes.map(({ link, hits }) => [link, hits])).toEqual(
+        Array(2).fill([multi ? 'uprobe_multi' : 'perf', told.length]),
+      );
+    } finally {
+      await python.stop();
+    }
   });
 
   test('a program that starts later is noticed', async () => {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { UsdtNote } from '../../src/contract/binary.ts';
 import { openElfImage } from '../../src/discovery/elf/image.ts';
@@ -21,12 +21,17 @@ int main(int argc, char **argv) {
 }
 `;
 
+const root = resolve(import.meta.dirname, '../..');
+/** The clang that compiles our BPF, whatever its name. */
+const clang = execFileSync('bash', ['-c', '. scripts/lib.sh; find_clang'], { cwd: root }).toString().trim();
+const compilers = { gcc: 'gcc', clang };
+
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'uspan-usdt-'));
   writeFileSync(join(directory, 'main.c'), source);
-  for (const compiler of ['gcc', 'clang-19']) {
-    const flags = (name: string) => ['-O2', '-o', join(directory, `${compiler}-${name}`), join(directory, 'main.c')];
+  for (const [name, compiler] of Object.entries(compilers)) {
+    const flags = (kind: string) => ['-O2', '-o', join(directory, `${name}-${kind}`), join(directory, 'main.c')];
     execFileSync(compiler, ['-pie', '-fPIE', ...flags('pie')]);
     execFileSync(compiler, ['-no-pie', '-fno-pie', ...flags('fixed')]);
     execFileSync(compiler, ['-shared', '-fPIC', ...flags('shared.so')]);
@@ -34,7 +39,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const built = ['gcc', 'clang-19'].flatMap((compiler) => ['pie', 'fixed', 'shared.so'].map((n) => `${compiler}-${n}`));
+const built = Object.keys(compilers).flatMap((name) => ['pie', 'fixed', 'shared.so'].map((kind) => `${name}-${kind}`));
 /** What a Debian with the packages of our tests has; files of other packages are looked at where they are. */
 const installed = [
   '/usr/bin/python3.11',
