@@ -117,6 +117,9 @@ async function soak(release: NodeRelease, requests: number, postgres: PostgresSe
       }),
       load(shopRequests, (index) => visit(shop.port, { path: `/orders/${index}`, answer: `{"id":"${index}"}` })),
     ]);
+  } catch (error) {
+    const ends = fixtures.map((fixture) => fixture.stderr()).join('');
+    throw new Error(`Node.js ${release}: ${ends || 'a request failed'}`, { cause: error });
   } finally {
     over.abort();
     for (const agent of Object.values(agents)) agent.destroy();

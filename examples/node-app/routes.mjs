@@ -19,38 +19,45 @@ export async function routes(app, { database, inventory }) {
   });
 
   /** The best discount there is for a quantity: one query. */
-  app.get('/discounts/:quantity', async ({ params }) => {
-    const percent = await discountFor(Number(params.quantity));
+  app.get('/discounts/:quantity', async (request) => {
+    const percent = await discountFor(Number(request.params.quantity), traceHeaders(request));
     return { percent };
   });
 
   /** A binding offer: two queries and a question to the inventory. */
   app.post('/quotes', { schema: { body: wanted } }, async (request, reply) => {
     const { productId, quantity, unitCents } = request.body;
+    const trace = traceHeaders(request);
     const [discountPercent, available] = await Promise.all([
-      discountFor(quantity),
-      inventory.available(productId, traceHeaders(request)),
+      discountFor(quantity, trace),
+      inventory.available(productId, trace),
     ]);
     const number = ++quotesMade;
     const cents = price({ number, sku: `TEA-${productId}`, unitCents, quantity, discountPercent, available });
-    await database.query('INSERT INTO quotes (number, product_id, quantity, cents) VALUES ($1, $2, $3, $4)', [
-      number,
-      productId,
-      quantity,
-      cents,
-    ]);
+    await database.query(
+      'INSERT INTO quotes (number, product_id, quantity, cents) VALUES ($1, $2, $3, $4)',
+      [number, productId, quantity, cents],
+      trace,
+    );
     reply.code(201);
     return { number, cents };
   });
 
   /** Fails, as services do when a migration was forgotten: the column is not there. */
-  app.get('/quotes', () => database.query('SELECT number, currency, cents FROM quotes ORDER BY number DESC LIMIT 20'));
+  app.get('/quotes', (request) =>
+    database.query(
+      'SELECT number, currency, cents FROM quotes ORDER BY number DESC LIMIT 20',
+      [],
+      traceHeaders(request),
+    ),
+  );
 
-  async function discountFor(quantity) {
+  async function discountFor(quantity, trace) {
     if (!(quantity >= 1)) throw failure(400, 'a quantity of at least 1, please');
     const [best] = await database.query(
       'SELECT percent FROM discounts WHERE min_quantity <= $1 ORDER BY min_quantity DESC LIMIT 1',
       [quantity],
+      trace,
     );
     return best.percent;
   }
