@@ -98,7 +98,7 @@ struct uspan_usdt_frame_key {
 struct uspan_usdt_frame {
 	__u64 ip; /* of the start */
 	__u64 sp;
-	__u32 open; /* in the outermost only: how many are open, with those too deep to be followed */
+	__u32 open; /* in the outermost: how many are open, with those too deep to be followed; in others not 0 */
 	__u32 sampled;
 	__u32 text_bytes;
 	__u32 reserved;

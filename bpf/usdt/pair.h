@@ -48,6 +48,11 @@ struct {
 	__type(value, struct uspan_usdt_frame);
 } usdt_blank_frame SEC(".maps");
 
+/* Frames in usdt_frames, with those the agent has swept; touched only when one comes or goes. */
+static __u64 usdt_frames_entries;
+/* Frames the agent has removed. Only the agent writes it, in a map of its own, so neither overwrites the other's count. */
+volatile __u64 usdt_frames_swept SEC(".data.swept");
+
 /* Up to the NUL: bytes without it, or a negative error; `size` when it has no end within. */
 static __always_inline long read_string(__u8 *to, __u32 size, __u64 from)
 {
@@ -157,7 +162,36 @@ static __always_inline struct uspan_usdt_frame *new_frame(const struct uspan_usd
 		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
 		return 0;
 	}
+	__sync_fetch_and_add(&usdt_frames_entries, 1);
 	return bpf_map_lookup_elem(&usdt_frames, key);
+}
+
+/* Begins anew in the frame of a pair that is over. */
+static __always_inline void clear_frame(struct uspan_usdt_frame *frame)
+{
+	frame->text_bytes = 0;
+	frame->event.seen = 0;
+	frame->event.unreadable = 0;
+	frame->event.cut = 0;
+	frame->event.span.span_flags = 0;
+}
+
+static __always_inline void delete_frame(const struct uspan_usdt_frame_key *key)
+{
+	if (bpf_map_delete_elem(&usdt_frames, key) == 0)
+		__sync_fetch_and_add(&usdt_frames_entries, -1);
+}
+
+/*
+ * The outermost frame stays for its thread's next pair, which saves two map writes a pair. Only the first half of the map may be held
+ * that way, so the other half is always there for open pairs.
+ */
+static __always_inline void keep_or_delete(const struct uspan_usdt_frame_key *key)
+{
+	__s64 entries = usdt_frames_entries - usdt_frames_swept;
+
+	if (entries > (__s64)uspan_config.in_flight_keep)
+		delete_frame(key);
 }
 
 static __always_inline struct uspan_usdt_frame *frame_at(struct uspan_usdt_frame_key *key, __u32 depth)
@@ -185,7 +219,7 @@ static __always_inline __u32 drop_stale(struct uspan_usdt_frame_key *key, __u32 
 	for (__u32 depth = 1; depth < USPAN_USDT_MAX_DEPTH; depth++) {
 		key->depth = depth;
 		if (depth >= left && depth < open)
-			bpf_map_delete_elem(&usdt_frames, key);
+			delete_frame(key);
 	}
 	for (__u32 n = 0; n < USPAN_USDT_MAX_DEPTH; n++) {
 		if (n < open - left)
@@ -203,7 +237,7 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_usdt_f
 	__u32 depth = 0;
 
 	outermost = frame_at(key, 0);
-	if (outermost) {
+	if (outermost && outermost->open) {
 		depth = drop_stale(key, outermost->open, ip, sp);
 		if (depth >= USPAN_USDT_MAX_DEPTH) {
 			outermost->open = depth + 1;
@@ -217,9 +251,14 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_usdt_f
 		}
 	}
 	key->depth = depth;
-	frame = new_frame(key);
-	if (!frame)
-		return;
+	if (outermost && depth == 0) {
+		frame = outermost;
+		clear_frame(frame);
+	} else {
+		frame = new_frame(key);
+		if (!frame)
+			return;
+	}
 	frame->open = 1;
 	frame->ip = ip;
 	frame->sp = sp;
@@ -308,7 +347,10 @@ static __always_inline void end(const struct pt_regs *ctx, struct uspan_usdt_fra
 		return;
 	finish(ctx, frame, key->pid, config, site);
 	key->depth = depth;
-	bpf_map_delete_elem(&usdt_frames, key);
+	if (depth == 0)
+		keep_or_delete(key);
+	else
+		delete_frame(key);
 }
 
 /* A probe reached while a pair is open, which tells more of the innermost one. */
@@ -319,7 +361,7 @@ static __always_inline void during(const struct pt_regs *ctx, struct uspan_usdt_
 
 	if (frame && frame->open > 1)
 		frame = frame_at(key, frame->open - 1);
-	if (frame && frame->sampled)
+	if (frame && frame->open && frame->sampled)
 		capture(ctx, frame, config, site);
 }
 

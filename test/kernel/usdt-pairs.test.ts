@@ -125,6 +125,16 @@ describeKernel('USDT pairs', () => {
     expect(report.counters).toMatchObject({ end_without_start: 5, lost_never_ended: 5 });
   });
 
+  test('threads that come and go leave no room taken', async () => {
+    const path = world.program('pairs');
+    const program = await world.start(path);
+    const agent = await world.agent(ids, { exeGlobs: [path], extra: ['--max-in-flight', '64'] });
+    for (let round = 0; round < 4; round++) await program.ask('threads 64 5');
+    const spans = await world.spans(program.pid, 4 * 64 * 5);
+    for (const { attributes } of spans) expect(attributes.status).toBe(attributes.id);
+    expect((await agent.stop()).report.lostTotal).toBe(0);
+  });
+
   test('forked children, without a file of their own', async () => {
     const path = world.program('pairs');
     const program = await world.start(path);

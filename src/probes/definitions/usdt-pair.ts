@@ -2,7 +2,15 @@
 import type { AttributeKey } from '../../contract/attribute-key.ts';
 import type { Binary } from '../../contract/binary.ts';
 import type { Constants, InFlight, Point, ProbeDefinition } from '../../contract/decision.ts';
-import { Constant, UsdtCapture, UsdtCaptureKind, UsdtFrameKey, UsdtMoment, UsdtPairConfig } from '../layout.gen.ts';
+import {
+  Constant,
+  UsdtCapture,
+  UsdtCaptureKind,
+  UsdtFrame,
+  UsdtFrameKey,
+  UsdtMoment,
+  UsdtPairConfig,
+} from '../layout.gen.ts';
 import { notesOf, specEntries } from '../sites/argument-specs.ts';
 import { pairWriter } from './usdt-pair-span.ts';
 
@@ -56,8 +64,8 @@ const order = ['start', 'during', 'end'] as const;
 const frames: InFlight = {
   map: 'usdt_frames',
   pidOffset: UsdtFrameKey.pid,
-  activeOffset: undefined,
-  sweptSection: undefined,
+  activeOffset: UsdtFrame.open,
+  sweptSection: '.data.swept',
 };
 
 export function usdtPair(pair: UsdtPair): ProbeDefinition {
@@ -78,7 +86,7 @@ export function usdtPair(pair: UsdtPair): ProbeDefinition {
     sleepable: { object: 'usdt_sleepable', program: 'usdt_pair_sleepable' },
     configMap: 'usdt_pair_configs',
     inFlight: [frames],
-    entriesPerRequest: { usdt_frames: 1 },
+    entriesPerRequest: { usdt_frames: 2 },
     points,
     matches: (binary) =>
       (pair.programs?.(binary.path) ?? true) &&
