@@ -47,6 +47,7 @@ STRUCT(go_text_range);
 STRUCT(go_context_wrapper);
 STRUCT(go_link_config);
 STRUCT(go_connection_key);
+STRUCT(go_connection);
 STRUCT(go_goroutine_key);
 ENUM(sql_moment);
 ENUM(sql_connection);

@@ -67,7 +67,7 @@ __noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_
 		return 0;
 	walk->steps = 0;
 	for (__u32 i = 0; i < GO_CONTEXT_STEPS; i++) {
-		if (!go_pointer(walk->at.data))
+		if (!go_pointer(walk->at.data) || !go_pointer(walk->at.type))
 			break;
 		walk->seen[i] = walk->at.data;
 		walk->steps = i + 1;
@@ -103,29 +103,46 @@ enum go_context_end {
 	GO_CONTEXT_OVER = 2,    /* a request that has ended */
 };
 
-/* Looks for the connection in what was walked; its request is the step before. */
-static __always_inline enum go_context_end request_of_walk(const struct go_context_walk *walk, __u32 pid, struct go_parent *parent)
+/*
+ * Whether what is at `context` can't be the context of a connection that was once there: its memory serves another. A connection is
+ * served by one goroutine as long as it lives, and cancels its context when it ends.
+ */
+static __always_inline bool is_stale(const struct uspan_go_connection *connection, __u64 context,
+				     const struct uspan_go_link_config *link)
 {
+	if (link->g_goid == USPAN_FIELD_ABSENT || link->cancel_ctx_err == USPAN_FIELD_ABSENT)
+		return false;
+	return go_word(connection->goroutine + link->g_goid) != connection->goid && go_word(context + link->cancel_ctx_err) == 0;
+}
+
+/* Looks for the connection in what was walked; its request is the step before. */
+static __always_inline enum go_context_end request_of_walk(const struct go_context_walk *walk, __u32 pid,
+							    const struct uspan_go_link_config *link, struct go_parent *parent)
+{
+	enum go_context_end end = GO_CONTEXT_UNKNOWN;
+
 	for (__u32 i = 1; i < GO_CONTEXT_STEPS; i++) {
-		struct uspan_go_connection_key connection = { .context = walk->seen[i], .pid = pid };
-		struct uspan_http_in_flight_key key = { .pid = pid };
+		struct uspan_go_connection_key key = { .context = walk->seen[i], .pid = pid };
+		struct uspan_http_in_flight_key request = { .pid = pid };
+		struct uspan_go_connection *connection;
 		struct uspan_http_in_flight *entry;
-		__u64 *goroutine;
 
 		if (i >= walk->steps)
 			break;
-		goroutine = bpf_map_lookup_elem(&go_connections, &connection);
-		if (!goroutine)
+		connection = bpf_map_lookup_elem(&go_connections, &key);
+		if (!connection)
 			continue;
-		key.goroutine = *goroutine;
-		entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
-		if (!entry || !entry->active || entry->request_ctx != walk->seen[i - 1])
-			return GO_CONTEXT_OVER;
-		parent->request = entry;
-		parent->request_ctx = walk->seen[i - 1];
-		return GO_CONTEXT_REQUEST;
+		request.goroutine = connection->goroutine;
+		entry = bpf_map_lookup_elem(&go_http_in_flight, &request);
+		if (entry && entry->active && entry->request_ctx == walk->seen[i - 1]) {
+			parent->request = entry;
+			parent->request_ctx = walk->seen[i - 1];
+			return GO_CONTEXT_REQUEST;
+		}
+		if (!is_stale(connection, walk->seen[i], link))
+			end = GO_CONTEXT_OVER;
 	}
-	return GO_CONTEXT_UNKNOWN;
+	return end;
 }
 
 static __always_inline bool is_within(__u64 pc, const struct uspan_go_text_range *range)
@@ -196,13 +213,13 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 	walk_context(&walk, link, 0);
 	if (own && walk.at.data == walk.until)
 		return parent_of(own);
-	end = request_of_walk(&walk, self->pid, &parent);
+	end = request_of_walk(&walk, self->pid, link, &parent);
 	if (end == GO_CONTEXT_UNKNOWN && link->wrapper_count) {
 		walk.at = context;
 		walk_context(&walk, link, 1);
 		if (own && walk.at.data == walk.until)
 			return parent_of(own);
-		end = request_of_walk(&walk, self->pid, &parent);
+		end = request_of_walk(&walk, self->pid, link, &parent);
 	}
 	if (end != GO_CONTEXT_UNKNOWN)
 		return parent;

@@ -24,7 +24,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 2 * 16384);
 	__type(key, struct uspan_go_connection_key);
-	__type(value, __u64);
+	__type(value, struct uspan_go_connection);
 } go_connections SEC(".maps");
 
 /* A goroutine's id → the goroutine, for those that serve connections. */

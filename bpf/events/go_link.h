@@ -28,12 +28,19 @@ struct uspan_go_link_config {
 	__u16 g_parent_goid; /* Go 1.21 and newer */
 	__u16 g_startpc;
 	__u16 wrapper_count;
+	__u16 cancel_ctx_err; /* context.cancelCtx.err: first word not zero once cancelled */
+	__u16 reserved[3];
 };
 
 struct uspan_go_connection_key {
 	__u64 context; /* *cancelCtx of the connection */
 	__u32 pid;
 	__u32 reserved;
+};
+
+struct uspan_go_connection {
+	__u64 goroutine; /* that serves it */
+	__u64 goid;      /* its id then */
 };
 
 struct uspan_go_goroutine_key {

@@ -76,6 +76,7 @@ struct uspan_http_in_flight {
 	__u64 request;
 	__u64 response;
 	__u64 request_ctx; /* *cancelCtx of the request, whose parent is the connection's */
+	__u64 goid;        /* of the goroutine that serves the connection, when it was last registered */
 	struct uspan_text_ref text[8]; /* by enum uspan_http_text */
 	__u32 active;
 	__u32 sampled;

@@ -124,29 +124,43 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 		__sync_fetch_and_add(&in_flight_entries, -1);
 }
 
-/* Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see common/go_link.h. */
-static __always_inline void register_connection(const struct uspan_http_in_flight_key *key, const struct uspan_go_http_config *config,
-						__u64 request_ctx)
+/*
+ * The peer's address is one and the same string for all requests of a connection. When a connection has ended, its goroutine and
+ * the memory of that string can both serve another, but not sooner than after a garbage collection.
+ */
+#define MEMORY_REUSED_AFTER_NS 100000
+
+/*
+ * Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see common/go_link.h. Once a
+ * connection; `last_peer` and `last_end_ns` are of the goroutine's last request.
+ */
+static __always_inline void register_connection(struct uspan_http_in_flight *entry, const struct uspan_http_in_flight_key *key,
+						const struct uspan_go_http_config *config, __u64 last_peer, __u64 last_end_ns)
 {
+	bool same_peer = entry->text[USPAN_HTTP_PEER].ptr == last_peer;
+	struct uspan_go_connection served = { .goroutine = key->goroutine };
 	struct uspan_go_connection_key connection = { .pid = key->pid };
 	struct uspan_go_goroutine_key goroutine = { .pid = key->pid };
 
-	if (config->cancel_ctx_parent != USPAN_FIELD_ABSENT) {
-		connection.context = read_u64(request_ctx + config->cancel_ctx_parent);
-		if (connection.context)
-			bpf_map_update_elem(&go_connections, &connection, &key->goroutine, BPF_ANY);
-	}
-	if (config->g_goid != USPAN_FIELD_ABSENT) {
-		goroutine.goid = read_u64(key->goroutine + config->g_goid);
-		if (goroutine.goid)
-			bpf_map_update_elem(&go_goroutines, &goroutine, &key->goroutine, BPF_ANY);
-	}
+	if (config->g_goid == USPAN_FIELD_ABSENT ||
+	    (same_peer && entry->event.span.start_ktime_ns - last_end_ns < MEMORY_REUSED_AFTER_NS))
+		return;
+	served.goid = goroutine.goid = read_u64(key->goroutine + config->g_goid);
+	if (!served.goid || (same_peer && served.goid == entry->goid))
+		return;
+	entry->goid = served.goid;
+	bpf_map_update_elem(&go_goroutines, &goroutine, &key->goroutine, BPF_ANY);
+	if (config->cancel_ctx_parent == USPAN_FIELD_ABSENT)
+		return;
+	connection.context = read_u64(entry->request_ctx + config->cancel_ctx_parent);
+	if (connection.context)
+		bpf_map_update_elem(&go_connections, &connection, &served, BPF_ANY);
 }
 
 static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
 				  const struct uspan_go_http_config *config)
 {
-	__u64 response = GO_ARG2(ctx), request = GO_ARG3(ctx), header_map, peer;
+	__u64 response = GO_ARG2(ctx), request = GO_ARG3(ctx), header_map, last_peer, last_end_ns;
 	struct uspan_http_in_flight *entry;
 	struct header_scan scan = {};
 	struct uspan_span_head *span;
@@ -165,6 +179,7 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 		entry->active = 0;
 	}
 	span = &entry->event.span;
+	last_end_ns = span->head.ktime_ns;
 	span->start_ktime_ns = bpf_ktime_get_ns();
 	if (bpf_probe_read_user(entry->raw.bytes, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)request)) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
@@ -184,13 +199,11 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
 	raw_text(entry, USPAN_HTTP_METHOD, config->request_method);
 	raw_text(entry, USPAN_HTTP_TARGET, config->request_target);
 	raw_text(entry, USPAN_HTTP_HOST, config->request_host);
-	peer = entry->text[USPAN_HTTP_PEER].ptr;
+	last_peer = entry->text[USPAN_HTTP_PEER].ptr;
 	raw_text(entry, USPAN_HTTP_PEER, config->request_remote_addr);
 	header_map = raw_word(&entry->raw, config->request_header);
 	entry->request_ctx = raw_word(&entry->raw, config->request_ctx + 8); /* an interface: type, then data */
-	/* All requests of a connection have one and the same string there. */
-	if (entry->text[USPAN_HTTP_PEER].ptr != peer)
-		register_connection(key, config, entry->request_ctx);
+	register_connection(entry, key, config, last_peer, last_end_ns);
 	/* From here on raw holds header groups. */
 	if (header_map && !scan_headers(&scan, &config->map, &entry->raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);

@@ -160,7 +160,7 @@ export const GoError = {
 } as const;
 
 export const GoHttpClientConfig = {
-  size: 672,
+  size: 680,
   filterByProcess: 0,
   requestBytes: 4,
   requestMethod: 6,
@@ -205,10 +205,12 @@ export const GoHttpClientConfig = {
   linkGParentGoid: 666,
   linkGStartpc: 668,
   linkWrapperCount: 670,
+  linkCancelCtxErr: 672,
+  linkReserved: 674,
 } as const;
 
 export const GoLinkConfig = {
-  size: 344,
+  size: 352,
   runtimePackages: 0,
   timeoutHandler: 64,
   timeoutHandlerStart: 64,
@@ -218,6 +220,8 @@ export const GoLinkConfig = {
   gParentGoid: 338,
   gStartpc: 340,
   wrapperCount: 342,
+  cancelCtxErr: 344,
+  reserved: 346,
 } as const;
 
 export const GoTextRange = {
@@ -282,36 +286,37 @@ export const HttpInFlightKey = {
 } as const;
 
 export const HttpInFlight = {
-  size: 1280,
+  size: 1288,
   request: 0,
   response: 8,
   requestCtx: 16,
-  text: 24,
-  active: 152,
-  sampled: 156,
-  event: 160,
-  eventSpan: 160,
-  eventSpanHead: 160,
-  eventSpanHeadKtimeNs: 160,
-  eventSpanHeadPid: 168,
-  eventSpanHeadTid: 172,
-  eventSpanHeadLen: 176,
-  eventSpanHeadKind: 180,
-  eventSpanHeadProbeId: 182,
-  eventSpanStartKtimeNs: 184,
-  eventSpanTraceId: 192,
-  eventSpanSpanId: 208,
-  eventSpanParentSpanId: 216,
-  eventSpanTraceFlags: 224,
-  eventSpanSpanFlags: 228,
-  eventStatus: 232,
-  eventCutMask: 236,
-  eventUnreadableMask: 237,
-  eventProtoMajor: 238,
-  eventProtoMinor: 239,
-  eventTextLen: 240,
-  raw: 256,
-  rawBytes: 256,
+  goid: 24,
+  text: 32,
+  active: 160,
+  sampled: 164,
+  event: 168,
+  eventSpan: 168,
+  eventSpanHead: 168,
+  eventSpanHeadKtimeNs: 168,
+  eventSpanHeadPid: 176,
+  eventSpanHeadTid: 180,
+  eventSpanHeadLen: 184,
+  eventSpanHeadKind: 188,
+  eventSpanHeadProbeId: 190,
+  eventSpanStartKtimeNs: 192,
+  eventSpanTraceId: 200,
+  eventSpanSpanId: 216,
+  eventSpanParentSpanId: 224,
+  eventSpanTraceFlags: 232,
+  eventSpanSpanFlags: 236,
+  eventStatus: 240,
+  eventCutMask: 244,
+  eventUnreadableMask: 245,
+  eventProtoMajor: 246,
+  eventProtoMinor: 247,
+  eventTextLen: 248,
+  raw: 264,
+  rawBytes: 264,
 } as const;
 
 export const PostgresqlEvent = {
@@ -405,6 +410,12 @@ export const GoConnectionKey = {
   reserved: 12,
 } as const;
 
+export const GoConnection = {
+  size: 16,
+  goroutine: 0,
+  goid: 8,
+} as const;
+
 export const GoGoroutineKey = {
   size: 16,
   goid: 0,
@@ -456,7 +467,7 @@ export const SqlErrorType = {
 } as const;
 
 export const GoSqlConfig = {
-  size: 768,
+  size: 776,
   filterByProcess: 0,
   dbConnector: 4,
   dsnDriver: 6,
@@ -478,6 +489,8 @@ export const GoSqlConfig = {
   linkGParentGoid: 762,
   linkGStartpc: 764,
   linkWrapperCount: 766,
+  linkCancelCtxErr: 768,
+  linkReserved: 770,
 } as const;
 
 export const SqlItabKey = {

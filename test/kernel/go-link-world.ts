@@ -37,13 +37,14 @@ export interface LinkPrograms {
 export async function startLinkPrograms(
   go: GoRelease = '1.26',
   variant: GoVariant = 'stripped',
+  env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<LinkPrograms> {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-go-link-'));
   const built = await buildGoFixture({ fixture: 'go-link', go, variant });
   const start = async (role: 'app' | 'upstream', ...args: readonly string[]) => {
     const path = join(directory, role);
     await copyFile(built, path);
-    const child = await startProcess(path, [`-role=${role}`, ...args]);
+    const child = await startProcess(path, [`-role=${role}`, ...args], { env });
     await child.waitForLine(/^ready$/);
     return programOf(child, path);
   };

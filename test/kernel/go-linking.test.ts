@@ -38,17 +38,19 @@ const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
 };
 const wayNames = Object.keys(ways);
 
-/** Sends `count` requests over as many connections as `concurrent`, each kept open, every way in turn. */
-async function load(app: LinkProgram, concurrent: number, count: number, firstId: number): Promise<void> {
+/** Sends `count` requests over as many connections as `concurrent`, every way in turn; each connection serves `perConnection` of them. */
+async function load(app: LinkProgram, concurrent: number, count: number, perConnection = count): Promise<void> {
   let sent = 0;
   const worker = async () => {
-    const connection = await RawConnection.open(app.port);
     while (sent < count) {
-      const id = firstId + sent++;
-      const { status } = await connection.request({ target: `/${wayNames[id % wayNames.length]}?id=${id}` });
-      if (status !== 200) throw new Error(`request ${id}: ${status}`);
+      const connection = await RawConnection.open(app.port);
+      for (let n = 0; n < perConnection && sent < count; n++) {
+        const id = sent++;
+        const { status } = await connection.request({ target: `/${wayNames[id % wayNames.length]}?id=${id}` });
+        if (status !== 200) throw new Error(`request ${id}: ${status}`);
+      }
+      await connection.close();
     }
-    await connection.close();
   };
   await Promise.all(Array.from({ length: concurrent }, worker));
 }
@@ -110,7 +112,7 @@ describeKernel('which request a call belongs to, every Go release', () => {
 
   test.each(allGoReleases)('Go %s', async (go) => {
     const { app } = programs.get(go)!;
-    await load(app, 2, sent, 0);
+    await load(app, 2, sent);
     const due = callsOf(sent);
     const { server, client } = await spansByKind(receiver, app.pid, { server: sent, client: due.size });
     expect(client.map(keyOf).sort()).toEqual([...due.keys()].sort());
@@ -145,15 +147,21 @@ describeKernel('which request a call belongs to, every Go release', () => {
   });
 });
 
-for (const concurrent of [100, 200])
-  describeKernel(`${concurrent} requests at a time`, () => {
+const loads = [
+  { concurrent: 100, perConnection: 5000 },
+  { concurrent: 200, perConnection: 5000 },
+  // Goroutines and the memory of contexts are used again and again.
+  { concurrent: 20, perConnection: 3 },
+];
+for (const { concurrent, perConnection } of loads)
+  describeKernel(`${concurrent} requests at a time, ${perConnection} a connection at most`, () => {
     leavesNothingInKernel();
     let receiver: OtlpReceiver;
     let programs: LinkPrograms;
     let agent: RunningAgent;
     beforeAll(async () => {
       receiver = await startOtlpReceiver({ protocol: 'grpc' });
-      programs = await startLinkPrograms();
+      programs = await startLinkPrograms('1.26', 'stripped', { GOGC: perConnection < 10 ? '5' : undefined });
       agent = await startAgent({ endpoint: receiver.endpoint, protocol: 'grpc', pids: [programs.app.pid] });
     }, 300_000);
     afterAll(async () => {
@@ -165,7 +173,7 @@ for (const concurrent of [100, 200])
     test('5,000 requests: every span there, none doubled, every parent right', async () => {
       const count = 5000;
       const { app } = programs;
-      await load(app, concurrent, count, 0);
+      await load(app, concurrent, count, perConnection);
       const due = callsOf(count);
       const { server, client } = await spansByKind(receiver, app.pid, { server: count, client: due.size }, 60_000);
       expect(app.stdout()).not.toContain('call failed');

@@ -52,12 +52,13 @@ export function goLinkConfig(binary: Binary): Uint8Array {
     view.setUint16(at + GoContextWrapper.parent, parent, true);
   });
   view.setUint16(GoLinkConfig.wrapperCount, wrappers.length, true);
-  for (const [field, name] of [
-    ['gGoid', 'goid'],
-    ['gParentGoid', 'parentGoid'],
-    ['gStartpc', 'startpc'],
+  for (const [field, type, name] of [
+    ['gGoid', 'runtime.g', 'goid'],
+    ['gParentGoid', 'runtime.g', 'parentGoid'],
+    ['gStartpc', 'runtime.g', 'startpc'],
+    ['cancelCtxErr', 'context.cancelCtx', 'err'],
   ] as const) {
-    const offset = binary.go?.types.field('runtime.g', name)?.flatOffset ?? Constant.FIELD_ABSENT;
+    const offset = binary.go?.types.field(type, name)?.flatOffset ?? Constant.FIELD_ABSENT;
     view.setUint16(GoLinkConfig[field], offset, true);
   }
   return bytes;
