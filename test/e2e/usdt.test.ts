@@ -63,6 +63,46 @@ test.skipIf(process.getuid?.() !== 0 && !process.env.REQUIRE_KERNEL)(
   },
 );
 
+test('a wrong configuration file ends run and discover before they look at anything', async () => {
+  const config = join(directory, 'wrong.yaml');
+  writeFileSync(config, 'probes:\n  - span: x\n    usdt: { provider: a, begin: b, end: c }\n');
+  for (const command of ['run', 'discover']) {
+    const { code, stdout, stderr } = await runProcess(uspan, [command, '--config', config]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain('E_CONFIG: probes[0].usdt.begin is none of provider, start, during, end');
+    expect(stderr).toContain(`${config}:3:33`);
+  }
+});
+
+test.skipIf(process.getuid?.() !== 0 && !process.env.REQUIRE_KERNEL)(
+  'discover shows what a configuration file would attach',
+  async () => {
+    const config = join(directory, 'right.yaml');
+    const probe =
+      'span: load, usdt: { provider: python, start: import__find__load__start, end: import__find__load__done }';
+    writeFileSync(
+      config,
+      `probes: [{ ${probe}, args: { name: { arg: 0, type: string }, more: { arg: 5, type: i32 } } }]\n`,
+    );
+    const python = await startProcess('/usr/bin/python3.11', [
+      '-c',
+      'import signal; print("up", flush=True); signal.pause()',
+    ]);
+    try {
+      await python.waitForLine(/up/);
+      const flags = ['--config', config, '--without', 'python/*', '--explain', '--pid', String(python.pid)];
+      const { code, stdout } = await runProcess(uspan, ['discover', ...flags], { env: { NO_COLOR: '1' } });
+      expect(code).toBe(0);
+      expect(stdout).toContain('usdt/python/import__find__load__start  2 hits a span  (start nop, end nop)');
+      expect(stdout).toContain('USDT site with 8@');
+      expect(stdout).toContain('note: more is never recorded: python:import__find__load__start has 1 arguments');
+      expect(stdout).not.toContain('python/gc');
+    } finally {
+      await python.stop();
+    }
+  },
+);
+
 test.each([
   [['/nonexistent'], 1, 'E_FILE_READ'],
   [[fixtures], 1, 'E_FILE_READ'],
