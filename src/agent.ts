@@ -253,6 +253,13 @@ export class Agent {
     this.#tell(facts.pid, program.path, known, startedAt);
   }
 
+  /** Whether it was forked from a target and still is the same program, as the sessions of PostgreSQL are: a host can have hundreds. */
+  #isFork(pid: number): boolean {
+    const facts = this.#targets.get(pid)?.facts;
+    const parent = facts && this.#targets.get(facts.ppid)?.facts;
+    return parent?.exe !== undefined && parent.exe.ino === facts?.exe?.ino && parent.exe.dev === facts.exe.dev;
+  }
+
   #awaitLibraries(pid: number): void {
     const target = this.#targets.get(pid);
     if (!target || !this.#options.definitions.some(({ libraries }) => libraries)) return;
@@ -290,7 +297,7 @@ export class Agent {
     }
     const attachments = files.flatMap(({ attachments }) => attachments);
     if (attachments.length === 0) return;
-    notify('info', 'attached', {
+    notify(this.#isFork(pid) ? 'debug' : 'info', 'attached', {
       process: pid,
       exe,
       definitions: attachments.map(({ decision }) => decision.definition.name).join(', '),

@@ -8,7 +8,7 @@
  *   pipelined             …executed  status(text): the next one   …
  *   failed                status(text)… error  code  failed       status(NULL), with nothing to end any more
  *
- * statement__status (the head of pgstat_report_activity, since PostgreSQL 9.x) is the only probe that fires in both protocols and whatever
+ * statement__status (the head of pgstat_report_activity) is the only probe that fires in both protocols and whatever
  * becomes of the statement; query__start and query__done miss the extended protocol and errors. query__execute__done tells what was
  * executed from what was only prepared, and where a pipelined statement ends.
  * An error that PL/pgSQL catches never gets to PortalErrorCleanup, which only the main loop calls, after sigsetjmp() returned there.
@@ -234,6 +234,7 @@ __noinline int end_statement(struct uspan_postgresql_backend *backend, __u32 pid
 	span->head.kind = USPAN_EVENT_POSTGRESQL;
 	span->head.probe_id = probe_id;
 	bytes = statement_at(backend) + event->text_len[USPAN_POSTGRESQL_STATEMENT];
+	/* Never: for the verifier. */
 	if (bytes > USPAN_POSTGRESQL_NAMES_BYTES + USPAN_STATEMENT_MAX_BYTES)
 		return 0;
 	submit(event, sizeof(*event) + bytes);

@@ -36,6 +36,10 @@ export function exercise(bytes: Uint8Array): string {
       noteInstruction(binary, note);
     }
     for (const address of [0, 0x40_1000, 2 ** 52]) binary.symbols.at(address);
+    for (const name of ['stdout', 'runtime.buildVersion', '']) binary.variable(name);
+    for (const start of ['go1.', '/lib', '']) {
+      if ((binary.constantText(start)?.length ?? 0) > 256) throw new Error('more text than asked for');
+    }
     if (binary.go) {
       const { types } = binary.go;
       for (const [type, ...path] of fieldPaths) {

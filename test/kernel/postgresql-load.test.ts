@@ -87,5 +87,7 @@ describeKernel('postgresql under load', () => {
     await early!.close();
     const [span] = await world.spans('early', 1);
     expect(span!.name).toBe('ROLLBACK');
+    // Its process, and the server's others, are no news.
+    expect(world.agent.stderr().match(/ attached /g)).toHaveLength(1);
   });
 });

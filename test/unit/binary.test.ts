@@ -47,6 +47,32 @@ describe('what is no Go program', () => {
   });
 });
 
+test('variables and texts of a C program, also when it is stripped', () => {
+  const [one, two] = ['one.c', 'two.c'].map((name) => join(dir, name)) as [string, string];
+  writeFileSync(one, 'static int twice; int alone = 1; int main(void) { return twice + alone; }');
+  const long = 'x'.repeat(300);
+  writeFileSync(
+    two,
+    `static int twice; int *const it = &twice; const char texts[] = "shop 1.2\\0${long}"; void work(void) {}`,
+  );
+  const [whole, stripped] = [join(dir, 'variables'), join(dir, 'variables-stripped')];
+  execFileSync('gcc', ['-rdynamic', '-o', whole, one, two]);
+  execFileSync('strip', ['-s', '-o', stripped, whole]);
+  const address = /^([0-9a-f]+) D alone$/m.exec(run('nm', [whole], {}))![1]!;
+  for (const path of [whole, stripped]) {
+    const binary = openBinary(sourceOf(path));
+    expect(binary.variable('alone')).toBe(Number.parseInt(address, 16));
+    expect(binary.variable('twice'), 'one of two').toBeUndefined();
+    expect(binary.variable('work'), 'a function').toBeUndefined();
+    expect(binary.constantText('shop ')).toBe('shop 1.2');
+    expect(binary.constantText('shop 2')).toBeUndefined();
+    expect(binary.constantText('xxx'), 'too long').toBeUndefined();
+    binary.release();
+    expect(binary.constantText('shop ')).toBe('shop 1.2');
+    expect(() => binary.constantText('other')).toThrow('no longer mapped');
+  }
+});
+
 test('a Go program built without modules has an empty path, and everything else', () => {
   const source = join(dir, 'main.go');
   writeFileSync(source, 'package main\nfunc main() { println("x") }\n');
