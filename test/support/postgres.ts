@@ -51,7 +51,8 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
     await run(
       join(binDirectory, 'initdb'),
       ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'],
-      { user, cwd: directory },
+      // 1 s, or minutes in an emulated machine.
+      { user, cwd: directory, deadlineMs: 600_000 },
     );
     const all = {
       listen_addresses: '127.0.0.1',
@@ -116,7 +117,7 @@ async function startOnFreePort(start: (port: number) => Promise<RunningProcess>)
     const [port] = (await freePorts(1)) as [number];
     const server = await start(port);
     try {
-      await server.waitForLine(/database system is ready to accept connections/, 60_000);
+      await server.waitForLine(/database system is ready to accept connections/, 300_000);
       return { server, port };
     } catch (error) {
       await server.stop();
