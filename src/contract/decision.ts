@@ -62,6 +62,8 @@ export type Place =
     }
   /** Every call of `callee` in `function`. */
   | { readonly at: 'calls'; readonly function: string; readonly callee: string }
+  /** All of these that are in the binary, at least one: what compilers inline is in its callers, beside the function itself. */
+  | { readonly at: 'any'; readonly places: readonly Place[] }
   /** Every site of a USDT probe. Their arguments are found by `Site.spec`: see src/probes/sites/argument-specs.ts. */
   | { readonly at: 'note'; readonly provider: string; readonly name: string };
 
@@ -78,8 +80,8 @@ export interface Point {
   /** What is lost without it. */
   readonly purpose: string;
   /**
-   * Calls that need it, by name. A call whose points are not all there is left out, with a note unless its first point is what the
-   * program lacks: then it makes no such calls. A point goes with the last call that needs it.
+   * Calls that need it, by name. A call whose points are not all there is left out, with a note unless not even the function of its first
+   * point is there: then the program makes no such calls. A point goes with the last call that needs it.
    */
   readonly calls?: readonly string[];
   /**

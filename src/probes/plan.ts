@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Binary } from '../contract/binary.ts';
-import type { Decision, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
+import type { Decision, Place, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
 import { type Located, locate } from './sites/locate.ts';
 import type { UnnamedSite } from './sites/places.ts';
 
@@ -66,7 +66,7 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
   const sites: Site[] = [];
   const notes = [...constants.notes];
   const found = definition.points.map((point) => ({ point, located: findSites(binary, point, options) }));
-  const broken = brokenCalls(found, notes);
+  const broken = brokenCalls(binary, found, notes);
   for (const { point, located } of found) {
     if (!located.found) {
       if (point.required) return skip(located.reason, `${located.detail}, needed for ${point.purpose}`);
@@ -94,8 +94,9 @@ function findSites(binary: Binary, point: Point, options: PlanOptions): Located 
   };
 }
 
-/** Calls that lack a point. What lacks its first one is not made by the program, which is nothing to note. */
+/** Calls that lack a point. Where not even the function is that their first one is in, the program does not make them: nothing to note. */
 function brokenCalls(
+  binary: Binary,
   found: readonly { readonly point: Point; readonly located: Located }[],
   notes: string[],
 ): ReadonlySet<string> {
@@ -107,10 +108,14 @@ function brokenCalls(
       seen.add(call);
       if (located.found || broken.has(call)) continue;
       broken.add(call);
-      if (!first) notes.push(`without ${call}: ${located.detail}`);
+      if (!first || hasFunction(binary, point.place)) notes.push(`without ${call}: ${located.detail}`);
     }
   }
   return broken;
+}
+
+function hasFunction(binary: Binary, place: Place): boolean {
+  return 'function' in place && binary.symbols.find(place.function) !== undefined;
 }
 
 function named(site: UnnamedSite, { moment, name, spec }: Point): Site {

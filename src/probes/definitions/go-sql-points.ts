@@ -1,5 +1,5 @@
 /** Where operations of Go's database/sql begin and end: see go-sql.ts for the shape of the library, go_sql.bpf.c for what a hit does. */
-import type { Point } from '../../contract/decision.ts';
+import type { Place, Point } from '../../contract/decision.ts';
 import { SqlMoment } from '../layout.gen.ts';
 
 const sql = (name: string) => `database/sql.${name}`;
@@ -49,6 +49,10 @@ const transactionEnds: readonly Start[] = [
 const inTransaction = held.filter(({ method }) => method.startsWith('(*Tx)'));
 const onConnection = [...held.filter(({ method }) => method.startsWith('(*Conn)')), beginHeld];
 
+/** Builds by a profile inline what is hot; then it is in its callers, too. */
+const any = (places: readonly Place[]): Place => ({ at: 'any', places });
+const retries = ['(*DB).retry', ...fromPool.map(({ method }) => method)];
+
 /** Starts first: what the program does not have of them, it does not do. */
 function points(): readonly Point[] {
   const starts = [...fromPool, ...held, beginHeld, ...transactionEnds].map(
@@ -74,36 +78,55 @@ function points(): readonly Point[] {
     calls,
     spec: 'address',
   });
-  const succeeded = (method: string, callee: string, calls: readonly string[]) =>
-    end(SqlMoment.SUCCEEDED, 'succeeded', { at: 'calls', function: sql(method), callee }, calls);
-  const after = (moment: number, name: string, closure: string, callee: string, method: string) =>
-    end(moment, name, { at: 'afterCall', function: sql(closure), callee: sql(callee) }, [method]);
+  const succeeded = (methods: readonly string[], callee: string, calls: readonly string[]) =>
+    end(
+      SqlMoment.SUCCEEDED,
+      'succeeded',
+      any(methods.map((method) => ({ at: 'calls', function: sql(method), callee }))),
+      calls,
+    );
+  const after = (moment: number, name: string, callees: readonly string[], method: string) =>
+    end(
+      moment,
+      name,
+      any(
+        [`${method}.func1`, method].flatMap((inlined) =>
+          callees.map((callee): Place => ({ at: 'afterCall', function: sql(inlined), callee: sql(callee) })),
+        ),
+      ),
+      [method],
+    );
   const released = (method: string, calls: readonly string[]) =>
     end(SqlMoment.RELEASED, 'released', { at: 'entry', function: sql(`${method}-fm`) }, calls);
   return [
     ...starts,
     // Rows are readied in the background for the end of the context: the last that is done when a query succeeded.
-    succeeded('(*DB).queryDC', sql('(*Rows).initContextClose'), [
+    succeeded(['(*DB).queryDC', '(*DB).query', '(*DB).QueryContext.func1'], sql('(*Rows).initContextClose'), [
       '(*DB).QueryContext',
       '(*Tx).QueryContext',
       '(*Conn).QueryContext',
     ]),
-    succeeded('(*Stmt).QueryContext.func1', sql('(*Rows).initContextClose'), ['(*Stmt).QueryContext']),
+    succeeded(['(*Stmt).QueryContext.func1', '(*Stmt).QueryContext'], sql('(*Rows).initContextClose'), [
+      '(*Stmt).QueryContext',
+    ]),
     // go tx.awaitDone()
-    succeeded('(*DB).beginDC', 'runtime.newproc', ['(*DB).BeginTx', '(*Conn).BeginTx']),
-    after(SqlMoment.EXECUTED, 'executed', '(*DB).ExecContext.func1', '(*DB).exec', '(*DB).ExecContext'),
-    after(SqlMoment.EXECUTED, 'executed', '(*Stmt).ExecContext.func1', 'resultFromStatement', '(*Stmt).ExecContext'),
-    after(SqlMoment.PREPARED, 'prepared', '(*DB).PrepareContext.func1', '(*DB).prepare', '(*DB).PrepareContext'),
+    succeeded(['(*DB).beginDC', '(*DB).begin', '(*DB).BeginTx.func1'], 'runtime.newproc', [
+      '(*DB).BeginTx',
+      '(*Conn).BeginTx',
+    ]),
+    after(SqlMoment.EXECUTED, 'executed', ['(*DB).exec', '(*DB).execDC'], '(*DB).ExecContext'),
+    after(SqlMoment.EXECUTED, 'executed', ['resultFromStatement'], '(*Stmt).ExecContext'),
+    after(SqlMoment.PREPARED, 'prepared', ['(*DB).prepare', '(*DB).prepareDC'], '(*DB).PrepareContext'),
     end(
       SqlMoment.FAILED,
       'failed',
-      { at: 'call', function: sql('(*DB).retry'), callees: ['errors.Is'] },
+      any(retries.map((inlined) => ({ at: 'call', function: sql(inlined), callees: ['errors.Is'] }))),
       names(fromPool),
     ),
     end(
       SqlMoment.RETRIED,
       'retried',
-      { at: 'afterCall', function: sql('(*DB).retry'), callee: 'errors.Is' },
+      any(retries.map((inlined) => ({ at: 'afterCall', function: sql(inlined), callee: 'errors.Is' }))),
       names(fromPool),
     ),
     released('(*Tx).closemuRUnlockRelease', names(inTransaction)),

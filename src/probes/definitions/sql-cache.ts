@@ -3,7 +3,9 @@ import type { SqlDialect } from './sql-scanner.ts';
 import { readSql, type SqlStatement } from './sql-text.ts';
 
 interface Entry {
+  /** The statement's bytes, and its whole words. */
   readonly bytes: Uint8Array;
+  readonly words: Uint32Array;
   readonly dialect: SqlDialect;
   readonly cut: boolean;
   readonly statement: SqlStatement;
@@ -51,13 +53,20 @@ export class SqlCache {
 
 function makeEntry(slab: Slab, from: number, length: number, dialect: SqlDialect, cut: boolean): Entry {
   const bytes = slab.bytes.slice(from, from + length);
-  return { bytes, dialect, cut, statement: readSql(bytes, 0, length, dialect, cut) };
+  const words = new Uint32Array(bytes.buffer, 0, length >> 2);
+  return { bytes, words, dialect, cut, statement: readSql(bytes, 0, length, dialect, cut) };
 }
 
 function isOf(entry: Entry, slab: Slab, from: number, length: number, dialect: SqlDialect, cut: boolean): boolean {
-  const { bytes } = entry;
+  const { bytes, words } = entry;
   if (bytes.length !== length || entry.dialect !== dialect || entry.cut !== cut) return false;
-  for (let i = 0; i < length; i++) if (bytes[i] !== slab.bytes[from + i]) return false;
+  let i = 0;
+  if (from % 4 === 0) {
+    const first = from >> 2;
+    for (let word = 0; word < words.length; word++) if (words[word] !== slab.words[first + word]) return false;
+    i = words.length << 2;
+  }
+  for (; i < length; i++) if (bytes[i] !== slab.bytes[from + i]) return false;
   return true;
 }
 

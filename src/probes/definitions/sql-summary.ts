@@ -1,4 +1,5 @@
 /** What statements do to what, from their tokens: only what is certain. */
+import { keywordOf } from './sql-keywords.ts';
 import { SqlToken } from './sql-scanner.ts';
 
 export interface SqlSummary {
@@ -59,6 +60,7 @@ interface Name {
 
 /** Reads the tokens of a text, in their order. */
 export class SqlSummaryReader {
+  readonly #bytes: Uint8Array;
   readonly #statements: Statement[] = [];
   #now: Statement | undefined;
   #begun = false;
@@ -72,11 +74,29 @@ export class SqlSummaryReader {
   readonly #tables: boolean[] = [false];
   #opened = false;
 
-  word(text: string): void {
-    const upper = text.toUpperCase();
+  /** @param bytes what the places of tokens are in */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** Takes a token; spaces and what is not told apart say nothing. */
+  read(token: SqlToken, from: number, to: number): void {
+    if (token === SqlToken.word) this.#word(from, to);
+    else if (token === SqlToken.quoted) this.#quoted(from, to);
+    else if (token === SqlToken.literal || token === SqlToken.parameter) this.#literal();
+    else if (token === SqlToken.symbol) this.#symbol(this.#bytes[from]!);
+  }
+
+  #text(from: number, to: number): string {
+    const { buffer, byteOffset } = this.#bytes;
+    return Buffer.from(buffer, byteOffset + from, to - from).toString('utf8');
+  }
+
+  #word(from: number, to: number): void {
+    const upper = keywordOf(this.#bytes, from, to);
     if (this.#name && !this.#name.dotted) this.#closeName();
     if (this.#name?.dotted) {
-      this.#nameGoesOn(text);
+      this.#nameGoesOn(this.#text(from, to));
       return;
     }
     const depth = this.#queries.length - 1;
@@ -84,14 +104,15 @@ export class SqlSummaryReader {
     this.#opened = false;
     if (!this.#begun) this.#verb(upper);
     else if (this.#with && depth === 0 && dataVerbs.has(upper)) this.#mainVerb(upper);
-    else if (this.#expectsKind) this.#kind(upper, text);
-    else if (this.#expectsTable) this.#tableWord(upper, text);
+    else if (this.#expectsKind) this.#kind(upper, from, to);
+    else if (this.#expectsTable) this.#tableWord(upper, from, to);
     else this.#keyword(upper, depth);
     this.#last = upper;
   }
 
   /** An identifier with its quotes. */
-  quoted(text: string): void {
+  #quoted(from: number, to: number): void {
+    const text = this.#text(from, to);
     const mark = text.at(-1)!;
     const inner = text.slice(1, -1).replaceAll(mark + mark, mark);
     if (this.#name && !this.#name.dotted) this.#closeName();
@@ -102,7 +123,7 @@ export class SqlSummaryReader {
     this.#last = '';
   }
 
-  literal(): void {
+  #literal(): void {
     this.#closeName();
     this.#begun = true;
     this.#opened = false;
@@ -110,7 +131,7 @@ export class SqlSummaryReader {
     this.#last = '';
   }
 
-  symbol(byte: number): void {
+  #symbol(byte: number): void {
     if (byte === 0x2e && this.#name) {
       this.#name.dotted = true;
       return;
@@ -162,7 +183,7 @@ export class SqlSummaryReader {
     this.#with = false;
   }
 
-  #kind(upper: string, text: string): void {
+  #kind(upper: string, from: number, to: number): void {
     if (definitionModifiers.has(upper)) return;
     this.#expectsKind = false;
     const now = this.#now!;
@@ -171,11 +192,11 @@ export class SqlSummaryReader {
       if (upper === 'TABLE' || upper === 'VIEW') this.#definedTables();
     } else if (now.operation === 'TRUNCATE') {
       this.#definedTables();
-      this.#tableWord(upper, text);
+      this.#tableWord(upper, from, to);
     }
   }
 
-  #tableWord(upper: string, text: string): void {
+  #tableWord(upper: string, from: number, to: number): void {
     if (tableModifiers.has(upper)) return;
     if (upper === 'INTO' || upper === 'TABLE') return;
     if (afterTables.has(upper) && upper !== 'SELECT' && upper !== 'VALUES') {
@@ -187,7 +208,7 @@ export class SqlSummaryReader {
       if (this.#now) this.#now.uncertain = true;
       return;
     }
-    this.#startName(text);
+    this.#startName(this.#text(from, to));
   }
 
   #keyword(upper: string, depth: number): void {
@@ -265,20 +286,6 @@ export class SqlSummaryReader {
     this.#tables.length = 1;
     this.#tables[0] = false;
   }
-}
-
-/** Hands a token to the reader; `text` gives what stands from one place to another. */
-export function readToken(
-  reader: SqlSummaryReader,
-  token: SqlToken,
-  bytes: Uint8Array,
-  from: number,
-  text: () => string,
-): void {
-  if (token === SqlToken.word) reader.word(text());
-  else if (token === SqlToken.quoted) reader.quoted(text());
-  else if (token === SqlToken.literal || token === SqlToken.parameter) reader.literal();
-  else if (token === SqlToken.symbol) reader.symbol(bytes[from]!);
 }
 
 function collectionOf({ tables, uncertain }: Statement): string | undefined {

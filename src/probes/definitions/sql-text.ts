@@ -1,6 +1,6 @@
 /** SQL as it may be exported: every literal is `?`, whether or not the text was cut within one. */
 import { type SqlDialect, SqlToken, scanSql } from './sql-scanner.ts';
-import { readToken, type SqlSummary, SqlSummaryReader } from './sql-summary.ts';
+import { type SqlSummary, SqlSummaryReader } from './sql-summary.ts';
 
 export interface SqlStatement extends SqlSummary {
   /** `db.query.text`: literals replaced by `?`, comments left out, white space made one space, lists of `IN` collapsed. */
@@ -25,7 +25,7 @@ export function readSql(
   const to = from + length;
   // Nothing grows: the shortest literal is one byte, as is what replaces it.
   const out = Buffer.allocUnsafe(length);
-  const reader = new SqlSummaryReader();
+  const reader = new SqlSummaryReader(bytes);
   let end = 0;
   let spaced = false;
   let whole = !cut;
@@ -50,15 +50,11 @@ export function readSql(
     if (token === SqlToken.symbol && first === 0x28) list = afterIn ? end : 0;
     else if (token !== SqlToken.literal && first !== mark && first !== comma) list = 0;
     afterIn = token === SqlToken.word && isIn(bytes, at, until);
-    readToken(reader, token, bytes, at, () => decode(bytes, at, until));
+    reader.read(token, at, until);
   });
   return { text: out.toString('utf8', 0, end), ...reader.end(whole) };
 }
 
 function isIn(bytes: Uint8Array, from: number, to: number): boolean {
   return to - from === 2 && (bytes[from]! | 0x20) === 0x69 && (bytes[from + 1]! | 0x20) === 0x6e;
-}
-
-function decode(bytes: Uint8Array, from: number, to: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8');
 }

@@ -11,6 +11,7 @@ export type Located =
 /** Finds the sites for `place`: where a probe has to be for its moment. A missing symbol is an answer, not an error. */
 export function locate(binary: Binary, place: Place): Located {
   if (place.at === 'note') return locateNotes(binary, place);
+  if (place.at === 'any') return locateAny(binary, place.places);
   const located = place.at === 'calls' ? locateCalls(binary, place) : [locateInFunction(binary, place)];
   const sites: UnnamedSite[] = [];
   for (const each of located) {
@@ -18,4 +19,11 @@ export function locate(binary: Binary, place: Place): Located {
     sites.push(each.site);
   }
   return { found: true, sites };
+}
+
+/** Says of the first place why it is not there when none is. */
+function locateAny(binary: Binary, places: readonly Place[]): Located {
+  const all = places.map((place) => locate(binary, place));
+  const sites = all.flatMap((located) => (located.found ? located.sites : []));
+  return sites.length > 0 ? { found: true, sites } : all[0]!;
 }
