@@ -250,3 +250,60 @@ describe('plan', () => {
     }
   });
 });
+
+describe('calls that need several points', () => {
+  const point = (name: string, place: Point['place'], calls: readonly string[]): Point => ({
+    moment: Moment.START,
+    name,
+    place,
+    required: false,
+    purpose: name,
+    calls,
+  });
+  const serve = point('serve', { at: 'entry', function: 'lib.Serve' }, ['Serve']);
+  const other = point('other', { at: 'entry', function: 'lib.loop' }, ['Other']);
+  const shared = point('end', { at: 'call', function: 'lib.loop', callees: ['lib.Serve'] }, ['Serve', 'Other']);
+  const gone: Point['place'] = { at: 'entry', function: 'lib.gone' };
+  const decided = (...points: Point[]) => {
+    const decision = decide(binary(), { points });
+    return decision.do === 'attach'
+      ? { sites: decision.sites.map(({ momentName }) => momentName), notes: decision.notes.slice(1) }
+      : decision.reason;
+  };
+
+  test('all there', () => {
+    expect(decided(serve, shared)).toEqual({ sites: ['serve', 'end'], notes: [] });
+  });
+
+  test('one that the program does not make is left out in silence, and its points with it', () => {
+    const unused = point('unused', gone, ['Unused']);
+    const unusedEnd = point('unused end', { at: 'entry', function: 'lib.loop' }, ['Unused']);
+    expect(decided(serve, unused, shared, unusedEnd)).toEqual({ sites: ['serve', 'end'], notes: [] });
+  });
+
+  test('one whose end is not found is left out with a note; what others need of it stays', () => {
+    const missing = point('missing', gone, ['Other']);
+    expect(decided(serve, other, shared, missing)).toEqual({
+      sites: ['serve', 'end'],
+      notes: ['without Other: lib.gone is not in the binary'],
+    });
+  });
+
+  test('one whose start is not where it should be in its function is noted', () => {
+    const inlined = point('inlined', { at: 'call', function: 'lib.loop', callees: ['lib.recovered'] }, ['Other']);
+    expect(decided(serve, inlined, shared)).toEqual({
+      sites: ['serve', 'end'],
+      notes: ['without Other: lib.loop calls none of lib.recovered'],
+    });
+  });
+
+  test('none at all', () => {
+    expect(decided(point('unused', gone, ['Unused']))).toBe('symbol_missing');
+  });
+
+  test('a site can tell its address', () => {
+    expect(decide(binary(), { points: [{ ...start, spec: 'address' }] })).toMatchObject({
+      sites: [{ address: addressOf(0), spec: addressOf(0) }],
+    });
+  });
+});

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Place } from '../../src/contract/decision.ts';
+import { locate } from '../../src/probes/sites/locate.ts';
 import { locateInFunction, type PlaceInFunction } from '../../src/probes/sites/places.ts';
 import { addressOf, call, type Functions, fileBias, firstAddress, programOf, rel32 } from './sites-program.ts';
 
@@ -270,5 +272,41 @@ describe('call', () => {
       reason: 'symbol_missing',
       detail: 'f calls none of main.g, main.h',
     });
+  });
+});
+
+describe('several sites', () => {
+  const sites = (place: Place, code: string) => {
+    const located = locate(programOf({ ...morestack, f: code, 'main.g': 'c3', 'main.h': 'c3' }), place);
+    return located.found ? located.sites.map(({ address, why }) => [address - own, why]) : located.detail;
+  };
+  const toG: Place = { at: 'calls', function: 'f', callee: 'main.g' };
+  const code = `55 ${calls(1, g)} ${calls(6, h)} 7400 ${calls(13, g)} c3`;
+
+  test('every call of a function', () => {
+    expect(sites(toG, code)).toEqual([
+      [1, 'call of main.g'],
+      [13, 'call of main.g'],
+    ]);
+    expect(sites({ ...toG, callee: 'main.h' }, code)).toEqual([[6, 'call of main.h']]);
+  });
+
+  test('no call, no function', () => {
+    expect(sites(toG, '55 c3')).toBe('f does not call main.g');
+    expect(sites({ ...toG, callee: 'main.gone' }, code)).toBe('f does not call main.gone');
+    expect(sites({ ...toG, function: 'gone' }, code)).toBe('gone is not in the binary');
+  });
+
+  test('any of some places: those that are there, or why the first is not', () => {
+    const gone: Place = { at: 'entry', function: 'gone' };
+    const entry: Place = { at: 'entry', function: 'f' };
+    expect(sites({ at: 'any', places: [gone, toG, entry] }, code)).toEqual([
+      [1, 'call of main.g'],
+      [13, 'call of main.g'],
+      [0, expect.any(String)],
+    ]);
+    expect(sites({ at: 'any', places: [gone, { ...toG, callee: 'main.gone' }] }, code)).toBe(
+      'gone is not in the binary',
+    );
   });
 });
