@@ -24,6 +24,8 @@ describe.each(definitions.map((definition) => [definition.name, definition] as c
     const text = [read(source!), ...included].join('\n');
     const programs = [definition.program, ...definition.points.flatMap(({ program }) => program ?? [])];
     for (const program of programs) expect(text).toMatch(new RegExp(`\\nint ${program}\\(|\\(${program}[,)]`));
+    const { sleepable } = definition;
+    if (sleepable) expect(read(`bpf/usdt/${sleepable.object}.bpf.c`)).toContain(`\nint ${sleepable.program}(`);
     const maps = [definition.configMap, ...definition.inFlight.map(({ map }) => map)];
     for (const map of [...maps, ...Object.keys(definition.entriesPerRequest)]) expect(text).toContain(`} ${map} SEC(`);
   });

@@ -20,7 +20,11 @@ const wanted: readonly { name: FeatureName; required: boolean; without: string }
   { name: 'rawTracepoint', required: false, without: 'new processes are found by re-scanning only' },
   { name: 'iterTaskVma', required: false, without: 'a file shared by containers may be attached twice (Linux 5.12)' },
   { name: 'uprobeSession', required: false, without: 'nothing yet: for return values of C functions (Linux 6.13)' },
-  { name: 'copyFromUserStr', required: false, without: 'nothing yet: for strings on cold pages (Linux 6.12)' },
+  {
+    name: 'copyFromUserStr',
+    required: false,
+    without: 'texts of USDT probes on pages not in memory are marked as unreadable (Linux 6.12)',
+  },
 ];
 
 /** What the running kernel can, by trying it. */
