@@ -66,10 +66,10 @@ function visit(port: number, { path, method = 'GET', body, tls, answer }: Visit)
 }
 
 /** Visits until `count` requests were answered; the first wrong answer rejects. */
-async function load(count: number, one: (index: number) => Promise<void>): Promise<void> {
+async function load(count: number, stop: AbortSignal, one: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const visitor = async () => {
-    while (next < count) await one(next++);
+    while (next < count && !stop.aborted) await one(next++);
   };
   await Promise.all(Array.from({ length: connections }, visitor));
 }
@@ -107,15 +107,18 @@ async function soak(release: NodeRelease, requests: number, postgres: PostgresSe
     fixtures.map(({ pid }) => pid),
     over.signal,
   );
+  attaching.catch(() => over.abort());
   const statements = sqlite ? runStatements(sqlite, over.signal) : Promise.resolve(0);
   const shopRequests = Math.round(requests * shopShare);
   try {
     await Promise.all([
-      load(requests - shopRequests, (index) => {
+      load(requests - shopRequests, over.signal, (index) => {
         const one = visits[index % visits.length]!;
         return visit(one.tls ? server.ports.get('https')! : server.port, one);
       }),
-      load(shopRequests, (index) => visit(shop.port, { path: `/orders/${index}`, answer: `{"id":"${index}"}` })),
+      load(shopRequests, over.signal, (index) =>
+        visit(shop.port, { path: `/orders/${index}`, answer: `{"id":"${index}"}` }),
+      ),
     ]);
   } catch (error) {
     const ends = fixtures.map((fixture) => fixture.stderr()).join('');
