@@ -39,20 +39,31 @@ static __always_inline bool begins_http2(__u32 word)
 	return word == FOUR('P', 'R', 'I', ' ');
 }
 
-/* Bytes of the pieces of a write behind the first; BUSY when there are many. */
-static __always_inline __u64 bytes_behind(__u64 bufs, __u32 count)
+struct pieces_behind {
+	__u64 bufs;
+	__u64 bytes;
+};
+
+static long add_piece(__u32 index, struct pieces_behind *pieces)
 {
 	struct uv_buf buf;
-	__u64 bytes = 0;
 
-	if (count > 8)
-		return BUSY;
-	for (__u32 i = 1; i < 8 && i < count; i++) {
-		if (bpf_probe_read_user(&buf, sizeof(buf), (void *)(bufs + i * sizeof(buf))))
-			return BUSY;
-		bytes += buf.len;
+	if (bpf_probe_read_user(&buf, sizeof(buf), (void *)(pieces->bufs + (index + 1) * sizeof(buf)))) {
+		pieces->bytes = BUSY;
+		return 1;
 	}
-	return bytes;
+	pieces->bytes += buf.len;
+	return 0;
+}
+
+/* Bytes of the pieces of a write behind the first; BUSY when they cannot be read. */
+static __always_inline __u64 bytes_behind(__u64 bufs, __u32 count)
+{
+	struct pieces_behind pieces = { .bufs = bufs };
+
+	if (count > 1)
+		bpf_loop(count - 1, add_piece, &pieces, 0);
+	return pieces.bytes;
 }
 
 /* How much of the request's body will be written later. */
@@ -77,7 +88,7 @@ static __always_inline bool written_trace(const struct uspan_node_connection *c,
 {
 	if (c->traceparents == 0)
 		return false;
-	if (c->traceparents > 1 || !parse_traceparent(c->traceparent, c->traceparent_len, span)) {
+	if (c->traceparents > 1 || !parse_trace(span, (const struct trace_text *)c->traceparent, c->traceparent_len)) {
 		count(USPAN_COUNTER_BAD_TRACEPARENT);
 		return false;
 	}

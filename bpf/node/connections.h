@@ -59,6 +59,18 @@ static __always_inline struct uspan_node_connection *add_connection(const struct
 	return c;
 }
 
+struct trace_text {
+	__u8 bytes[64];
+};
+
+/* parse_traceparent() of bytes read before. Global, so that the verifier follows its ways through 55 digits once. */
+__noinline int parse_trace(struct uspan_span_head *span, const struct trace_text *text, __u32 len)
+{
+	if (!span || !text)
+		return 0;
+	return parse_traceparent(text->bytes, len, span);
+}
+
 /* The key of the request that is `behind` places behind the first in flight. */
 static __always_inline struct uspan_node_key waiting_key(const struct uspan_node_key *key, const struct uspan_node_connection *c,
 							 __u32 behind)
@@ -130,7 +142,8 @@ __noinline int finish_request(const struct uspan_node_key *key, struct uspan_nod
 		finish_head(span, key->pid, c->current.kind, probe_and_how & 0xffff);
 		if (how & FINISH_AT_TOUCH)
 			span->head.ktime_ns = c->touched_ktime_ns;
-		if (bytes >= sizeof(*span) && bytes <= sizeof(c->current.record))
+		barrier_var(bytes);
+		if (bytes <= sizeof(c->current.record))
 			submit(c->current.record, bytes);
 	}
 	c->current.kind = 0;

@@ -159,17 +159,18 @@ static __always_inline struct parser_string header_value(__u64 url, __u32 index)
 }
 
 /* The caller's trace, or a new one. Returns whether the request is sampled. */
-static __always_inline bool begin_server_trace(struct uspan_span_head *span, __u64 url, const struct wanted_headers *headers)
+static __noinline int begin_server_trace(struct uspan_span_head *span, __u64 url, const struct wanted_headers *headers)
 {
-	struct parser_string value = header_value(url, headers->traceparent);
+	struct trace_text text = {};
 	bool parented = false;
-	__u8 text[64] = {};
 
 	if (headers->traceparent) {
+		struct parser_string value = header_value(url, headers->traceparent);
+		__u32 len = value.len > TRACEPARENT_BYTES ? TRACEPARENT_BYTES + 1 : TRACEPARENT_BYTES;
+
 		if (headers->traceparents == 1 && value.len >= TRACEPARENT_BYTES &&
-		    (value.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)value.text)
-						   : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)value.text)) == 0)
-			parented = parse_traceparent(text, value.len, span);
+		    bpf_probe_read_user(&text, len, (void *)value.text) == 0)
+			parented = parse_trace(span, &text, value.len);
 		if (!parented)
 			count(USPAN_COUNTER_BAD_TRACEPARENT);
 	}
@@ -216,8 +217,8 @@ __noinline int put_text(struct uspan_node_request *request, __u32 text_and_at, c
 
 #define PUT(text, from, max) at = put_text(request, (text) << 16 | at, from, max)
 
-static __always_inline void put_texts(struct uspan_node_request *request, const struct parser_tail *tail, __u64 url, __u32 method,
-				      const struct wanted_headers *headers)
+static __noinline int put_texts(struct uspan_node_request *request, const struct parser_tail *tail, __u64 url, __u32 method,
+				const struct wanted_headers *headers)
 {
 	struct uspan_http_server_event *event = (struct uspan_http_server_event *)request->record;
 	__u32 at = sizeof(*event), max_target = uspan_config.max_target_bytes;
@@ -250,10 +251,11 @@ static __always_inline void put_texts(struct uspan_node_request *request, const 
 		PUT(USPAN_HTTP_TRACESTATE, &value, MAX_TRACESTATE_BYTES);
 	}
 	request->record_bytes = at;
+	return 0;
 }
 
-/* llhttp__on_headers_complete(llhttp_t *state, const char *p, const char *endp) */
-static __always_inline void on_request_head(const struct uspan_node_config *config, __u32 pid, __u64 state)
+/* llhttp__on_headers_complete(llhttp_t *state, const char *p, const char *endp); of its own stack */
+static __noinline int on_request_head(const struct uspan_node_config *config, __u32 pid, __u64 state)
 {
 	struct uspan_node_key key = { .pid = pid };
 	struct uspan_node_connection *c;
@@ -267,22 +269,22 @@ static __always_inline void on_request_head(const struct uspan_node_config *conf
 
 	if (bpf_probe_read_user(&parser, sizeof(parser), (void *)(state - __builtin_offsetof(struct parser_head, llhttp)))) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
-		return;
+		return 0;
 	}
 	if (parser.llhttp[LLHTTP_TYPE] != LLHTTP_TYPE_REQUEST)
-		return;
+		return 0;
 	if (!parser.stream) {
 		count(USPAN_COUNTER_SKIPPED_NODE_STREAM);
-		return;
+		return 0;
 	}
 	key.stream_base = parser.stream;
 	c = add_connection(&key);
 	if (!c)
-		return;
+		return 0;
 	c->role = USPAN_NODE_ROLE_SERVER;
 	request = push_request(&key, c);
 	if (!request)
-		return;
+		return 0;
 	count(USPAN_COUNTER_NODE_REQUESTS);
 	method = parser.llhttp[LLHTTP_METHOD];
 	request->kind = USPAN_EVENT_NODE_HTTP_SERVER;
@@ -299,10 +301,11 @@ static __always_inline void on_request_head(const struct uspan_node_config *conf
 		find_headers(&headers, request, url - FIELDS_TO_URL, tail.fields);
 	request->sampled = begin_server_trace(&event->span, url, &headers);
 	if (!request->sampled)
-		return;
+		return 0;
 	event->proto_major = parser.llhttp[LLHTTP_HTTP_MAJOR];
 	event->proto_minor = parser.llhttp[LLHTTP_HTTP_MINOR];
 	put_texts(request, &tail, url, method, &headers);
+	return 0;
 }
 
 #endif

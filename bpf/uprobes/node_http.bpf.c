@@ -146,7 +146,7 @@ static __always_inline void on_client_write(const struct hit *hit, struct uspan_
 }
 
 /* `tls_wrap`: 0 where there is none */
-static __always_inline void on_write(const struct hit *hit, __u64 stream_base, __u64 bufs, __u32 pieces, __u64 tls_wrap)
+static __noinline int on_write(const struct hit *hit, __u64 stream_base, __u64 bufs, __u32 pieces, __u64 tls_wrap)
 {
 	struct uspan_node_key key = { .stream_base = stream_base, .pid = hit->pid };
 	struct uspan_node_connection *c = find_connection(&key);
@@ -160,26 +160,27 @@ static __always_inline void on_write(const struct hit *hit, __u64 stream_base, _
 	switch (c ? c->role : USPAN_NODE_ROLE_UNKNOWN) {
 	case USPAN_NODE_ROLE_SERVER:
 		if (!c || c->active == 0)
-			return;
+			return 0;
 		bpf_loop(pieces, follow_piece, &write, 0);
 		if (c->ending) {
 			c->ending = 0;
 			finish_request(&key, c, write.probe_and_how);
 		}
-		return;
+		return 0;
 	case USPAN_NODE_ROLE_POSTGRES:
 		if (c)
 			write_postgres(&key, c, bufs, pieces);
-		return;
+		return 0;
 	case USPAN_NODE_ROLE_OTHER:
-		return;
+		return 0;
 	default:
 		on_client_write(hit, &key, c, bufs, pieces, tls_wrap);
 	}
+	return 0;
 }
 
 /* EmitToJSStreamListener::OnStreamRead(ssize_t nread, const uv_buf_t &buf): data for JavaScript, which a server's parser takes itself */
-static __always_inline void on_read(const struct hit *hit, __u64 listener, __s64 nread, __u64 buf)
+static __noinline int on_read(const struct hit *hit, __u64 listener, __s64 nread, __u64 buf)
 {
 	struct uspan_node_key key = { .pid = hit->pid };
 	struct uspan_node_connection *c;
@@ -188,18 +189,18 @@ static __always_inline void on_read(const struct hit *hit, __u64 listener, __s64
 
 	/* StreamListener: a virtual table, stream_ */
 	if (nread == 0 || bpf_probe_read_user(&key.stream_base, sizeof(key.stream_base), (void *)(listener + 8)))
-		return;
+		return 0;
 	c = find_connection(&key);
 	if (!c)
-		return;
+		return 0;
 	if (nread < 0) {
 		c->error = -nread;
 		if (c->role == USPAN_NODE_ROLE_CLIENT && c->active && c->phase == USPAN_NODE_PHASE_CLOSE)
 			finish_request(&key, c, hit->probe_id);
-		return;
+		return 0;
 	}
 	if (!c->active && !c->candidate && c->role != USPAN_NODE_ROLE_POSTGRES)
-		return;
+		return 0;
 	bpf_probe_read_user(&base, sizeof(base), (void *)buf);
 	if (c->role == USPAN_NODE_ROLE_CLIENT) {
 		read_client_response(&key, c, base, len, hit->probe_id);
@@ -209,10 +210,11 @@ static __always_inline void on_read(const struct hit *hit, __u64 listener, __s64
 		c->role = USPAN_NODE_ROLE_POSTGRES;
 		c->request_left = c->left = 0;
 	}
+	return 0;
 }
 
 /* uv_tcp_connect(uv_connect_t *req, uv_tcp_t *handle, const struct sockaddr *addr, uv_connect_cb) */
-static __always_inline void on_connect(const struct hit *hit, __u64 handle, __u64 address)
+static __noinline int on_connect(const struct hit *hit, __u64 handle, __u64 address)
 {
 	struct uspan_node_key key = { .pid = hit->pid };
 	struct uspan_node_connection *c;
@@ -225,21 +227,22 @@ static __always_inline void on_connect(const struct hit *hit, __u64 handle, __u6
 	__u64 wrap = 0;
 
 	if (bpf_probe_read_user(&wrap, sizeof(wrap), (void *)handle) || bpf_probe_read_user(&sockaddr, 8, (void *)address))
-		return;
+		return 0;
 	if (sockaddr.family == AF_INET6)
 		bpf_probe_read_user(&sockaddr, sizeof(sockaddr), (void *)address);
 	else if (sockaddr.family != AF_INET)
-		return;
+		return 0;
 	key.stream_base = wrap + hit->config->stream_base;
 	c = add_connection(&key);
 	if (!c)
-		return;
+		return 0;
 	c->peer.family = sockaddr.family;
 	c->peer.port = bpf_ntohs(sockaddr.port);
 	if (sockaddr.family == AF_INET)
 		__builtin_memcpy(c->peer.address, &sockaddr.v4, 4);
 	else
 		__builtin_memcpy(c->peer.address, sockaddr.v6, 16);
+	return 0;
 }
 
 struct closing {
@@ -275,7 +278,7 @@ static __always_inline bool close_connection(const struct hit *hit, __u64 stream
 }
 
 /* uv_close(uv_handle_t *handle, uv_close_cb) */
-static __always_inline void on_close(const struct hit *hit, __u64 handle)
+static __noinline int on_close(const struct hit *hit, __u64 handle)
 {
 	struct {
 		__u64 data;
@@ -286,17 +289,19 @@ static __always_inline void on_close(const struct hit *hit, __u64 handle)
 	__u64 listener = 0, stream_base;
 
 	if (bpf_probe_read_user(&fields, sizeof(fields), (void *)handle))
-		return;
+		return 0;
 	if (fields.type != UV_TCP && fields.type != UV_NAMED_PIPE)
-		return;
+		return 0;
 	stream_base = fields.data + hit->config->stream_base;
 	close_connection(hit, stream_base, false);
 	/* Above it there may be TLS, as the stream's listener: its second word. */
 	bpf_probe_read_user(&listener, sizeof(listener), (void *)(stream_base + 8));
 	if (listener)
 		close_connection(hit, listener - hit->config->tls_listener + hit->config->tls_base, true);
+	return 0;
 }
 
+/* What it calls have stacks of their own, as 512 bytes are all that there is for a chain of calls. */
 SEC("uprobe")
 int node_http(struct pt_regs *ctx)
 {

@@ -14,7 +14,7 @@ import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
  * kernel's own limit of a million, so that growth is seen before an older or newer verifier refuses.
  */
 const budgets: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  node_http: { node_http: 300_000 },
+  node_http: { node_http: 150_000 },
   node_sqlite: { node_sqlite: 20_000 },
   go_http: { go_http_server: 150_000 },
   go_http_client: { go_http_client: 200_000 },

@@ -26,7 +26,7 @@ export const nodeHttp = {
     },
     { map: 'node_waiting', pidOffset: NodeKey.pid, activeOffset: undefined, sweptSection: undefined },
   ],
-  entriesPerRequest: { node_connections: 1, node_waiting: 1 },
+  entriesPerRequest: { node_connections: 4, node_waiting: 1 },
   points: [
     {
       moment: NodeMoment.REQUEST,
