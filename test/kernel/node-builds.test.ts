@@ -28,7 +28,7 @@ describeKernel('other builds of Node.js, and other ways to run them', () => {
     const [span] = await spansOf(world.receiver, server.pid, 1);
     expect(span!.attributes).toMatchObject({ 'url.path': '/hello', 'url.query': 'stripped' });
     const { report } = await agent.stop();
-    expect(report.probes).toHaveLength(6);
+    expect(report.probes.filter(({ definition }) => definition === 'node/http')).toHaveLength(6);
     expect(report.lost).toEqual([]);
   });
 
@@ -38,9 +38,9 @@ describeKernel('other builds of Node.js, and other ways to run them', () => {
     await get(server.port, '/hello');
     const { report, stderr } = await agent.stop();
     expect(report.spans.server).toBe(0);
-    expect(report.skipped).toEqual([
+    expect(report.skipped).toContainEqual(
       expect.objectContaining({ definition: 'node/http', reason: 'code_moved', pids: [server.pid] }),
-    ]);
+    );
     expect(stderr).toContain('--use-largepages');
     const program = join(import.meta.dirname, '../../bin/uspan');
     const discovered = await runProcess(program, ['discover', '--explain', `--pid=${server.pid}`]);
