@@ -78,7 +78,7 @@ function describeAll(found: readonly Found[], traceable: number, explain: boolea
   const others = found.length - traceable;
   const hint = others > 0 && !explain ? `; --explain says why not the other ${others}` : '';
   return [
-    ...known.map((each) => describe(each, explain)),
+    ...describeKnown(known, explain),
     ...(explain ? describeUnknown(unknown) : []),
     `${traceable} of ${found.length} processes can be traced${hint}`,
   ];
@@ -94,37 +94,58 @@ function describeUnknown(unknown: readonly Found[]): string[] {
       : inspection.error
         ? describeError(inspection.error)
         : `${runtimeOf(inspection)}, no library uspan knows`;
-    const pids = processes.map(({ facts }) => facts.pid);
-    const shown = pids.length > 4 ? `${pids.slice(0, 4).join(' ')} … (${pids.length})` : pids.join(' ');
-    return `${colours.yellow('–')} ${path}  ${colours.dim(`pid ${shown}: ${why}`)}`;
+    return `${colours.yellow('–')} ${path}  ${colours.dim(`${pidsOf(processes)}: ${why}`)}`;
   });
+}
+
+function pidsOf(processes: readonly Found[]): string {
+  const pids = processes.map(({ facts }) => facts.pid);
+  return `pid ${pids.length > 4 ? `${pids.slice(0, 4).join(' ')} … (${pids.length})` : pids.join(' ')}`;
 }
 
 function partition<T>(all: readonly T[], takes: (each: T) => boolean): [T[], T[]] {
   return [all.filter(takes), all.filter((each) => !takes(each))];
 }
 
-function describe(found: Found, explain: boolean): string {
-  const { facts, service, inspection } = found;
-  const title = `${colours.bold(service)}  pid ${facts.pid}  ${runtimeOf(inspection)}  ${facts.exe?.path ?? facts.comm}`;
-  const lines = decisionsOf(found).flatMap((decision) => {
-    const file = decision.binary.path === facts.exe?.path ? '' : colours.dim(`  in ${decision.binary.path}`);
+/** Processes of one service with the same file and the same answers, as forked workers are, have one entry. */
+function describeKnown(known: readonly Found[], explain: boolean): string[] {
+  const entries = Map.groupBy(known, (found) => [found.service, fileOf(found), ...answers(found, explain)].join('\n'));
+  return [...entries.values()].map((processes) => {
+    const [first] = processes as [Found];
+    const title = `${colours.bold(first.service)}  ${pidsOf(processes)}  ${runtimeOf(first.inspection)}  ${fileOf(first)}`;
+    return [title, ...answers(first, explain)].join('\n');
+  });
+}
+
+function fileOf({ facts }: Found): string {
+  return facts.exe?.path ?? facts.comm;
+}
+
+/** Each decision in a line, with its sites and notes below. */
+function answers(found: Found, explain: boolean): string[] {
+  return decisionsOf(found).flatMap((decision) => {
+    const { binary, definition } = decision;
+    const file = binary.path === found.facts.exe?.path ? '' : colours.dim(`  in ${binary.path}`);
     if (decision.do === 'skip') {
-      return [`  ${colours.yellow('–')} ${decision.definition.name}: ${decision.reason}: ${decision.detail}${file}`];
+      return [`  ${colours.yellow('–')} ${definition.name}: ${decision.reason}: ${decision.detail}${file}`];
     }
-    const sites = decision.sites.map((site) => `${site.momentName} ${site.class}`).join(', ');
     return [
-      `  ${colours.green('✓')} ${decision.definition.name}  ${decision.definition.hitsPerSpan} hits a span  (${sites})${file}`,
+      `  ${colours.green('✓')} ${definition.name}  ${definition.hitsPerSpan} hits a span  (${classesOf(decision.sites)})${file}`,
       ...(explain ? decision.sites.map(explainSite) : []),
       ...decision.notes.map((note) => `      ${colours.dim('note:')} ${note}`),
     ];
   });
-  return [title, ...lines].join('\n');
+}
+
+/** `start push, end call ×2`. */
+function classesOf(sites: readonly Site[]): string {
+  const classes = Map.groupBy(sites, (site) => `${site.momentName} ${site.class}`);
+  return [...classes].map(([text, { length }]) => (length > 1 ? `${text} ×${length}` : text)).join(', ');
 }
 
 function explainSite(site: Site): string {
   const where = `${site.function} 0x${site.address.toString(16)}`;
-  return `      ${site.momentName.padEnd(6)} ${where}  ${colours.cyan(site.instruction)}  ${colours.dim(site.why)}`;
+  return `      ${site.momentName.padEnd(10)} ${where}  ${colours.cyan(site.instruction)}  ${colours.dim(site.why)}`;
 }
 
 function runtimeOf(inspection: Inspection | undefined): string {
