@@ -132,9 +132,11 @@ struct uspan_sql_in_flight {
 	__u32 active;     /* enum uspan_sql_connection; 0 when it is over */
 	__u32 sampled;
 	__u32 attempts;   /* that failed and are made again */
-	__u32 reserved;
+	__u32 kept_len;   /* bytes of the statement in `raw`, from the second failed attempt on: after the third nobody may hold it */
 	struct uspan_sql_event event;
 	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* at the end the texts */
 };
+
+#define USPAN_SQL_KEPT_BYTES 256 /* a power of two */
 
 #endif

@@ -257,8 +257,8 @@ static __always_inline void send(struct uspan_sql_in_flight *entry)
 	give_large(buffer);
 }
 
-/* Ends an operation, with the entry's error if it failed. `end_ktime_ns` 0: now. */
-static __always_inline void finish(struct hit *hit, struct uspan_sql_in_flight *entry, __u32 failed, __u64 end_ktime_ns)
+/* Ends an operation, with the entry's error if it failed. */
+static __always_inline void finish(struct hit *hit, struct uspan_sql_in_flight *entry, __u32 failed)
 {
 	entry->active = 0;
 	if (!entry->sampled) {
@@ -266,11 +266,47 @@ static __always_inline void finish(struct hit *hit, struct uspan_sql_in_flight *
 		return;
 	}
 	finish_head(&entry->event.span, hit->key.pid, USPAN_EVENT_SQL, hit->probe_id);
-	if (end_ktime_ns)
-		entry->event.span.head.ktime_ns = end_ktime_ns;
 	if (failed)
 		read_error(hit, entry);
 	send(entry);
+}
+
+/* Keeps the statement of an operation whose third attempt begins. */
+static __always_inline void keep_statement(struct uspan_sql_in_flight *entry)
+{
+	const struct uspan_text_ref *statement = &entry->text[USPAN_SQL_TEXT_STATEMENT];
+	__u64 len = statement->len < USPAN_SQL_KEPT_BYTES ? statement->len : USPAN_SQL_KEPT_BYTES - 1;
+
+	entry->kept_len = 0;
+	if (bpf_probe_read_user(entry->raw, len & (USPAN_SQL_KEPT_BYTES - 1), (void *)statement->ptr) == 0)
+		entry->kept_len = len;
+}
+
+/*
+ * Ends an operation that failed twice and whose third attempt did not succeed, now that its goroutine begins another: with the second
+ * failure, and with the statement as it was kept then.
+ */
+static __always_inline void finish_late(struct hit *hit, struct uspan_sql_in_flight *entry)
+{
+	struct uspan_sql_event *event = &entry->event;
+	__u32 kept = entry->kept_len & (USPAN_SQL_KEPT_BYTES - 1), bytes;
+
+	if (!entry->sampled) {
+		count(USPAN_COUNTER_SAMPLED_OUT);
+		return;
+	}
+	finish_head(&event->span, hit->key.pid, USPAN_EVENT_SQL, hit->probe_id);
+	event->span.head.ktime_ns = entry->error_ktime_ns;
+	read_error(hit, entry);
+	measure_texts(entry->text, USPAN_SQL_TEXTS, max_text_bytes, event->text_len, &event->cut_mask);
+	event->cut_mask = entry->text[USPAN_SQL_TEXT_STATEMENT].len > kept ? 1 << USPAN_SQL_TEXT_STATEMENT : 0;
+	if (event->cut_mask)
+		event->span.span_flags |= USPAN_SPAN_CUT;
+	event->text_len[USPAN_SQL_TEXT_STATEMENT] = kept;
+	event->unreadable_mask = 0;
+	bytes = copy_texts(entry->text, USPAN_SQL_TEXT_ERROR_TYPE, USPAN_SQL_TEXTS, event->text_len, &event->unreadable_mask, entry->raw,
+			   kept, USPAN_SMALL_TEXT_BYTES - 1);
+	submit(event, sizeof(*event) + (bytes & (USPAN_SMALL_TEXT_BYTES - 1)));
 }
 
 /* What an operation begins with. */
@@ -292,9 +328,8 @@ static __always_inline void begin(struct hit *hit, struct beginning *beginning)
 		if (!entry)
 			return;
 	} else if (entry->active) {
-		/* It failed twice, and the third attempt did not succeed. */
 		if (entry->attempts >= 2)
-			finish(hit, entry, 1, entry->error_ktime_ns);
+			finish_late(hit, entry);
 		else
 			count(USPAN_COUNTER_LOST_NEVER_ENDED);
 	}
@@ -411,7 +446,8 @@ static __always_inline bool ends(const struct hit *hit, struct uspan_sql_in_flig
 		*failed = 1;
 		if ((hit->argument[0] & 0xff) == 0)
 			return true;
-		entry->attempts++;
+		if (++entry->attempts == 2)
+			keep_statement(entry);
 		return false;
 	case USPAN_SQL_RELEASED:
 		if (entry->active != USPAN_SQL_HELD)
@@ -437,7 +473,7 @@ static __always_inline void end(struct hit *hit)
 	}
 	if (!ends(hit, entry, &failed))
 		return;
-	finish(hit, entry, failed, 0);
+	finish(hit, entry, failed);
 	keep_or_delete(&hit->key);
 }
 

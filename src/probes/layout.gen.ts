@@ -509,7 +509,7 @@ export const SqlInFlight = {
   active: 88,
   sampled: 92,
   attempts: 96,
-  reserved: 100,
+  keptLen: 100,
   event: 104,
   eventSpan: 104,
   eventSpanHead: 104,
@@ -1188,4 +1188,5 @@ export const Constant = {
   NODE_MAX_PIPELINED: 1024,
   SQL_DRIVER_TYPES: 16,
   SQL_ERROR_TYPES: 8,
+  SQL_KEPT_BYTES: 256,
 } as const;
