@@ -18,7 +18,8 @@ export async function startPostgres(signal) {
   const bin = await binaries();
   if (!bin) return undefined;
   const directory = await mkdtemp(join(tmpdir(), 'shop-postgres-'));
-  const remove = () => rm(directory, { recursive: true, force: true });
+  // What initdb had started may write for a moment longer than it lives.
+  const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   let part;
   try {
     const as = await unprivileged(directory);
