@@ -109,7 +109,7 @@ function constants(binary: Binary): Constants {
   const tlsBase = baseOffset(binary, tlsWrite);
   const tlsListener = baseOffset(binary, tlsRead);
   const parser = parserBytes(binary);
-  const notes: string[] = [];
+  const notes = binary.stripped ? ['by dynamic symbols alone: the symbol table was stripped'] : [];
   if (tlsBase === undefined || tlsListener === undefined) notes.push('without TLS: no thunks of node::crypto::TLSWrap');
   const view = new DataView(new ArrayBuffer(NodeConfig.size));
   view.setUint16(NodeConfig.streamBase, streamBase, true);
