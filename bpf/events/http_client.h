@@ -73,11 +73,8 @@ struct uspan_go_http_client_config {
 	__u16 response_status;
 	__u16 response_bytes;    /* as request_bytes, of a Response */
 	__u16 response_proto_major; /* int; ProtoMinor follows it */
-	__u16 cancel_ctx_err;
-	__u16 reserved;
 	__u32 cancel_ctx_hash;   /* type hashes of *context.cancelCtx and *context.timerCtx, which begins with one */
 	__u32 timer_ctx_hash;
-	__u32 reserved2;
 	struct uspan_go_map_layout map; /* of Request.Header */
 	struct uspan_go_error errors[USPAN_GO_ERRORS];
 	struct uspan_go_link_config link;

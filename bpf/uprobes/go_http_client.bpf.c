@@ -231,7 +231,7 @@ static __always_inline void context_error(struct uspan_http_client_in_flight *en
 		if (!hash)
 			return;
 		if (hash == config->cancel_ctx_hash || hash == config->timer_ctx_hash) {
-			bpf_probe_read_user(error, sizeof(*error), (void *)(context.data + config->cancel_ctx_err));
+			bpf_probe_read_user(error, sizeof(*error), (void *)(context.data + config->link.cancel_ctx_err));
 			return;
 		}
 		if (bpf_probe_read_user(&context, sizeof(context), (void *)context.data))

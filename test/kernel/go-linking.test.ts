@@ -29,6 +29,8 @@ const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
   'pool-first': { 0: 'request' },
   'pool-later': { 0: 'request' },
   'pool-later-value': { 0: 'request' },
+  'pool-asked': { 0: 'request' },
+  'pool-exchange': { 0: 'request' },
   'timeout-handler': { 0: 'request' },
   'timeout-handler-no-context': { 0: 'request' },
   proxy: { '': 'request' },

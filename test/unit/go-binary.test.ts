@@ -157,6 +157,10 @@ for (const subject of subjects) {
         expect(types.descriptor('*net/http.Request')).toBeGreaterThan(0);
         expect(types.descriptor('*net/http.Request')).not.toBe(request);
         expect(types.descriptor('net/http.Nothing')).toBeUndefined();
+        const hashes = ['net/http.Request', '*net/http.Request', 'net/url.URL'].map((name) => types.hash(name));
+        expect(new Set(hashes).size).toBe(3);
+        for (const hash of hashes) expect(hash).toBeGreaterThan(0);
+        expect(types.hash('net/http.Nothing')).toBeUndefined();
         // runtime: internal/runtime/maps of 1.24 and runtime/map.go of 1.23, read there for map[string][]string.
         const layout = types.headerMap();
         if (layout?.kind === 'hmap') {

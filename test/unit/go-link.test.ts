@@ -43,18 +43,33 @@ test('what is found of the program’s own contexts', async () => {
   const binary = openBinary(
     sourceOf(await buildGoFixture({ fixture: 'go-link', go: '1.26', variant: 'stripped-pie' })),
   );
-  // main.later; main.first begins with its parent.
-  expect(binary.go!.types.contextWrappers()).toEqual([
-    {
-      hashes: [binary.go!.types.hash('main.later'), binary.go!.types.hash('*main.later')],
-      struct: undefined,
-      parent: 24,
-    },
-  ]);
+  const { types } = binary.go!;
+  const of = (name: string) => [types.hash(`main.${name}`), types.hash(`*main.${name}`)];
+  const found = types.contextWrappers();
+  // main.first begins with its parent.
+  expect(found).toHaveLength(3);
+  expect(found).toEqual(
+    expect.arrayContaining([
+      { hashes: of('later'), struct: undefined, parent: 24 },
+      { hashes: of('asked'), struct: undefined, parent: 16 },
+      { hashes: of('exchange'), struct: 16, parent: types.field('net/http.Request', 'ctx')!.flatOffset },
+    ]),
+  );
   const view = new DataView(goLinkConfig(binary).buffer);
-  expect(view.getUint16(GoLinkConfig.wrapperCount, true)).toBe(2);
-  expect(view.getUint16(GoLinkConfig.wrappers + GoContextWrapper.structPtr, true)).toBe(Constant.FIELD_ABSENT);
-  expect(view.getUint16(GoLinkConfig.wrappers + GoContextWrapper.parent, true)).toBe(24);
+  expect(view.getUint16(GoLinkConfig.wrapperCount, true)).toBe(6);
+  const slots = Array.from({ length: 6 }, (_, index) => {
+    const at = GoLinkConfig.wrappers + index * GoContextWrapper.size;
+    return [
+      view.getUint32(at + GoContextWrapper.typeHash, true),
+      view.getUint16(at + GoContextWrapper.structPtr, true),
+      view.getUint16(at + GoContextWrapper.parent, true),
+    ];
+  });
+  expect(slots).toEqual(
+    found.flatMap(({ hashes, struct, parent }) =>
+      hashes.map((hash) => [hash, struct ?? Constant.FIELD_ABSENT, parent]),
+    ),
+  );
 });
 
 test('a binary without any of it', () => {

@@ -157,8 +157,6 @@ function constants(binary: Binary): Constants {
   bytes.set(goMapLayout(map), GoHttpClientConfig.map);
   bytes.set(goErrors(types), GoHttpClientConfig.errors);
   bytes.set(goLinkConfig(binary), GoHttpClientConfig.link);
-  const done = types.field('context.cancelCtx', 'err')?.flatOffset;
-  view.setUint16(GoHttpClientConfig.cancelCtxErr, done ?? Constant.FIELD_ABSENT, true);
   view.setUint32(GoHttpClientConfig.cancelCtxHash, types.hash('*context.cancelCtx') ?? 0, true);
   view.setUint32(GoHttpClientConfig.timerCtxHash, types.hash('*context.timerCtx') ?? 0, true);
   return { found: true, bytes, notes: [] };
