@@ -61,7 +61,7 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
   }
   if (binary.machine !== 'x64') return skip('machine_untested', `no site rules for ${binary.machine} yet`);
   const constants = definition.constants(binary);
-  if (!constants.found) return skip('field_missing', `not in the binary's type descriptors: ${constants.missing}`);
+  if (!constants.found) return skip('field_missing', `not told by the binary: ${constants.missing}`);
 
   const sites: Site[] = [];
   const notes = [...constants.notes];

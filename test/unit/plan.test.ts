@@ -118,7 +118,7 @@ describe('skipped', () => {
   test('field_missing', () => {
     const constants = (): Constants => ({ found: false, missing: 'lib.Request.Method' });
     expect(decide(binary(), { constants })).toMatchObject(
-      skip('field_missing', "not in the binary's type descriptors: lib.Request.Method"),
+      skip('field_missing', 'not told by the binary: lib.Request.Method'),
     );
   });
 
