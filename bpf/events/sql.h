@@ -128,6 +128,7 @@ struct uspan_sql_in_flight {
 	__u64 error_itab; /* of the attempt that failed last */
 	__u64 error_data;
 	__u64 error_ktime_ns;
+	__u64 db; /* *sql.DB whose system the event has */
 	struct uspan_text_ref text[4]; /* by enum uspan_sql_text */
 	__u32 active;     /* enum uspan_sql_connection; 0 when it is over */
 	__u32 sampled;

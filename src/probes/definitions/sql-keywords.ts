@@ -1,26 +1,53 @@
-/**
- * Words that say what a statement does to what, known by their bytes: most words of a statement are none of them, and a string for
- * each would be most of the work.
- */
-const list =
+/** Words that say what a statement does to what. */
+
+const words = (list: string): ReadonlySet<string> => new Set(list.split(' '));
+
+/** Words a statement begins with. Any other first word is left alone: it may be anything. */
+export const verbs = words(
   'SELECT INSERT UPDATE DELETE MERGE REPLACE UPSERT WITH VALUES TABLE CREATE DROP ALTER TRUNCATE RENAME COMMENT CALL EXEC EXECUTE DO ' +
-  'BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE SET RESET SHOW USE EXPLAIN DESCRIBE DESC ANALYZE ANALYSE VACUUM PRAGMA ' +
-  'GRANT REVOKE LOCK UNLOCK COPY LOAD DECLARE FETCH MOVE CLOSE LISTEN UNLISTEN NOTIFY PREPARE DEALLOCATE DISCARD CLUSTER REINDEX ' +
-  'REFRESH CHECKPOINT ATTACH DETACH OPTIMIZE FLUSH KILL ' +
-  'OR TEMP TEMPORARY GLOBAL LOCAL UNLOGGED UNIQUE MATERIALIZED VIRTUAL FOREIGN FULLTEXT ' +
-  'VIEW INDEX SEQUENCE DATABASE SCHEMA FUNCTION PROCEDURE TRIGGER TYPE ROLE USER EXTENSION DOMAIN POLICY ' +
-  'ONLY IF NOT EXISTS IGNORE FAIL LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK ' +
-  'WHERE GROUP ORDER HAVING LIMIT OFFSET UNION EXCEPT INTERSECT WINDOW FOR RETURNING ON DEFAULT ' +
-  'FROM JOIN STRAIGHT_JOIN INTO USING DISTINCT LATERAL UNNEST';
+    'BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE SET RESET SHOW USE EXPLAIN DESCRIBE DESC ANALYZE ANALYSE VACUUM PRAGMA ' +
+    'GRANT REVOKE LOCK UNLOCK COPY LOAD DECLARE FETCH MOVE CLOSE LISTEN UNLISTEN NOTIFY PREPARE DEALLOCATE DISCARD CLUSTER REINDEX ' +
+    'REFRESH CHECKPOINT ATTACH DETACH OPTIMIZE FLUSH KILL',
+);
+export const dataVerbs = words('SELECT INSERT UPDATE DELETE MERGE');
+export const definitionVerbs = words('CREATE DROP ALTER TRUNCATE');
+/** Before what is created. */
+export const definitionModifiers = words(
+  'OR REPLACE TEMP TEMPORARY GLOBAL LOCAL UNLOGGED UNIQUE MATERIALIZED VIRTUAL FOREIGN FULLTEXT',
+);
+export const definitionKinds = words(
+  'TABLE VIEW INDEX SEQUENCE DATABASE SCHEMA FUNCTION PROCEDURE TRIGGER TYPE ROLE USER EXTENSION DOMAIN POLICY',
+);
+/** Between a verb or keyword and the table's name. */
+export const tableModifiers = words(
+  'ONLY IF NOT EXISTS OR IGNORE ROLLBACK ABORT REPLACE FAIL LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK',
+);
+/** What ends a list of tables. */
+export const afterTables = words(
+  'WHERE GROUP ORDER HAVING LIMIT OFFSET FETCH UNION EXCEPT INTERSECT WINDOW FOR RETURNING SET VALUES ON SELECT DEFAULT',
+);
+const others = words('FROM JOIN STRAIGHT_JOIN INTO USING DISTINCT LATERAL UNNEST');
 
 const byHash = new Map<number, string>();
-for (const keyword of list.split(' ')) {
+for (const keyword of new Set([
+  ...verbs,
+  ...dataVerbs,
+  ...definitionVerbs,
+  ...definitionModifiers,
+  ...definitionKinds,
+  ...tableModifiers,
+  ...afterTables,
+  ...others,
+])) {
   const hash = hashOf(Buffer.from(keyword), 0, keyword.length);
   if (byHash.has(hash)) throw new Error(`${keyword} and ${byHash.get(hash)} have the same hash`);
   byHash.set(hash, keyword);
 }
 
-/** The keyword in capitals that stands there in any case, or ''. */
+/**
+ * The keyword in capitals that stands there in any case, or ''. By its bytes: most words of a statement are none, and a string for each
+ * would be most of the work.
+ */
 export function keywordOf(bytes: Uint8Array, from: number, to: number): string {
   const keyword = byHash.get(hashOf(bytes, from, to));
   if (keyword === undefined || keyword.length !== to - from) return '';

@@ -1,5 +1,14 @@
 /** What statements do to what, from their tokens: only what is certain. */
-import { keywordOf } from './sql-keywords.ts';
+import {
+  afterTables,
+  dataVerbs,
+  definitionKinds,
+  definitionModifiers,
+  definitionVerbs,
+  keywordOf,
+  tableModifiers,
+  verbs,
+} from './sql-keywords.ts';
 import { SqlToken } from './sql-scanner.ts';
 
 export interface SqlSummary {
@@ -11,32 +20,6 @@ export interface SqlSummary {
   readonly summary: string;
 }
 
-const words = (list: string): ReadonlySet<string> => new Set(list.split(' '));
-
-/** Words a statement begins with. Any other first word is left alone: it may be anything. */
-const verbs = words(
-  'SELECT INSERT UPDATE DELETE MERGE REPLACE UPSERT WITH VALUES TABLE CREATE DROP ALTER TRUNCATE RENAME COMMENT CALL EXEC EXECUTE DO ' +
-    'BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE SET RESET SHOW USE EXPLAIN DESCRIBE DESC ANALYZE ANALYSE VACUUM PRAGMA ' +
-    'GRANT REVOKE LOCK UNLOCK COPY LOAD DECLARE FETCH MOVE CLOSE LISTEN UNLISTEN NOTIFY PREPARE DEALLOCATE DISCARD CLUSTER REINDEX ' +
-    'REFRESH CHECKPOINT ATTACH DETACH OPTIMIZE FLUSH KILL',
-);
-const dataVerbs = words('SELECT INSERT UPDATE DELETE MERGE');
-const definitionVerbs = words('CREATE DROP ALTER TRUNCATE');
-/** Before what is created. */
-const definitionModifiers = words(
-  'OR REPLACE TEMP TEMPORARY GLOBAL LOCAL UNLOGGED UNIQUE MATERIALIZED VIRTUAL FOREIGN FULLTEXT',
-);
-const definitionKinds = words(
-  'TABLE VIEW INDEX SEQUENCE DATABASE SCHEMA FUNCTION PROCEDURE TRIGGER TYPE ROLE USER EXTENSION DOMAIN POLICY',
-);
-/** Between a verb or keyword and the table's name. */
-const tableModifiers = words(
-  'ONLY IF NOT EXISTS OR IGNORE ROLLBACK ABORT REPLACE FAIL LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK',
-);
-/** What ends a list of tables. */
-const afterTables = words(
-  'WHERE GROUP ORDER HAVING LIMIT OFFSET FETCH UNION EXCEPT INTERSECT WINDOW FOR RETURNING SET VALUES ON SELECT DEFAULT',
-);
 const maxDepth = 64;
 const maxStatements = 8;
 const maxCollectionBytes = 128;
