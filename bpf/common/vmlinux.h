@@ -84,8 +84,47 @@ struct inode {
 	unsigned long i_ino;
 };
 
+/* libbpf takes what follows three underscores for no part of a structure's name; this way there is no padding. */
+struct inode___mode {
+	__u16 i_mode;
+};
+
 struct file {
 	struct inode *f_inode;
+	void *private_data; /* of a socket: its struct socket */
+};
+
+struct fdtable {
+	struct file **fd;
+};
+
+struct fdtable___size {
+	unsigned int max_fds;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be16 skc_dport;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct vm_area_struct {
@@ -105,6 +144,7 @@ struct task_struct {
 	pid_t tgid; /* the process's id */
 	__u64 start_time; /* CLOCK_MONOTONIC, ns */
 	struct task_struct *real_parent;
+	struct files_struct *files;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 };

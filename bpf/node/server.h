@@ -3,7 +3,7 @@
 #ifndef USPAN_NODE_SERVER_H
 #define USPAN_NODE_SERVER_H
 
-#include "node/connections.h"
+#include "node/peer.h"
 
 /* llhttp.h of the Node.js tree, llhttp_t: the same in llhttp 6 to 9 up to http_minor. */
 #define LLHTTP_BYTES 0x60
@@ -215,11 +215,47 @@ __noinline int put_text(struct uspan_node_request *request, __u32 text_and_at, c
 	return at + len;
 }
 
+/* The address as it is, for user space to spell out. */
+static __always_inline __u32 put_peer(struct uspan_node_request *request, const struct uspan_node_peer *peer, __u32 at)
+{
+	struct uspan_http_server_event *event = (struct uspan_http_server_event *)request->record;
+
+	if (!peer->family || at > sizeof(request->record) - sizeof(*peer))
+		return at;
+	__builtin_memcpy(request->record + at, peer, sizeof(*peer));
+	event->text_len[USPAN_HTTP_PEER] = sizeof(*peer);
+	return at + sizeof(*peer);
+}
+
 #define PUT(text, from, max) at = put_text(request, (text) << 16 | at, from, max)
 
-static __noinline int put_texts(struct uspan_node_request *request, const struct parser_tail *tail, __u64 url, __u32 method,
-				const struct wanted_headers *headers)
+/* Where the texts of a request are. */
+struct request_texts {
+	struct wanted_headers headers;
+	struct parser_string target;
+	__u64 url; /* address of the parser's url_ */
+	__u32 method;
+	__u32 reserved;
+};
+
+/* What contradicts itself is as good as unreadable: the span says that it lacks its target. */
+static __noinline int find_texts(struct request_texts *texts, struct uspan_node_request *request)
 {
+	struct parser_tail tail;
+
+	if (bpf_probe_read_user(&tail, sizeof(tail), (void *)texts->url) || tail.fields >= MAX_FIELDS || tail.fields != tail.values)
+		return 0;
+	texts->target = tail.url;
+	find_headers(&texts->headers, request, texts->url - FIELDS_TO_URL, tail.fields);
+	return 0;
+}
+
+static __noinline int put_texts(struct uspan_node_request *request, const struct uspan_node_peer *peer,
+				const struct request_texts *from)
+{
+	const struct wanted_headers *headers = &from->headers;
+	__u32 method = from->method;
+	__u64 url = from->url;
 	struct uspan_http_server_event *event = (struct uspan_http_server_event *)request->record;
 	__u32 at = sizeof(*event), max_target = uspan_config.max_target_bytes;
 	struct parser_string value;
@@ -231,7 +267,7 @@ static __noinline int put_texts(struct uspan_node_request *request, const struct
 	at += methods[method].len & 15;
 	if (max_target > USPAN_NODE_TARGET_BYTES)
 		max_target = USPAN_NODE_TARGET_BYTES;
-	value = tail->url;
+	value = from->target;
 	PUT(USPAN_HTTP_TARGET, &value, max_target);
 	/* With too many headers for the parser's own table it has given the target to JavaScript before. */
 	if (!value.len) {
@@ -242,6 +278,7 @@ static __noinline int put_texts(struct uspan_node_request *request, const struct
 		value = header_value(url, headers->host);
 		PUT(USPAN_HTTP_HOST, &value, MAX_HOST_BYTES);
 	}
+	at = put_peer(request, peer, at);
 	if (headers->user_agent) {
 		value = header_value(url, headers->user_agent);
 		PUT(USPAN_HTTP_USER_AGENT, &value, MAX_USER_AGENT_BYTES);
@@ -261,11 +298,8 @@ static __noinline int on_request_head(const struct uspan_node_config *config, __
 	struct uspan_node_connection *c;
 	struct uspan_http_server_event *event;
 	struct uspan_node_request *request;
-	struct wanted_headers headers = {};
+	struct request_texts texts = { .url = state + config->parser_url };
 	struct parser_head parser;
-	struct parser_tail tail;
-	__u64 url = state + config->parser_url;
-	__u32 method;
 
 	if (bpf_probe_read_user(&parser, sizeof(parser), (void *)(state - __builtin_offsetof(struct parser_head, llhttp)))) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
@@ -281,30 +315,27 @@ static __noinline int on_request_head(const struct uspan_node_config *config, __
 	c = add_connection(&key);
 	if (!c)
 		return 0;
+	if (c->role != USPAN_NODE_ROLE_SERVER)
+		find_server_peer(config, c, key.stream_base);
 	c->role = USPAN_NODE_ROLE_SERVER;
 	request = push_request(&key, c);
 	if (!request)
 		return 0;
 	count(USPAN_COUNTER_NODE_REQUESTS);
-	method = parser.llhttp[LLHTTP_METHOD];
+	texts.method = parser.llhttp[LLHTTP_METHOD];
 	request->kind = USPAN_EVENT_NODE_HTTP_SERVER;
-	request->bodiless = method == METHOD_HEAD;
-	request->tunnel = method == METHOD_CONNECT;
+	request->bodiless = texts.method == METHOD_HEAD;
+	request->tunnel = texts.method == METHOD_CONNECT;
 	event = (struct uspan_http_server_event *)request->record;
 	__builtin_memset(event, 0, sizeof(*event));
 	event->span.start_ktime_ns = bpf_ktime_get_ns();
-	if (bpf_probe_read_user(&tail, sizeof(tail), (void *)url) || tail.fields >= MAX_FIELDS || tail.fields != tail.values) {
-		tail = (struct parser_tail){};
-		count(USPAN_COUNTER_LOST_UNREADABLE);
-	}
-	if (tail.fields)
-		find_headers(&headers, request, url - FIELDS_TO_URL, tail.fields);
-	request->sampled = begin_server_trace(&event->span, url, &headers);
+	find_texts(&texts, request);
+	request->sampled = begin_server_trace(&event->span, texts.url, &texts.headers);
 	if (!request->sampled)
 		return 0;
 	event->proto_major = parser.llhttp[LLHTTP_HTTP_MAJOR];
 	event->proto_minor = parser.llhttp[LLHTTP_HTTP_MINOR];
-	put_texts(request, &tail, url, method, &headers);
+	put_texts(request, &c->peer, &texts);
 	return 0;
 }
 

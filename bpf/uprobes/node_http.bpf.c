@@ -42,9 +42,6 @@ struct {
 #define UV_NAMED_PIPE 7
 #define UV_TCP 12
 
-#define AF_INET 2
-#define AF_INET6 10
-
 /* A hit, for what it calls. */
 struct hit {
 	const struct uspan_node_config *config;

@@ -44,6 +44,7 @@ describeKernel('Node.js server spans, every release', () => {
     const { server, binary } = servers.get(release)!;
     const { port } = server;
     const connection = await RawConnection.open(port);
+    const clientPort = connection.localPort;
     await connection.request({
       target: '/hello?q=1&sig=secret&x',
       headers: {
@@ -85,9 +86,13 @@ describeKernel('Node.js server spans, every release', () => {
       'http.response.status_code': 200,
       'server.address': 'shop.example',
       'server.port': 8080,
+      'client.address': '127.0.0.1',
+      'network.peer.address': '127.0.0.1',
+      'network.peer.port': clientPort,
       'network.protocol.version': '1.1',
       'user_agent.original': 'a browser',
     });
+    for (const { attributes } of spans) expect(attributes['client.address']).toBe('127.0.0.1');
     const seen = spans
       .slice(1)
       .map(({ name, status, attributes }) => [

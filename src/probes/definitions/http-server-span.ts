@@ -40,16 +40,26 @@ const textNames: readonly string[] = [
   'tracestate',
 ];
 
+/** In what servers differ. */
+export interface HttpServer {
+  /** What was sent when the record has no status; 0: nothing. */
+  readonly implicitStatus: number;
+  /** Writes the text that says who the peer is, of `length` bytes at `from`; 0: nobody knows. */
+  writePeer(slab: Slab, from: number, length: number, out: SpanWriter): void;
+}
+
+/** Go's answers 200 when the handler sets no status, and keeps the peer as `ip:port`. */
+const goServer: HttpServer = { implicitStatus: 200, writePeer: writePeerText };
+
 /**
  * Writes the record at byte offset `at`, unless its texts do not fit the length it tells, or it is of our own export.
- * @param implicitStatus what was sent when the record has no status: Go's server answers 200 when the handler sets none
  */
 export function writeHttpServerSpan(
   slab: Slab,
   at: number,
   resource: Resource,
   out: SpanWriter,
-  implicitStatus = 200,
+  server: HttpServer = goServer,
 ): Written {
   const { bytes } = slab;
   const lengths = at + HttpServerEvent.textLen;
@@ -89,14 +99,14 @@ export function writeHttpServerSpan(
   out.text(key.scheme, flags & SpanFlag.TLS ? 'https' : 'http');
   if (route < patternEnd) out.bytes(key.route, slab, route, patternEnd - route);
   writeHost(slab, host, host + hostLength, out);
-  writePeer(slab, peer, peer + peerLength, out);
+  server.writePeer(slab, peer, peerLength, out);
   out.text(key.protocolVersion, protocolVersion(bytes[at + HttpServerEvent.protoMinor]!));
   if (userAgentLength > 0) out.bytes(key.userAgent, slab, userAgent, userAgentLength);
   const cutMask = flags & SpanFlag.CUT ? bytes[at + HttpServerEvent.cutMask]! : 0;
   const stateEnd = traceState + traceStateLength;
   const wholeState = cutMask & (1 << HttpText.TRACESTATE) ? lastComma(bytes, traceState, stateEnd) : stateEnd;
   if (wholeState > traceState) out.traceState(slab, traceState, wholeState - traceState);
-  writeOutcome(slab.words[(at + HttpServerEvent.status) >> 2]!, implicitStatus, flags, out);
+  writeOutcome(slab.words[(at + HttpServerEvent.status) >> 2]!, server.implicitStatus, flags, out);
   if (cutMask !== 0) out.text(key.truncated, names(cutMask));
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
   out.end();
@@ -150,8 +160,9 @@ function writeHost(slab: Slab, from: number, to: number, out: SpanWriter): void 
 }
 
 /** `ip:port` of a TCP peer; a Unix socket has none. */
-function writePeer(slab: Slab, from: number, to: number, out: SpanWriter): void {
+function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter): void {
   const { bytes } = slab;
+  const to = from + length;
   const end = hostEnd(bytes, from, to);
   const number = port(bytes, end + 1, to);
   if (number < 0) return;

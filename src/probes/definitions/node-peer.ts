@@ -6,6 +6,7 @@ import { ipv4Text, ipv6Text } from './ip-address.ts';
 const key = {
   address: attributeKey('network.peer.address'),
   port: attributeKey('network.peer.port'),
+  clientAddress: attributeKey('client.address'),
 } as const;
 
 const inet = 2;
@@ -15,6 +16,15 @@ const inet6 = 10;
 export function writePeer(slab: Slab, at: number, out: SpanWriter): void {
   const address = peerAddress(slab, at);
   if (address === undefined) return;
+  out.text(key.address, address);
+  out.int(key.port, peerPort(slab, at));
+}
+
+/** The same for a server, whose peer is the client. */
+export function writeClient(slab: Slab, at: number, length: number, out: SpanWriter): void {
+  const address = length === NodePeer.size ? peerAddress(slab, at) : undefined;
+  if (address === undefined) return;
+  out.text(key.clientAddress, address);
   out.text(key.address, address);
   out.int(key.port, peerPort(slab, at));
 }
