@@ -41,7 +41,10 @@ async function main(): Promise<void> {
   // Two servers: probes belong to an inode, and the bare one's executable must have none.
   const [bare, observed] = [await startPostgres(), await startPostgres()];
   try {
-    for (const server of [bare, observed]) await fillPgbench(server);
+    for (const server of [bare, observed]) {
+      await fillPgbench(server);
+      await runPgbench(server, 'simple', 1);
+    }
     const agent = await startAgent(receiver.endpoint, ['--exe', observed.exe]);
     const before = cpuSnapshot(agent.process.pid);
     const rounds = await measure(bare, observed, Number(options.rounds), Number(options.seconds));
@@ -79,7 +82,6 @@ async function measure(
   seconds: number,
 ): Promise<Rounds> {
   const results = new Map<PgbenchMode, Round[]>(pgbenchModes.map((mode) => [mode, []]));
-  for (const server of [bare, observed]) await runPgbench(server, 'simple', 1);
   for (let round = 0; round < rounds; round++) {
     for (const [mode, all] of results) {
       all.push({ bare: await runPgbench(bare, mode, seconds), uspan: await runPgbench(observed, mode, seconds) });
