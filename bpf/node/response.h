@@ -6,7 +6,8 @@
 #include "node/connections.h"
 #include "node/http_head.h"
 
-#define LAST_CHUNK 0x0a0d30 /* "0\r\n" */
+#define LAST_CHUNK 0x0a0d30   /* "0\r\n" */
+#define EMPTY_LINE 0x0a0d0a0d /* "\r\n\r\n" */
 
 static __always_inline __u32 status_of(const struct uspan_node_connection *c)
 {
@@ -30,6 +31,23 @@ static __always_inline bool is_last_chunk(__u64 address)
 	__u32 word = 0;
 
 	return bpf_probe_read_user(&word, sizeof(word), (void *)address) == 0 && (word & 0xffffff) == LAST_CHUNK;
+}
+
+/*
+ * What a client has read of a chunked body ends with these 5 bytes: the last chunk, or perhaps trailers behind it, or data. Nobody knows
+ * which until the connection is used again or ends, so that this decides only what such an end means.
+ */
+static __always_inline void look_at_tail(struct uspan_node_connection *c, __u64 address)
+{
+	__u64 tail = 0;
+
+	bpf_probe_read_user(&tail, 5, (void *)address);
+	c->ending = tail >> 8 == EMPTY_LINE;
+	if (c->ending && (tail & 0xffffff) == LAST_CHUNK) {
+		c->phase = USPAN_NODE_PHASE_HEAD;
+		c->ending = 0;
+		c->ended = 1;
+	}
 }
 
 /* Decides by the head just scanned where the body of the response in turn ends. False: nothing follows the head. */
@@ -109,9 +127,8 @@ __noinline int follow_response(struct uspan_node_connection *c, __u64 address, _
 		if (pieces) {
 			if (len >= at + 5 && is_last_chunk(address + at))
 				c->ending = 1;
-		} else if (len >= at + 5 && is_last_chunk(address + len - 5)) {
-			c->phase = USPAN_NODE_PHASE_HEAD;
-			c->ended = 1;
+		} else if (len >= at + 5) {
+			look_at_tail(c, address + len - 5);
 		}
 		return len;
 	}

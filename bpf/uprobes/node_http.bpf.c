@@ -266,7 +266,7 @@ static __always_inline bool close_connection(const struct hit *hit, __u64 stream
 
 	if (!c)
 		return false;
-	if (c->active && c->phase == USPAN_NODE_PHASE_CLOSE)
+	if (c->active && (c->phase == USPAN_NODE_PHASE_CLOSE || (c->role == USPAN_NODE_ROLE_CLIENT && c->ending)))
 		finish_request(&key, c, closing.probe_and_how | FINISH_AT_TOUCH << 16);
 	if (c->active)
 		bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_request, &closing, 0);

@@ -145,6 +145,33 @@ describeKernel('Node.js client spans, every release', () => {
     ]);
   });
 
+  test('a body that ends with trailers', async () => {
+    const server = createServer((_, response) => {
+      response.setHeader('Trailer', 'X-Sum');
+      response.write('text\r\n');
+      response.addTrailers({ 'X-Sum': '4' });
+      response.end();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    try {
+      const spans = await made(
+        '24',
+        [
+          { url, fresh: true },
+          { url, via: 'fetch', fresh: true },
+        ],
+        2,
+      );
+      expect(clients(spans).map(outcome)).toEqual([
+        ['GET', url, 200, undefined, 0],
+        ['GET', url, 200, undefined, 0],
+      ]);
+    } finally {
+      server.close();
+    }
+  });
+
   test('many at once over few connections', async () => {
     const program = programs.get('24')!;
     const url = `http://127.0.0.1:${program.port}/sleep?ms=5`;
