@@ -19,6 +19,7 @@ export interface ProbeReport {
   readonly site: string;
   readonly class: string;
   readonly link: string;
+  /** Of the moment: where it has several sites, all of them together. */
   readonly hits: number;
 }
 

@@ -10,28 +10,34 @@ export function summary(report: Report): string {
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count} ${kind}`);
   const hit = report.probes.filter(({ hits }) => hits > 0);
-  const rows = hit.map((probe) => [
-    probe.moment,
-    probe.class,
-    String(probe.hits),
-    `${plainFunction(probe.function)}  ${colours.dim(probe.site.replace(/^0x[0-9a-f]+: /, ''))}`,
-  ]);
+  const rows = hit.map((probe, i) => {
+    const before = hit[i - 1];
+    const sameLibrary = probe.definition === before?.definition && probe.binary === before.binary;
+    // Hits are those of a moment, whichever of its sites they came to.
+    const sameMoment = sameLibrary && probe.moment === before.moment;
+    return [
+      sameLibrary ? '' : probe.definition,
+      sameMoment ? '' : probe.moment,
+      probe.class,
+      sameMoment ? '' : String(probe.hits),
+      `${plainFunction(probe.function)}  ${colours.dim(probe.site.replace(/^0x[0-9a-f]+: /, ''))}`,
+    ];
+  });
   const idle = report.probes.length - hit.length;
   const lost = report.lost.filter(({ count }) => count > 0);
   return [
     `${colours.bold('spans')}    ${spans.join(', ') || 'none'}`,
-    `${colours.bold('probes')}   ${table([['moment', 'class', 'hits', 'function'], ...rows])}`,
+    `${colours.bold('probes')}   ${table([['definition', 'moment', 'class', 'hits', 'function'], ...rows])}`,
     ...(idle > 0 ? [colours.dim(`         and ${idle} that nothing came to`)] : []),
     `${colours.bold('lost')}     ${lost.length === 0 ? 'nothing' : lost.map(({ stage, reason, count }) => `${count} ${stage}/${reason}`).join(', ')}`,
   ].join('\n');
 }
 
-/** Columns of equal width, the third right-aligned; lines after the first are indented as far as the headings. */
+/** Columns of equal width, the one before the last right-aligned; lines after the first are indented as far as the headings. */
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      row.map((cell, c) => (c === 2 ? cell.padStart(widths[2]!) : c < 2 ? cell.padEnd(widths[c]!) : cell)).join('  '),
-    )
-    .join('\n         ');
+  const last = rows[0]!.length - 1;
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const aligned = (cell: string, column: number) =>
+    column === last ? cell : column === last - 1 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
+  return rows.map((row) => row.map(aligned).join('  ')).join('\n         ');
 }
