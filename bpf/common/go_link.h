@@ -104,15 +104,16 @@ enum go_context_end {
 };
 
 /*
- * Whether what is at `context` can't be the context of a connection that was once there: its memory serves another. A connection is
- * served by one goroutine as long as it lives, and cancels its context when it ends.
+ * Whether `context`, the parent of `child`, is that of a connection still: when one has ended, its memory can serve anything. A connection
+ * is served by one goroutine as long as it lives, and cancels its context when it ends.
  */
-static __always_inline bool is_stale(const struct uspan_go_connection *connection, __u64 context,
-				     const struct uspan_go_link_config *link)
+static __always_inline bool is_of_connection(const struct uspan_go_connection *connection, __u64 context, __u64 child,
+					     const struct uspan_go_link_config *link)
 {
 	if (link->g_goid == USPAN_FIELD_ABSENT || link->cancel_ctx_err == USPAN_FIELD_ABSENT)
-		return false;
-	return go_word(connection->goroutine + link->g_goid) != connection->goid && go_word(context + link->cancel_ctx_err) == 0;
+		return true;
+	return go_type_hash(go_word(child)) == link->cancel_ctx_hash &&
+	       (go_word(connection->goroutine + link->g_goid) == connection->goid || go_word(context + link->cancel_ctx_err));
 }
 
 /* Looks for the connection in what was walked; its request is the step before. */
@@ -139,7 +140,7 @@ static __always_inline enum go_context_end request_of_walk(const struct go_conte
 			parent->request_ctx = walk->seen[i - 1];
 			return GO_CONTEXT_REQUEST;
 		}
-		if (!is_stale(connection, walk->seen[i], link))
+		if (is_of_connection(connection, walk->seen[i], walk->seen[i - 1], link))
 			end = GO_CONTEXT_OVER;
 	}
 	return end;

@@ -28,8 +28,9 @@ struct uspan_go_link_config {
 	__u16 g_parent_goid; /* Go 1.21 and newer */
 	__u16 g_startpc;
 	__u16 wrapper_count;
-	__u16 cancel_ctx_err; /* context.cancelCtx.err: first word not zero once cancelled */
-	__u16 reserved[3];
+	__u16 cancel_ctx_err;  /* context.cancelCtx.err: first word not zero once cancelled */
+	__u16 reserved;
+	__u32 cancel_ctx_hash; /* internal/abi.Type.Hash of *context.cancelCtx */
 };
 
 struct uspan_go_connection_key {

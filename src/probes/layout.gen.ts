@@ -204,6 +204,7 @@ export const GoHttpClientConfig = {
   linkWrapperCount: 662,
   linkCancelCtxErr: 664,
   linkReserved: 666,
+  linkCancelCtxHash: 668,
 } as const;
 
 export const GoLinkConfig = {
@@ -219,6 +220,7 @@ export const GoLinkConfig = {
   wrapperCount: 342,
   cancelCtxErr: 344,
   reserved: 346,
+  cancelCtxHash: 348,
 } as const;
 
 export const GoTextRange = {
@@ -488,6 +490,7 @@ export const GoSqlConfig = {
   linkWrapperCount: 766,
   linkCancelCtxErr: 768,
   linkReserved: 770,
+  linkCancelCtxHash: 772,
 } as const;
 
 export const SqlItabKey = {

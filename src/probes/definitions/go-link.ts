@@ -52,6 +52,7 @@ export function goLinkConfig(binary: Binary): Uint8Array {
     view.setUint16(at + GoContextWrapper.parent, parent, true);
   });
   view.setUint16(GoLinkConfig.wrapperCount, wrappers.length, true);
+  view.setUint32(GoLinkConfig.cancelCtxHash, binary.go?.types.hash('*context.cancelCtx') ?? 0, true);
   for (const [field, type, name] of [
     ['gGoid', 'runtime.g', 'goid'],
     ['gParentGoid', 'runtime.g', 'parentGoid'],
