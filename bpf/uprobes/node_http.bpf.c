@@ -12,7 +12,8 @@
 #include <bpf/bpf_helpers.h>
 #include "common/spans.h"
 #include "node/server.h"
-#include "node/postgres.h"
+#include "node/postgres_read.h"
+#include "node/postgres_write.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -98,7 +98,7 @@ const parserSize = '_ZNK4node11http_parser6Parser8SelfSizeEv';
 /** In an anonymous namespace, so a local symbol. */
 const parserSizeUpTo20 = '_ZNK4node12_GLOBAL__N_16Parser8SelfSizeEv';
 
-/** sizeof(llhttp_t) and two arrays of 32 strings of 24 bytes: see bpf/node/server.h. */
+/** sizeof(llhttp_t) and two arrays of 32 strings of 24 bytes: see bpf/node/parser.h. */
 const urlBehindParser = 0x60 + 2 * 32 * 24;
 /** From Node 24 on there is a buffer for strings in between: 8 KB and its fill level. */
 const stringBuffer = 8192 + 8;
