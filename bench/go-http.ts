@@ -94,6 +94,7 @@ function contestOf(programs: Programs): Contest {
   const program = { bare: programs.bare, uspan: programs.observed, sdk: programs.sdk };
   return {
     path: '/hello/world?from=bench',
+    warmUpSeconds: 1,
     start: (column, env) => startProcess(program[column], [], { env: { GOMAXPROCS: undefined, ...env } }),
   };
 }

@@ -74,6 +74,7 @@ async function main(): Promise<void> {
 function contestOf(programs: NodePrograms, name: Server, env: Readonly<Record<string, string>>): Contest {
   return {
     path: paths[name],
+    warmUpSeconds: 3,
     start(column, exportEnv) {
       const node = column === 'uspan' ? programs.observedNode : programs.bareNode;
       const sdk = column === 'sdk' ? ['--require', programs.sdk] : [];

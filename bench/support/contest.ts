@@ -8,6 +8,8 @@ export type Column = (typeof columns)[number];
 export interface Contest {
   /** Of the request that is measured. */
   readonly path: string;
+  /** Before it is measured; a program that compiles itself as it runs needs longer. */
+  readonly warmUpSeconds: number;
   /** Starts a form of it; `env` tells the SDK where to export to. */
   start(column: Column, env: Readonly<Record<string, string | undefined>>): Promise<RunningProcess>;
 }

@@ -35,7 +35,7 @@ export async function runTrial(
     if (column === 'uspan' && receiver) agent = await startAgent(receiver.endpoint, ['--pid', String(server.pid)]);
     const url = `http://${address}${contest.path}`;
 
-    await wrk(url, load, 1);
+    await wrk(url, load, contest.warmUpSeconds);
     await receiver?.settle(300, 2000);
     const spansBefore = (await receiver?.spans()) ?? 0;
     const [appBefore, agentBefore] = [cpuSnapshot(server.pid), agent && cpuSnapshot(agent.process.pid)];
