@@ -33,7 +33,7 @@ describe('loadNative', () => {
       'E_NATIVE the native addon could not be loaded | Build it: scripts/build-native.sh',
     );
     expect(load(fake('m.exports = { versions: () => ({ abi: 99 }) }'))).toBe(
-      'E_NATIVE the native addon has ABI 99, 1 is needed | Build it: scripts/build-native.sh',
+      'E_NATIVE the native addon has ABI 99, 2 is needed | Build it: scripts/build-native.sh',
     );
   });
 });

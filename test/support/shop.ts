@@ -44,6 +44,9 @@ export const visits: readonly Visit[] = [
       ['inventory', 'POST /reservations', 201],
       ['pricing', 'POST', 201],
       ['inventory', 'GET /stock/{id}', 200],
+      // pricing passes the trace on in a comment of the statement.
+      ['postgres', 'SELECT discounts', undefined],
+      ['postgres', 'INSERT quotes', undefined],
     ],
   },
   {
