@@ -5,7 +5,7 @@
 
 #include "common/counters.h"
 #include "common/spans.h"
-#include "common/traceparent.h"
+#include "common/trace_text.h"
 
 /*
  * An entry belongs to one event loop, so to one thread, and lasts as long as its connection; it is also that thread's scratch memory:
@@ -57,18 +57,6 @@ static __always_inline struct uspan_node_connection *add_connection(const struct
 	if (c)
 		c->born_ktime_ns = bpf_ktime_get_ns();
 	return c;
-}
-
-struct trace_text {
-	__u8 bytes[64];
-};
-
-/* parse_traceparent() of bytes read before. Global, so that the verifier follows its ways through 55 digits once. */
-__noinline int parse_trace(struct uspan_span_head *span, const struct trace_text *text, __u32 len)
-{
-	if (!span || !text)
-		return 0;
-	return parse_traceparent(text->bytes, len, span);
 }
 
 /* The key of the request that is `behind` places behind the first in flight. */

@@ -3,6 +3,7 @@
 #ifndef USPAN_NODE_POSTGRES_WRITE_H
 #define USPAN_NODE_POSTGRES_WRITE_H
 
+#include "common/sql_comment.h"
 #include "node/postgres.h"
 
 /* Bounded by age: a program that prepares more loses the text of the oldest. */
@@ -36,7 +37,7 @@ static __always_inline __u32 read_name(__u64 *words, __u64 address)
 	return len > 0 && len <= NAME_BYTES ? len : 0;
 }
 
-/* The event of a statement that has just begun, without text. */
+/* The event of a statement that has just begun, without trace and text. */
 static __always_inline struct uspan_node_request *begin_statement(const struct uspan_node_key *key, struct uspan_node_connection *c)
 {
 	struct uspan_node_request *request = push_request(key, c);
@@ -49,7 +50,6 @@ static __always_inline struct uspan_node_request *begin_statement(const struct u
 	event = (struct uspan_node_sql_event *)request->record;
 	__builtin_memset(event, 0, sizeof(*event));
 	event->span.start_ktime_ns = bpf_ktime_get_ns();
-	request->sampled = begin_call_trace(&event->span, false);
 	event->peer = c->peer;
 	request->record_bytes = sizeof(*event);
 	return request;
@@ -89,6 +89,24 @@ static __always_inline void put_statement(struct uspan_node_request *request, __
 		event->span.span_flags |= USPAN_SPAN_CUT;
 }
 
+/* The trace that the statement's own comment names: what sends it has said whose it is. */
+static __always_inline bool stated_trace(struct uspan_node_request *request)
+{
+	struct uspan_node_sql_event *event = (struct uspan_node_sql_event *)request->record;
+
+	if (event->span.span_flags || !comment_traceparent(request->record + sizeof(*event), event->text_len,
+							   USPAN_NODE_STATEMENT_BYTES - 1, &event->span))
+		return false;
+	/* Whether it came from another process it does not say. */
+	event->span.trace_flags &= 0xff;
+	return true;
+}
+
+static __always_inline void sample_statement(struct uspan_node_request *request, bool parented)
+{
+	request->sampled = begin_call_trace((struct uspan_span_head *)request->record, parented);
+}
+
 /* Parse: the statement's name, its text. Query: the text. Not global: Linux 6.1 takes map values from no memory that is passed on. */
 static __noinline int begin_with_text(const struct uspan_node_key *key, struct uspan_node_connection *c, __u64 address, __u32 named)
 {
@@ -106,11 +124,10 @@ static __noinline int begin_with_text(const struct uspan_node_key *key, struct u
 		name_bytes = read_name(words, address);
 		address += name_bytes;
 	}
-	/* A prepared statement that is not sampled now may be when it is executed again. */
-	if (!request->sampled && name_bytes <= 1)
-		return 0;
 	if (!named || name_bytes)
 		put_statement(request, address);
+	sample_statement(request, stated_trace(request));
+	/* A prepared statement that is not sampled now may be when it is executed again. */
 	if (name_bytes > 1) {
 		name.connection = c->born_ktime_ns;
 		name.name_hash = hash_name(words);
@@ -121,7 +138,7 @@ static __noinline int begin_with_text(const struct uspan_node_key *key, struct u
 	return 0;
 }
 
-/* Bind: the portal's name, the statement's. */
+/* Bind: the portal's name, the statement's, whose comment is of whoever prepared it. */
 __noinline int begin_with_name(const struct uspan_node_key *key, struct uspan_node_connection *c, __u64 address)
 {
 	struct uspan_node_statement_key name = {};
@@ -133,7 +150,10 @@ __noinline int begin_with_name(const struct uspan_node_key *key, struct uspan_no
 	if (!key || !c)
 		return 0;
 	request = begin_statement(key, c);
-	if (!request || !request->sampled)
+	if (!request)
+		return 0;
+	sample_statement(request, false);
+	if (!request->sampled)
 		return 0;
 	portal_bytes = read_name(words, address);
 	if (portal_bytes && read_name(words, address + portal_bytes) > 1) {

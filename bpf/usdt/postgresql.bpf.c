@@ -21,9 +21,8 @@
 #include <bpf/bpf_helpers.h>
 #include "common/regs.h"
 #include "common/spans.h"
-#include "common/traceparent.h"
+#include "common/sql_comment.h"
 #include "common/usdt.h"
-#include "usdt/postgresql_comment.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -58,6 +57,12 @@ struct {
 #define PG_INTERNAL_ERROR (('X' - '0') | ('X' - '0') << 6)
 #define AF_INET 2
 #define AF_INET6 10
+
+/* Where the statement begins in the session's texts: behind the names, at a multiple of 4. */
+static __always_inline __u32 statement_at(const struct uspan_postgresql_backend *backend)
+{
+	return (backend->names_len + 3) & (USPAN_POSTGRESQL_NAMES_BYTES - 4);
+}
 
 /* Puts a name behind those there are; returns its length. */
 static __always_inline __u16 add_name(struct uspan_postgresql_backend *backend, __u64 at)
@@ -190,7 +195,11 @@ static __always_inline void read_statement(struct uspan_postgresql_backend *back
  */
 static __always_inline bool take_parent(struct uspan_postgresql_backend *backend, __u32 reports)
 {
-	return reports != 2 && !backend->event.span.span_flags && comment_traceparent(backend);
+	struct uspan_postgresql_event *event = &backend->event;
+
+	return reports != 2 && !event->span.span_flags &&
+	       comment_traceparent(backend->text + statement_at(backend), event->text_len[USPAN_POSTGRESQL_STATEMENT],
+				   USPAN_STATEMENT_MAX_BYTES, &event->span);
 }
 
 /*

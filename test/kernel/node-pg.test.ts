@@ -17,6 +17,10 @@ interface Statement {
   readonly name?: string;
 }
 
+const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+const parentSpanId = '00f067aa0ba902b7';
+const comment = (flags = '01') => `/*traceparent='00-${traceId}-${parentSpanId}-${flags}'*/`;
+
 const brief = ({ name, attributes, status }: DecodedSpan) => [
   name,
   attributes['db.query.text'],
@@ -116,6 +120,55 @@ describeKernel('pg, every release of Node.js', () => {
       expect(parentSpanId).toBeUndefined();
     }
     expect(spans.at(-1)!.attributes['uspan.truncated']).toBe('db.query.text');
+  });
+
+  test.each(allNodeReleases)('Node.js %s: the parent is whom the statement itself names', async (release) => {
+    await programs.get(release)!.control('reconnect');
+    const named = { name: 'named', text: `SELECT $1::int ${comment()}` };
+    const { spans } = await ran(release, 'run', [
+      { text: `SELECT 1 ${comment()}` },
+      { text: `${comment()} SELECT 1` },
+      { text: `SELECT '${'x'.repeat(1500)}' /*a='b',${comment().slice(2, -2)},c='d'*/` },
+      { text: `SELECT $1::int ${comment()}`, values: [1] },
+      { ...named, values: [1] },
+      // What was prepared before has the comment of whoever prepared it.
+      { ...named, values: [2] },
+      { text: `SELECT 1 ${comment().replace('00-', 'ff-')}` },
+      { text: `SELECT 1 ${comment('1')}` },
+      { text: `SELECT $$ ${comment()} $$` },
+      // Cut in front of the comment.
+      { text: `SELECT '${'x'.repeat(2100)}' ${comment()}` },
+      { text: 'SELECT 1' },
+    ]);
+    expect(spans.map((span) => [span.traceId === traceId, span.parentSpanId])).toEqual([
+      ...Array.from({ length: 5 }, () => [true, parentSpanId]),
+      ...Array.from({ length: 6 }, () => [false, undefined]),
+    ]);
+    expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length);
+  });
+
+  test('the parent decides, else the sampler', async () => {
+    const program = await world.fixture(await world.binary('24'), 'node-pg', { env: postgres.env });
+    const agent = await world.agent({ pids: [program.pid], env: { OTEL_TRACES_SAMPLER: 'parentbased_always_off' } });
+    await program.control('reconnect');
+    const named = { name: 'named', text: `SELECT $1::int AS named ${comment()}` };
+    const statements: readonly Statement[] = [
+      { text: `SELECT 1 AS no ${comment('00')}` },
+      { text: 'SELECT 1 AS no' },
+      { text: `SELECT 1 AS no ${comment('x1')}` },
+      { ...named, values: [1] },
+      { ...named, values: [2] },
+      { text: `SELECT 1 AS yes ${comment()}` },
+    ];
+    await program.control(`run ${JSON.stringify(statements)}`);
+    const spans = await spansOf(world.receiver, program.pid, 2);
+    const { report } = await agent.stop();
+    expect(spans.map(({ attributes }) => /named|yes|no/.exec(String(attributes['db.query.text']))?.[0])).toEqual([
+      'named',
+      'yes',
+    ]);
+    expect(report.counters).toMatchObject({ spans: 2, sampled_out: 4, bad_traceparent: 1 });
+    expect(report.lost).toEqual([]);
   });
 
   test('a pool: each statement its own answer', async () => {
