@@ -105,13 +105,15 @@ enum go_context_end {
 
 /*
  * Whether `context`, the parent of `child`, is that of a connection still: when one has ended, its memory can serve anything. A connection
- * is served by one goroutine as long as it lives, and cancels its context when it ends.
+ * is served by one goroutine as long as it lives, and cancels its context when it ends. Global, so that the verifier looks at it once.
  */
-static __always_inline bool is_of_connection(const struct uspan_go_connection *connection, __u64 context, __u64 child,
-					     const struct uspan_go_link_config *link)
+__noinline int is_of_connection(const struct uspan_go_connection *connection, __u64 context, __u64 child,
+				const struct uspan_go_link_config *link)
 {
+	if (!connection || !link)
+		return 0;
 	if (link->g_goid == USPAN_FIELD_ABSENT || link->cancel_ctx_err == USPAN_FIELD_ABSENT)
-		return true;
+		return 1;
 	return go_type_hash(go_word(child)) == link->cancel_ctx_hash &&
 	       (go_word(connection->goroutine + link->g_goid) == connection->goid || go_word(context + link->cancel_ctx_err));
 }

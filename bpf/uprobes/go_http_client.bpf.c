@@ -187,34 +187,33 @@ static __always_inline void begin(__u64 base, const struct uspan_http_in_flight_
 	entry->active = 1;
 }
 
-static __always_inline void start(struct pt_regs *ctx, __u64 base, const struct uspan_http_in_flight_key *key,
-				  const struct uspan_go_http_client_config *config)
+/* The entry of a call that comes. */
+static __always_inline struct uspan_http_client_in_flight *start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
 
 	if (!entry) {
 		entry = new_entry(key);
 		if (!entry)
-			return;
+			return 0;
 	} else if (entry->active) {
 		count(entry->request == GO_ARG1(ctx) ? USPAN_COUNTER_REFIRED : USPAN_COUNTER_NOT_SENT);
 		entry->active = 0;
 	}
 	entry->request = GO_ARG1(ctx);
 	entry->event.resends = 0;
-	begin(base, key, config, entry);
+	return entry;
 }
 
-/* Another attempt of a call whose last one is over. It may have been no attempt at all, and still be open. */
-static __always_inline void retry(__u64 base, const struct uspan_http_in_flight_key *key,
-				  const struct uspan_go_http_client_config *config)
+/* The entry of a call whose last attempt is over, for another. That may have been no attempt at all, and still be open: none then. */
+static __always_inline struct uspan_http_client_in_flight *retry(const struct uspan_http_in_flight_key *key)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
 
 	if (!entry || entry->active)
-		return;
+		return 0;
 	entry->event.resends++;
-	begin(base, key, config, entry);
+	return entry;
 }
 
 /* The error a context is done with: that of the nearest context that can be. */
@@ -341,6 +340,7 @@ int go_http_client(struct pt_regs *ctx)
 	struct site site = site_of(ctx);
 	struct uspan_http_in_flight_key key = { .goroutine = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
 	const struct uspan_go_http_client_config *config = bpf_map_lookup_elem(&go_http_client_configs, &site.probe_id);
+	struct uspan_http_client_in_flight *entry;
 
 	if (!config)
 		return 0;
@@ -352,13 +352,17 @@ int go_http_client(struct pt_regs *ctx)
 	}
 	switch (site.moment) {
 	case USPAN_HTTP_CLIENT_START:
-		start(ctx, GO_IP(ctx) - site.spec, &key, config);
+		entry = start(ctx, &key);
 		break;
 	case USPAN_HTTP_CLIENT_RETRY:
-		retry(GO_IP(ctx) - site.spec, &key, config);
+		entry = retry(&key);
 		break;
 	default:
 		end(ctx, &key, config, site);
+		return 0;
 	}
+	/* In one place, so that the verifier looks at it once. */
+	if (entry)
+		begin(GO_IP(ctx) - site.spec, &key, config, entry);
 	return 0;
 }
