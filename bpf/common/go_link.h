@@ -18,7 +18,7 @@
 #include "common/regs.h"
 #include "common/traceparent.h"
 
-/* A goroutine that was started by a request's → the span id of that request, decided at its first call. 0: none. */
+/* A goroutine that handles no request → the span id of the request that its first call was for. 0: none. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 2 * 16384);
@@ -166,6 +166,32 @@ static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struc
 	return false;
 }
 
+/* Keeps the request of a goroutine's first call, by its span id; 0: none. Returns the one that is kept. */
+static __always_inline __u64 keep_first(const struct uspan_http_in_flight_key *self, const struct uspan_go_link_config *link, __u64 span_id)
+{
+	struct uspan_go_goroutine_key own = { .pid = self->pid, .goid = go_word(self->goroutine + link->g_goid) };
+	__u64 *known = bpf_map_lookup_elem(&go_started_for, &own);
+
+	if (known)
+		return *known;
+	bpf_map_update_elem(&go_started_for, &own, &span_id, BPF_ANY);
+	return span_id;
+}
+
+static __always_inline __u64 span_id_of(const struct uspan_http_in_flight *request)
+{
+	__u64 span_id = 0;
+
+	if (request)
+		__builtin_memcpy(&span_id, request->event.span.span_id, sizeof(span_id));
+	return span_id;
+}
+
+static __always_inline bool knows_starters(const struct uspan_go_link_config *link)
+{
+	return link->g_parent_goid != USPAN_FIELD_ABSENT && link->g_goid != USPAN_FIELD_ABSENT && link->g_startpc != USPAN_FIELD_ABSENT;
+}
+
 /*
  * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
  * was found at its first call holds for good.
@@ -173,12 +199,12 @@ static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struc
 static __always_inline struct uspan_http_in_flight *started_for(__u64 base, const struct uspan_http_in_flight_key *self,
 								const struct uspan_go_link_config *link)
 {
-	struct uspan_go_goroutine_key parent = { .pid = self->pid }, own = { .pid = self->pid };
+	struct uspan_go_goroutine_key parent = { .pid = self->pid };
 	struct uspan_http_in_flight_key key = { .pid = self->pid };
 	struct uspan_http_in_flight *entry;
-	__u64 *goroutine, *known, span_id = 0;
+	__u64 *goroutine, span_id;
 
-	if (link->g_parent_goid == USPAN_FIELD_ABSENT || link->g_goid == USPAN_FIELD_ABSENT || link->g_startpc == USPAN_FIELD_ABSENT)
+	if (!knows_starters(link))
 		return 0;
 	parent.goid = go_word(self->goroutine + link->g_parent_goid);
 	if (!parent.goid)
@@ -191,13 +217,8 @@ static __always_inline struct uspan_http_in_flight *started_for(__u64 base, cons
 	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(base, go_word(self->goroutine + link->g_startpc), link))
 		return 0;
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
-	if (entry && entry->active)
-		__builtin_memcpy(&span_id, entry->event.span.span_id, sizeof(span_id));
-	own.goid = go_word(self->goroutine + link->g_goid);
-	known = bpf_map_lookup_elem(&go_started_for, &own);
-	if (!known)
-		bpf_map_update_elem(&go_started_for, &own, &span_id, BPF_ANY);
-	return span_id && (!known || *known == span_id) ? entry : 0;
+	span_id = span_id_of(entry && entry->active ? entry : 0);
+	return keep_first(self, link, span_id) == span_id && span_id ? entry : 0;
 }
 
 /* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
@@ -224,8 +245,12 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 			return parent_of(own);
 		end = request_of_walk(&walk, self->pid, link, &parent);
 	}
-	if (end != GO_CONTEXT_UNKNOWN)
+	if (end != GO_CONTEXT_UNKNOWN) {
+		/* Its next call may be given no context: a COMMIT is not. */
+		if (!own && knows_starters(link))
+			keep_first(self, link, span_id_of(parent.request));
 		return parent;
+	}
 	return parent_of(own ? own : started_for(base, self, link));
 }
 

@@ -83,25 +83,29 @@ function programOf(child: RunningProcess, path: string): LinkProgram {
 export async function spansByKind(
   receiver: OtlpReceiver,
   pid: number,
-  due: { readonly server: number; readonly client: number },
+  due: { readonly server: number; readonly client: number; readonly sql?: number },
   withinMs = 20_000,
-): Promise<{ server: DecodedSpan[]; client: DecodedSpan[] }> {
+): Promise<{ server: DecodedSpan[]; client: DecodedSpan[]; sql: DecodedSpan[] }> {
   const deadline = performance.now() + withinMs;
+  const { sql: dueSql = 0 } = due;
   for (;;) {
     const spans = receiver.spans().filter((span) => span.resource['process.pid'] === pid);
-    const server = spans.filter(({ kind }) => kind === 2).sort(byStart);
-    const client = spans.filter(({ kind }) => kind === 3).sort(byStart);
+    const server = spans.filter(({ kind }) => kind === 2);
+    const client = spans.filter((span) => span.kind === 3 && !isSql(span));
+    const sql = spans.filter((span) => span.kind === 3 && isSql(span));
     const late = performance.now() > deadline;
-    const short = server.length < due.server || client.length < due.client;
-    if (server.length > due.server || client.length > due.client || (short && late)) {
+    const short = server.length < due.server || client.length < due.client || sql.length < dueSql;
+    if (server.length > due.server || client.length > due.client || sql.length > dueSql || (short && late)) {
       const seen = client.slice(0, 20).map((span) => `${span.attributes['url.full']} ${span.attributes['error.type']}`);
       throw new Error(
-        `${server.length} server and ${client.length} client spans where ${due.server} and ${due.client} are due: ${seen.join(', ')}`,
+        `${server.length} server, ${client.length} client and ${sql.length} SQL spans where ${due.server}, ${due.client} and ${dueSql} are due: ${seen.join(', ')}`,
       );
     }
-    if (!short) return { server, client };
+    if (!short) return { server: server.sort(byStart), client: client.sort(byStart), sql: sql.sort(byStart) };
     await sleep(10);
   }
 }
+
+const isSql = ({ attributes }: DecodedSpan) => attributes['db.system.name'] !== undefined;
 
 const byStart = (a: DecodedSpan, b: DecodedSpan) => Number(a.startUnixNs - b.startUnixNs);

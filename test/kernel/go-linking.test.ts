@@ -1,97 +1,13 @@
-/** Which request a call belongs to: the app carries an id from each request into its calls, so that every parent can be checked. */
+/** Which request a call belongs to: the app carries an id from each request into its calls and statements, so that every parent can be checked. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningAgent, startAgent } from '../support/agent.ts';
 import { allGoReleases } from '../support/go-fixture.ts';
 import { RawConnection } from '../support/http.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
-import { type DecodedSpan, type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
-import { type LinkProgram, type LinkPrograms, spansByKind, startLinkPrograms } from './go-link-world.ts';
+import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
+import { differences, dueOf, idOf, load, wayNames } from './go-link-oracle.ts';
+import { type LinkPrograms, spansByKind, startLinkPrograms } from './go-link-world.ts';
 import { describeKernel } from './native-fixture.ts';
-
-type Parent = 'request' | 'none';
-
-/** Routes of test/fixtures/go-link/ways.go, and the parents due to their calls, by hop. */
-const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
-  same: { 0: 'request' },
-  'same-no-context': { 0: 'request' },
-  'three-in-a-row': { 0: 'request', 1: 'request', 2: 'request' },
-  go: { 0: 'request' },
-  'go-no-context': { 0: 'request' },
-  'go-go': { 0: 'request' },
-  group: { 0: 'request', 1: 'request', 2: 'request' },
-  pool: { 0: 'request' },
-  'pool-no-context': { 0: 'none' },
-  'pool-value': { 0: 'request' },
-  'pool-cancel': { 0: 'request' },
-  'pool-timeout': { 0: 'request' },
-  'pool-without-cancel': { 0: 'request' },
-  'pool-cause': { 0: 'request' },
-  'pool-first': { 0: 'request' },
-  'pool-later': { 0: 'request' },
-  'pool-later-value': { 0: 'request' },
-  'pool-asked': { 0: 'request' },
-  'pool-exchange': { 0: 'request' },
-  'timeout-handler': { 0: 'request' },
-  'timeout-handler-no-context': { 0: 'request' },
-  proxy: { '': 'request' },
-  'dialler-calls': { dialler: 'none', 0: 'request' },
-  after: { 0: 'none' },
-  'during-and-after': { during: 'request', after: 'none' },
-};
-const wayNames = Object.keys(ways);
-
-/** Sends `count` requests over as many connections as `concurrent`, every way in turn; each connection serves `perConnection` of them. */
-async function load(app: LinkProgram, concurrent: number, count: number, perConnection = count): Promise<void> {
-  let sent = 0;
-  const worker = async () => {
-    while (sent < count) {
-      const connection = await RawConnection.open(app.port);
-      for (let n = 0; n < perConnection && sent < count; n++) {
-        const id = sent++;
-        const { status } = await connection.request({ target: `/${wayNames[id % wayNames.length]}?id=${id}` });
-        if (status !== 200) throw new Error(`request ${id}: ${status}`);
-      }
-      await connection.close();
-    }
-  };
-  await Promise.all(Array.from({ length: concurrent }, worker));
-}
-
-/** Every call due for requests 0 to `count`: `id hop` → its parent. */
-function callsOf(count: number): Map<string, Parent> {
-  const calls = new Map<string, Parent>();
-  for (let id = 0; id < count; id++) {
-    for (const [hop, parent] of Object.entries(ways[wayNames[id % wayNames.length]!]!))
-      calls.set(`${id} ${hop}`, parent);
-  }
-  return calls;
-}
-
-function keyOf({ attributes }: DecodedSpan): string {
-  const { searchParams } = new URL(String(attributes['url.full']));
-  return `${searchParams.get('id')} ${searchParams.get('hop') ?? ''}`;
-}
-
-const idOf = ({ attributes }: DecodedSpan) => new URLSearchParams(String(attributes['url.query'])).get('id')!;
-
-/** Compares every parent with the one that is due; all that differ, each with its way. */
-function wrongParents(
-  server: readonly DecodedSpan[],
-  client: readonly DecodedSpan[],
-  due: ReadonlyMap<string, Parent>,
-) {
-  const requests = new Map(server.map((span) => [idOf(span), span]));
-  const idOfSpan = new Map(server.map((span) => [span.spanId, idOf(span)]));
-  return client.flatMap((span) => {
-    const call = keyOf(span);
-    const [id = ''] = call.split(' ');
-    const request = requests.get(id)!;
-    const wanted = due.get(call) === 'request' ? request : undefined;
-    const right = span.parentSpanId === wanted?.spanId && (wanted === undefined || span.traceId === wanted.traceId);
-    const is = span.parentSpanId === undefined ? 'none' : `of request ${idOfSpan.get(span.parentSpanId)}`;
-    return right ? [] : [`${wayNames[Number(id) % wayNames.length]} ${call}: ${is}`];
-  });
-}
 
 describeKernel('which request a call belongs to, every Go release', () => {
   leavesNothingInKernel();
@@ -115,10 +31,10 @@ describeKernel('which request a call belongs to, every Go release', () => {
   test.each(allGoReleases)('Go %s', async (go) => {
     const { app } = programs.get(go)!;
     await load(app, 2, sent);
-    const due = callsOf(sent);
-    const { server, client } = await spansByKind(receiver, app.pid, { server: sent, client: due.size });
-    expect(client.map(keyOf).sort()).toEqual([...due.keys()].sort());
-    expect(wrongParents(server, client, due)).toEqual([]);
+    const due = dueOf(sent);
+    const { server, client, sql } = await spansByKind(receiver, app.pid, due);
+    expect(app.stdout()).not.toContain('call failed');
+    expect(differences(server, [...client, ...sql], due)).toEqual({ missing: [], unexpected: [] });
   });
 
   test('a child goes with its parent’s trace and sampling', async () => {
@@ -132,15 +48,28 @@ describeKernel('which request a call belongs to, every Go release', () => {
     for (const way of ['same', 'go-no-context', 'pool', 'group']) await get('00', `/${way}?id=b`);
     await get('01', '/pool?id=c');
     await connection.close();
-    const before = { server: sent, client: callsOf(sent).size };
-    const spans = await spansByKind(receiver, app.pid, { server: before.server + 2, client: before.client + 2 });
+    const before = dueOf(sent);
+    const spans = await spansByKind(receiver, app.pid, {
+      server: before.server + 2,
+      client: before.client + 2,
+      sql: before.sql + 2 * 8 + 1,
+    });
     const server = spans.server.slice(before.server);
     const client = spans.client.slice(before.client);
+    const sql = spans.sql.slice(before.sql);
     expect(server.map(({ parentSpanId, traceId }) => ({ parentSpanId, traceId }))).toEqual([
       { parentSpanId: '00f067aa0ba902b7', traceId },
       { parentSpanId: '00f067aa0ba902b7', traceId },
     ]);
     expect(client).toMatchObject(server.map(({ spanId }) => ({ traceId, parentSpanId: spanId, flags: 0x101 })));
+    // But a commit by another goroutine: it is given no context, so it is for no request that could be known.
+    const [same, pool] = server.map(({ spanId }) => spanId);
+    expect(sql.map(({ name, parentSpanId }) => `${name} ${parentSpanId}`)).toEqual([
+      ...Array.from({ length: 8 }, () => expect.stringContaining(` ${same}`)),
+      'COMMIT undefined',
+      ...Array.from({ length: 7 }, () => expect.stringContaining(` ${pool}`)),
+      'COMMIT undefined',
+    ]);
   });
 
   test('nothing is lost', async () => {
@@ -173,24 +102,24 @@ for (const { concurrent, perConnection } of loads)
     });
 
     test('5,000 requests: every span there, none doubled, every parent right', async () => {
-      const count = 5000;
       const { app } = programs;
-      await load(app, concurrent, count, perConnection);
-      const due = callsOf(count);
-      const { server, client } = await spansByKind(receiver, app.pid, { server: count, client: due.size }, 60_000);
+      const due = dueOf(5000);
+      const total = due.server + due.client + due.sql;
+      await load(app, concurrent, due.server, perConnection);
+      const { server, client, sql } = await spansByKind(receiver, app.pid, due, 60_000);
       expect(app.stdout()).not.toContain('call failed');
-      expect(new Set(server.map(idOf)).size).toBe(count);
-      expect(new Set(client.map(keyOf))).toEqual(new Set(due.keys()));
-      expect(wrongParents(server, client, due)).toEqual([]);
+      expect(new Set(server.map(idOf)).size).toBe(due.server);
+      expect(new Set([...server, ...client, ...sql].map(({ spanId }) => spanId)).size).toBe(total);
+      expect(differences(server, [...client, ...sql], due)).toEqual({ missing: [], unexpected: [] });
       const { report } = await agent.stop();
       expect(report).toMatchObject({
-        spans: { server: count, client: due.size },
-        exported: count + due.size,
+        spans: { server: due.server, client: due.client + due.sql },
+        exported: total,
         lost: [],
       });
-      expect(report.counters).toMatchObject({ spans: count + due.size, end_without_start: 0, refired: 0, not_sent: 0 });
+      expect(report.counters).toMatchObject({ spans: total, end_without_start: 0, refired: 0, not_sent: 0 });
       const hits = (moment: string) =>
         report.probes.find((probe) => probe.definition === 'go/net/http/client' && probe.moment === moment)!.hits;
-      expect([hits('start'), hits('end')]).toEqual([due.size, due.size]);
+      expect([hits('start'), hits('end')]).toEqual([due.client, due.client]);
     }, 180_000);
   });
