@@ -33,8 +33,10 @@ struct go_context_walk {
 	struct go_interface at;
 	__u64 seen[GO_CONTEXT_STEPS]; /* data words, the call's own context first */
 	__u64 until;                  /* data word at which to stop; 0: at the top */
+	__u64 goroutine;              /* what request_of_walk() found: who handles the request, */
+	__u64 request_ctx;            /* and what tells it from the next */
 	__u32 steps;
-	__u32 reserved;
+	__u32 pid;
 };
 
 /* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
@@ -118,15 +120,16 @@ __noinline int is_of_connection(const struct uspan_go_connection *connection, __
 	       (go_word(connection->goroutine + link->g_goid) == connection->goid || go_word(context + link->cancel_ctx_err));
 }
 
-/* Looks for the connection in what was walked; its request is the step before. */
-static __always_inline enum go_context_end request_of_walk(const struct go_context_walk *walk, __u32 pid,
-							    const struct uspan_go_link_config *link, struct go_parent *parent)
+/* Looks for the connection in what was walked; its request is the step before. Global, like walk_context(). */
+__noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_go_link_config *link)
 {
-	enum go_context_end end = GO_CONTEXT_UNKNOWN;
+	int end = GO_CONTEXT_UNKNOWN;
 
+	if (!walk || !link)
+		return end;
 	for (__u32 i = 1; i < GO_CONTEXT_STEPS; i++) {
-		struct uspan_go_connection_key key = { .context = walk->seen[i], .pid = pid };
-		struct uspan_http_in_flight_key request = { .pid = pid };
+		struct uspan_go_connection_key key = { .context = walk->seen[i], .pid = walk->pid };
+		struct uspan_http_in_flight_key request = { .pid = walk->pid };
 		struct uspan_go_connection *connection;
 		struct uspan_http_in_flight *entry;
 
@@ -138,14 +141,23 @@ static __always_inline enum go_context_end request_of_walk(const struct go_conte
 		request.goroutine = connection->goroutine;
 		entry = bpf_map_lookup_elem(&go_http_in_flight, &request);
 		if (entry && entry->active && entry->request_ctx == walk->seen[i - 1]) {
-			parent->request = entry;
-			parent->request_ctx = walk->seen[i - 1];
+			walk->goroutine = request.goroutine;
+			walk->request_ctx = walk->seen[i - 1];
 			return GO_CONTEXT_REQUEST;
 		}
 		if (is_of_connection(connection, walk->seen[i], walk->seen[i - 1], link))
 			end = GO_CONTEXT_OVER;
 	}
 	return end;
+}
+
+/* The request that request_of_walk() found. */
+static __always_inline struct go_parent found_request(const struct go_context_walk *walk)
+{
+	struct uspan_http_in_flight_key key = { .goroutine = walk->goroutine, .pid = walk->pid };
+	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = walk->request_ctx };
+
+	return parent;
 }
 
 static __always_inline bool is_within(__u64 pc, const struct uspan_go_text_range *range)
@@ -226,9 +238,9 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 						     struct go_interface context, const struct uspan_go_link_config *link)
 {
 	struct uspan_http_in_flight *own = bpf_map_lookup_elem(&go_http_in_flight, self);
-	struct go_context_walk walk = { .at = context };
+	struct go_context_walk walk = { .at = context, .pid = self->pid };
 	struct go_parent parent = {};
-	enum go_context_end end;
+	int end;
 
 	if (own && !own->active)
 		own = 0;
@@ -237,15 +249,17 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 	walk_context(&walk, link, 0);
 	if (own && walk.at.data == walk.until)
 		return parent_of(own);
-	end = request_of_walk(&walk, self->pid, link, &parent);
+	end = request_of_walk(&walk, link);
 	if (end == GO_CONTEXT_UNKNOWN && link->wrapper_count) {
 		walk.at = context;
 		walk_context(&walk, link, 1);
 		if (own && walk.at.data == walk.until)
 			return parent_of(own);
-		end = request_of_walk(&walk, self->pid, link, &parent);
+		end = request_of_walk(&walk, link);
 	}
 	if (end != GO_CONTEXT_UNKNOWN) {
+		if (end == GO_CONTEXT_REQUEST)
+			parent = found_request(&walk);
 		/* Its next call may be given no context: a COMMIT is not. */
 		if (!own && knows_starters(link))
 			keep_first(self, link, span_id_of(parent.request));
