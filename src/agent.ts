@@ -49,6 +49,8 @@ function isSameProgram(before: ProcessFacts, now: ProcessFacts | undefined): boo
 /** A process that just ended still has spans in the ring. */
 const lingerMs = 2000;
 const housekeepingMs = 1000;
+/** Between two objects: events of processes get their turn. */
+const loadPauseMs = 20;
 /** The safety net under the exec events. */
 const rescanMs = 15_000;
 /** With a port rule: a program listens some time after it was started. */
@@ -129,6 +131,21 @@ export class Agent {
     // What programs left that ended before anybody looked at them. One may have started since the list of processes was read.
     const gone = (pid: number) => !alive.has(pid) && !this.#targets.has(pid) && !existsSync(`/proc/${pid}`);
     this.#options.losses.add('bpf', 'process_ended', this.#attacher.sweep(gone));
+  }
+
+  /**
+   * Loads the programs nothing needed yet, one at a time, for what starts later: the verifier takes some 30 ms for each, and a new program's
+   * first requests do not wait.
+   */
+  loadRest(): void {
+    const [...rest] = this.#options.definitions;
+    const next = () => {
+      const definition = rest.shift();
+      if (!definition) return;
+      this.#optional(`the programs of ${definition.name}`, () => this.#attacher.load(definition));
+      this.#after(loadPauseMs, next);
+    };
+    this.#after(loadPauseMs, next);
   }
 
   /** What runs, by file. */

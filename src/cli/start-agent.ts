@@ -58,6 +58,8 @@ export async function startAgent(flags: AgentFlags, logger: Logger, otlp: boolea
     notify,
   });
   agent.scan();
+  // With nothing but pids to go by, no other program is ever attached.
+  if (flags.pids.length === 0 || flags.exeGlobs.length + flags.ports.length > 0) agent.loadRest();
   if (
     flags.pids.length > 0 &&
     flags.exeGlobs.length + flags.ports.length === 0 &&

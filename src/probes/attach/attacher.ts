@@ -76,6 +76,11 @@ export class Attacher {
     return attachment;
   }
 
+  /** Loads a definition's programs now, so that its first attach need not wait for the verifier. @throws as attach() */
+  load(definition: ProbeDefinition): void {
+    this.#variantOf(definition);
+  }
+
   /** What the attachment with this id is, or last was, of. */
   definitionOf(probeId: number): ProbeDefinition | undefined {
     return this.#definitionOf[probeId];
