@@ -190,13 +190,24 @@ static __always_inline __u64 keep_first(const struct uspan_http_in_flight_key *s
 	return span_id;
 }
 
-static __always_inline __u64 span_id_of(const struct uspan_http_in_flight *request)
+/* Whether the request has not ended since. */
+static __always_inline bool is_current(const struct go_parent *parent)
 {
-	__u64 span_id = 0;
+	const struct uspan_http_in_flight *request = parent->request;
 
-	if (request)
-		__builtin_memcpy(&span_id, request->event.span.span_id, sizeof(span_id));
-	return span_id;
+	barrier();
+	return *(const volatile __u32 *)&request->active && *(const volatile __u64 *)&request->request_ctx == parent->request_ctx;
+}
+
+/* 0: there is none, or it has ended. */
+static __always_inline __u64 current_span_id(const struct go_parent *parent)
+{
+	__u64 span_id;
+
+	if (!parent->request)
+		return 0;
+	__builtin_memcpy(&span_id, parent->request->event.span.span_id, sizeof(span_id));
+	return is_current(parent) ? span_id : 0;
 }
 
 static __always_inline bool knows_starters(const struct uspan_go_link_config *link)
@@ -214,6 +225,7 @@ static __always_inline struct uspan_http_in_flight *started_for(__u64 base, cons
 	struct uspan_go_goroutine_key parent = { .pid = self->pid };
 	struct uspan_http_in_flight_key key = { .pid = self->pid };
 	struct uspan_http_in_flight *entry;
+	struct go_parent request;
 	__u64 *goroutine, span_id;
 
 	if (!knows_starters(link))
@@ -229,7 +241,8 @@ static __always_inline struct uspan_http_in_flight *started_for(__u64 base, cons
 	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(base, go_word(self->goroutine + link->g_startpc), link))
 		return 0;
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
-	span_id = span_id_of(entry && entry->active ? entry : 0);
+	request = parent_of(entry);
+	span_id = current_span_id(&request);
 	return keep_first(self, link, span_id) == span_id && span_id ? entry : 0;
 }
 
@@ -260,9 +273,9 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 	if (end != GO_CONTEXT_UNKNOWN) {
 		if (end == GO_CONTEXT_REQUEST)
 			parent = found_request(&walk);
-		/* Its next call may be given no context: a COMMIT is not. */
+		/* Its next call may be given no context. */
 		if (!own && knows_starters(link))
-			keep_first(self, link, span_id_of(parent.request));
+			keep_first(self, link, current_span_id(&parent));
 		return parent;
 	}
 	return parent_of(own ? own : started_for(base, self, link));
@@ -279,8 +292,7 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
 	__builtin_memcpy(span->parent_span_id, request->event.span.span_id, sizeof(span->parent_span_id));
 	span->trace_flags = (request->event.span.trace_flags & 0xff) | SPAN_FLAG_HAS_IS_REMOTE;
 	*sampled = request->sampled;
-	barrier();
-	return *(const volatile __u32 *)&request->active && *(const volatile __u64 *)&request->request_ctx == parent->request_ctx;
+	return is_current(parent);
 }
 
 /*

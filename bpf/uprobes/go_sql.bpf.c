@@ -242,6 +242,23 @@ static __always_inline void of_statement(const struct hit *hit, struct beginning
 	beginning->statement = fields.query;
 }
 
+/*
+ * The context of the transaction that ends at `withLock(tx.dc, func() { err = tx.txi.Commit() })`. The function is its code, &err and tx, of
+ * Go 1.21 to 1.27. All zero if it is not.
+ */
+static __always_inline struct go_interface transaction_context(const struct hit *hit)
+{
+	struct go_interface context = {};
+	__u64 tx;
+
+	if (!hit->config->tx_ctx)
+		return context;
+	tx = go_word(hit->argument[2] + 16);
+	if (go_word(tx + hit->config->tx_conn) == hit->argument[1])
+		bpf_probe_read_user(&context, sizeof(context), (void *)(tx + hit->config->tx_ctx));
+	return context;
+}
+
 /* Fills in what a start has in its registers; false for another moment. */
 static __always_inline bool beginning_of(const struct hit *hit, struct beginning *beginning)
 {
@@ -282,7 +299,7 @@ static __always_inline bool beginning_of(const struct hit *hit, struct beginning
 	case USPAN_SQL_ROLLBACK:
 		beginning->operation = hit->moment == USPAN_SQL_COMMIT ? USPAN_SQL_OP_COMMIT : USPAN_SQL_OP_ROLLBACK;
 		beginning->db = go_word(hit->argument[1] + hit->config->conn_db);
-		beginning->context = (struct go_interface){};
+		beginning->context = transaction_context(hit);
 		return true;
 	}
 	return false;

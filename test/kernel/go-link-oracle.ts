@@ -31,12 +31,11 @@ const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
   proxy: { '': 'request' },
   'dialler-calls': { dialler: 'none', 0: 'request' },
   after: { 0: 'none' },
+  'after-without': { 0: 'none', 1: 'none' },
+  'during-with': { during: 'request', after: 'none' },
   'during-and-after': { during: 'request', after: 'none' },
 };
 export const wayNames = Object.keys(ways);
-
-/** Ways whose goroutine was there before the request, or is started by one that the request does not run in: a context alone links them. */
-const byContextOnly = new Set(wayNames.filter((way) => way === 'go-go' || way.startsWith('pool')));
 
 /** Sends `count` requests over as many connections as `concurrent`, every way in turn; each connection serves `perConnection` of them. */
 export async function load(app: LinkProgram, concurrent: number, count: number, perConnection = count): Promise<void> {
@@ -55,7 +54,7 @@ export async function load(app: LinkProgram, concurrent: number, count: number, 
   await Promise.all(Array.from({ length: concurrent }, worker));
 }
 
-/** The operations of a call, but COMMIT, with what their names end in. */
+/** The operations of a call that have a table; its name ends in the id and the hop. */
 const operations = [
   'SELECT query',
   'UPDATE exec',
@@ -85,8 +84,7 @@ export function dueOf(count: number): Due {
       // A reverse proxy has no code of the program's own.
       if (way === 'proxy') continue;
       for (const operation of operations) statements.push(line(`${operation}_${id}_${hop}`, owner));
-      // A commit is given no context.
-      statements.push(line('BEGIN', owner), line('COMMIT', byContextOnly.has(way) ? undefined : owner));
+      statements.push(line('BEGIN', owner), line('COMMIT', owner));
     }
   }
   return { server: count, client: calls.length, sql: statements.length, lines: [...calls, ...statements] };

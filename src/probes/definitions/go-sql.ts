@@ -57,7 +57,11 @@ const fields = {
   stmtDb: [sql('Stmt'), 'db'],
   stmtQuery: [sql('Stmt'), 'query'],
   connDb: [sql('driverConn'), 'db'],
+  txConn: [sql('Tx'), 'dc'],
+  txCtx: [sql('Tx'), 'ctx'],
 } as const;
+/** A program that has no prepared statements or no transactions may be without the type. */
+const dispensable = new Set<string>([sql('Stmt'), sql('Tx')]);
 
 function constants(binary: Binary): Constants {
   const types = binary.go?.types;
@@ -65,13 +69,12 @@ function constants(binary: Binary): Constants {
   const offsets: Partial<Record<keyof typeof fields, number>> = {};
   for (const [name, [type, field]] of Object.entries(fields) as [keyof typeof fields, readonly [string, string]][]) {
     const offset = types.field(type, field)?.flatOffset;
-    // A program without prepared statements may be without their type.
-    if (offset === undefined && name !== 'stmtDb' && name !== 'stmtQuery') {
+    if (offset === undefined && !dispensable.has(type)) {
       return { found: false, missing: `${type}.${field}` };
     }
     offsets[name] = offset ?? 0;
   }
-  const { dbConnector = 0, stmtDb = 0, stmtQuery = 0, connDb = 0 } = offsets;
+  const { dbConnector = 0, stmtDb = 0, stmtQuery = 0, connDb = 0, txConn = 0, txCtx = 0 } = offsets;
   if (stmtQuery !== 0 && stmtQuery !== stmtDb + 8)
     return { found: false, missing: 'database/sql.Stmt.query behind db' };
   const view = new DataView(new ArrayBuffer(GoSqlConfig.size));
@@ -79,6 +82,8 @@ function constants(binary: Binary): Constants {
   view.setUint16(GoSqlConfig.dsnDriver, types.field(sql('dsnConnector'), 'driver')?.flatOffset ?? 0, true);
   view.setUint16(GoSqlConfig.stmtDb, stmtDb, true);
   view.setUint16(GoSqlConfig.connDb, connDb, true);
+  view.setUint16(GoSqlConfig.txConn, txConn, true);
+  view.setUint16(GoSqlConfig.txCtx, txCtx, true);
   view.setBigUint64(GoSqlConfig.types, BigInt(types.start), true);
   view.setBigUint64(GoSqlConfig.dsnConnector, descriptor(types, sql('dsnConnector')), true);
   view.setBigUint64(GoSqlConfig.errorString, descriptor(types, '*errors.errorString'), true);
