@@ -1,40 +1,13 @@
-// Command sdk is the benchmarked service with the in-process OpenTelemetry SDK, set up as its documentation shows:
-// otelhttp around the handler, spans in batches to an OTLP gRPC endpoint (OTEL_EXPORTER_OTLP_ENDPOINT), all defaults.
+// Command sdk is the benchmarked service with the in-process OpenTelemetry SDK: otelhttp around the handler.
 package main
 
 import (
-	"context"
-	"log"
-	"time"
-
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/trace"
 
 	"uspan.test/bench/go-http/handler"
+	"uspan.test/bench/inprocess"
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-}
-
-func run(ctx context.Context) error {
-	exporter, err := otlptracegrpc.New(ctx)
-	if err != nil {
-		return err
-	}
-	provider := trace.NewTracerProvider(trace.WithBatcher(exporter))
-	otel.SetTracerProvider(provider)
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	served := handler.Serve(otelhttp.NewHandler(handler.New(), "server"))
-	grace, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := provider.Shutdown(grace); err != nil {
-		log.Print(err)
-	}
-	return served
+	inprocess.Traced(func() error { return handler.Serve(otelhttp.NewHandler(handler.New(), "server")) })
 }
