@@ -122,8 +122,8 @@ struct uspan_sql_itab_key {
 };
 
 /*
- * An operation between its start and its end. The statement is kept as a pointer and read at the end: Go strings are immutable, and the
- * function that runs it holds it. The entry is also its goroutine's scratch memory, as uspan_http_in_flight is.
+ * An operation between its start and its end. The statement is copied at the start, as far as there is room: the driver may have no
+ * more use for it long before the end, and Go then gives its memory to something else. A longer one is read at the end. The entry is also its goroutine's scratch memory, as uspan_http_in_flight is.
  */
 struct uspan_sql_in_flight {
 	__u64 error_itab; /* of the attempt that failed last */
@@ -134,11 +134,9 @@ struct uspan_sql_in_flight {
 	__u32 active;     /* enum uspan_sql_connection; 0 when it is over */
 	__u32 sampled;
 	__u32 attempts;   /* that failed and are made again */
-	__u32 kept_len;   /* bytes of the statement in `raw`, from the second failed attempt on: after the third nobody may hold it */
+	__u32 kept_len;   /* bytes of the statement in `raw` */
 	struct uspan_sql_event event;
-	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* at the end the texts */
+	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* the statement, and at the end the other texts behind it */
 };
-
-#define USPAN_SQL_KEPT_BYTES 256 /* a power of two */
 
 #endif

@@ -126,9 +126,9 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 
 /*
  * The peer's address is one and the same string for all requests of a connection. When a connection has ended, its goroutine and
- * the memory of that string can both serve another, but not sooner than after a garbage collection.
+ * the memory of that string can both serve another, but not sooner than after a garbage collection and an accept().
  */
-#define MEMORY_REUSED_AFTER_NS 100000
+#define MEMORY_REUSED_AFTER_NS 10000
 
 /*
  * Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see common/go_link.h. Once a

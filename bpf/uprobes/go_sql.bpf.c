@@ -95,6 +95,35 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 		__sync_fetch_and_add(&in_flight_entries, -1);
 }
 
+/* Keeps the statement's beginning: once the driver has it, nobody need hold its memory any more. */
+static __always_inline void keep_statement(struct uspan_sql_in_flight *entry)
+{
+	const struct uspan_text_ref *statement = &entry->text[USPAN_SQL_TEXT_STATEMENT];
+	__u64 len = statement->len < USPAN_SMALL_TEXT_BYTES ? statement->len : USPAN_SMALL_TEXT_BYTES - 1;
+
+	entry->kept_len = 0;
+	if (len && bpf_probe_read_user(entry->raw, len & (USPAN_SMALL_TEXT_BYTES - 1), (void *)statement->ptr) == 0)
+		entry->kept_len = len;
+}
+
+/* Copies the texts behind an event in the entry's own memory, where the statement is already if it was kept whole. */
+static __always_inline __u32 copy_small(struct uspan_sql_in_flight *entry)
+{
+	struct uspan_sql_event *event = &entry->event;
+	__u32 kept = entry->kept_len & (USPAN_SMALL_TEXT_BYTES - 1), first = 0, bytes;
+
+	event->unreadable_mask = 0;
+	if (kept && kept == event->text_len[USPAN_SQL_TEXT_STATEMENT])
+		first = USPAN_SQL_TEXT_ERROR_TYPE;
+	else
+		kept = 0;
+	bytes = copy_texts(entry->text, first, USPAN_SQL_TEXTS, event->text_len, &event->unreadable_mask, entry->raw, kept,
+			   USPAN_SMALL_TEXT_BYTES - 1);
+	if (event->unreadable_mask)
+		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
+	return bytes & (USPAN_SMALL_TEXT_BYTES - 1);
+}
+
 /* Copies the texts behind an event. `mask` and `to` are copy_texts()'s. */
 static __always_inline __u32 copy_all(struct uspan_sql_in_flight *entry, struct uspan_sql_event *event, __u8 *to, __u32 mask)
 {
@@ -116,7 +145,7 @@ static __always_inline void send(struct uspan_sql_in_flight *entry)
 	if (measure_texts(entry->text, USPAN_SQL_TEXTS, max_text_bytes, event->text_len, &event->cut_mask) < USPAN_SMALL_TEXT_BYTES) {
 		if (event->cut_mask)
 			event->span.span_flags |= USPAN_SPAN_CUT;
-		submit(event, sizeof(*event) + copy_all(entry, event, entry->raw, USPAN_SMALL_TEXT_BYTES - 1));
+		submit(event, sizeof(*event) + copy_small(entry));
 		return;
 	}
 	if (event->cut_mask)
@@ -146,17 +175,6 @@ static __always_inline void finish(struct hit *hit, struct uspan_sql_in_flight *
 	send(entry);
 }
 
-/* Keeps the statement of an operation whose third attempt begins. */
-static __always_inline void keep_statement(struct uspan_sql_in_flight *entry)
-{
-	const struct uspan_text_ref *statement = &entry->text[USPAN_SQL_TEXT_STATEMENT];
-	__u64 len = statement->len < USPAN_SQL_KEPT_BYTES ? statement->len : USPAN_SQL_KEPT_BYTES - 1;
-
-	entry->kept_len = 0;
-	if (bpf_probe_read_user(entry->raw, len & (USPAN_SQL_KEPT_BYTES - 1), (void *)statement->ptr) == 0)
-		entry->kept_len = len;
-}
-
 /*
  * Ends an operation that failed twice and whose third attempt did not succeed, now that its goroutine begins another: with the second
  * failure, and with the statement as it was kept then.
@@ -164,7 +182,7 @@ static __always_inline void keep_statement(struct uspan_sql_in_flight *entry)
 static __always_inline void finish_late(struct hit *hit, struct uspan_sql_in_flight *entry)
 {
 	struct uspan_sql_event *event = &entry->event;
-	__u32 kept = entry->kept_len & (USPAN_SQL_KEPT_BYTES - 1), bytes;
+	__u32 kept = entry->kept_len & (USPAN_SMALL_TEXT_BYTES - 1), bytes;
 
 	if (!entry->sampled) {
 		count(USPAN_COUNTER_SAMPLED_OUT);
@@ -227,6 +245,8 @@ static __always_inline void begin(struct hit *hit, struct beginning *beginning)
 		event->system = system_of(hit, beginning->db);
 		entry->db = beginning->db;
 	}
+	if (entry->sampled)
+		keep_statement(entry);
 }
 
 /* (*Stmt).QueryContext, ExecContext (s *Stmt, ctx context.Context, args ...any) */
@@ -344,8 +364,7 @@ static __always_inline bool ends(const struct hit *hit, struct uspan_sql_in_flig
 		*failed = 1;
 		if ((hit->argument[0] & 0xff) == 0)
 			return true;
-		if (++entry->attempts == 2)
-			keep_statement(entry);
+		entry->attempts++;
 		return false;
 	case USPAN_SQL_RELEASED:
 		if (entry->active != USPAN_SQL_HELD)

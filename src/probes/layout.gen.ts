@@ -1190,5 +1190,4 @@ export const Constant = {
   NODE_MAX_PIPELINED: 1024,
   SQL_DRIVER_TYPES: 16,
   SQL_ERROR_TYPES: 8,
-  SQL_KEPT_BYTES: 256,
 } as const;
