@@ -26,7 +26,7 @@ struct {
 	__type(value, __u64);
 } go_started_for SEC(".maps");
 
-#define GO_CONTEXT_STEPS 16
+#define GO_CONTEXT_STEPS 12 /* with more, the stacks of a program and request_of_walk() are too large together for Linux 6.1 */
 
 /* A walk up the parents of a context. */
 struct go_context_walk {
@@ -128,20 +128,23 @@ __noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_
 	if (!walk || !link)
 		return end;
 	for (__u32 i = 1; i < GO_CONTEXT_STEPS; i++) {
-		struct uspan_go_connection_key key = { .context = walk->seen[i], .pid = walk->pid };
-		struct uspan_http_in_flight_key request = { .pid = walk->pid };
+		/* One after the other in the same memory: the stack is short. */
+		union {
+			struct uspan_go_connection_key connection;
+			struct uspan_http_in_flight_key request;
+		} key = { .connection = { .context = walk->seen[i], .pid = walk->pid } };
 		struct uspan_go_connection *connection;
 		struct uspan_http_in_flight *entry;
 
 		if (i >= walk->steps)
 			break;
-		connection = bpf_map_lookup_elem(&go_connections, &key);
+		connection = bpf_map_lookup_elem(&go_connections, &key.connection);
 		if (!connection)
 			continue;
-		request.goroutine = connection->goroutine;
-		entry = bpf_map_lookup_elem(&go_http_in_flight, &request);
+		key.request.goroutine = connection->goroutine;
+		entry = bpf_map_lookup_elem(&go_http_in_flight, &key.request);
 		if (entry && entry->active && entry->request_ctx == walk->seen[i - 1]) {
-			walk->goroutine = request.goroutine;
+			walk->goroutine = key.request.goroutine;
 			walk->request_ctx = walk->seen[i - 1];
 			return GO_CONTEXT_REQUEST;
 		}
