@@ -1,5 +1,5 @@
 #!/bin/bash
-# Compiles every bpf/*.bpf.c, bpf/uprobes/*.bpf.c and bpf/usdt/*.bpf.c to build/bpf/NAME.bpf.o; with --arch arm64 to build/bpf-arm64/.
+# Compiles every bpf/*.bpf.c and bpf/*/*.bpf.c to build/bpf/NAME.bpf.o; with --arch arm64 to build/bpf-arm64/.
 # Tests: build-bpf.sh [--arch x86|arm64] SOURCE.bpf.c OUT.bpf.o. Compiles only what changed, by clang's dependency files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,6 +48,6 @@ if [ $# -eq 2 ]; then
   exit
 fi
 shopt -s nullglob
-for source in bpf/*.bpf.c bpf/uprobes/*.bpf.c bpf/usdt/*.bpf.c; do
+for source in bpf/*.bpf.c bpf/*/*.bpf.c; do
   compile "$source" "$out/$(basename "$source" .c).o"
 done

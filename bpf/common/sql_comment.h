@@ -3,8 +3,8 @@
 #ifndef USPAN_SQL_COMMENT_H
 #define USPAN_SQL_COMMENT_H
 
-#include "common/counters.h"
-#include "common/trace_text.h"
+#include "span/counters.h"
+#include "span/trace_text.h"
 
 /* How much of either end is searched: sqlcommenter sorts its keys, and few come behind traceparent. */
 #define COMMENT_SEARCH_BYTES 512

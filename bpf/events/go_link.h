@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Part of event.h: which request a call that a Go program makes belongs to. Used by common/go_link.h. */
+/* Part of event.h: which request a call that a Go program makes belongs to. Used by go/link.h. */
 #ifndef USPAN_EVENTS_GO_LINK_H
 #define USPAN_EVENTS_GO_LINK_H
 

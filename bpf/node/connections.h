@@ -3,9 +3,9 @@
 #ifndef USPAN_NODE_CONNECTIONS_H
 #define USPAN_NODE_CONNECTIONS_H
 
-#include "common/counters.h"
-#include "common/spans.h"
-#include "common/trace_text.h"
+#include "span/counters.h"
+#include "span/spans.h"
+#include "span/trace_text.h"
 
 /*
  * An entry belongs to one event loop, so to one thread, and lasts as long as its connection; it is also that thread's scratch memory:

@@ -6,7 +6,7 @@
 #ifndef USPAN_NODE_CONTEXT_H
 #define USPAN_NODE_CONTEXT_H
 
-#include "common/traceparent.h"
+#include "span/traceparent.h"
 
 /* Fills in the trace and the parent of `span`; false when the call is made for no request, or for one that is not known. */
 static __always_inline bool node_context(struct uspan_span_head *span __attribute__((unused)))

@@ -9,8 +9,8 @@
 #ifndef USPAN_USDT_PAIR_H
 #define USPAN_USDT_PAIR_H
 
-#include "common/traceparent.h"
-#include "common/usdt.h"
+#include "span/traceparent.h"
+#include "usdt/arguments.h"
 
 #ifdef USPAN_SLEEPABLE
 extern int bpf_copy_from_user_str(void *dst, __u32 dst__sz, const void *unsafe_ptr__ign, __u64 flags) __ksym;

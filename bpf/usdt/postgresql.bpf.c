@@ -20,9 +20,9 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 #include "common/regs.h"
-#include "common/spans.h"
+#include "span/spans.h"
 #include "common/sql_comment.h"
-#include "common/usdt.h"
+#include "usdt/arguments.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

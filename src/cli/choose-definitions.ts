@@ -3,7 +3,7 @@ import type { UserProbe } from '../config/user-probe.ts';
 import { attributeKey } from '../contract/attribute-key.ts';
 import type { ProbeDefinition } from '../contract/decision.ts';
 import { definitions } from '../probes/definitions/index.ts';
-import { usdtPair } from '../probes/definitions/usdt-pair.ts';
+import { usdtPair } from '../probes/pair/pair.ts';
 
 export interface DefinitionChoice {
   /** Globs of names to leave out. */

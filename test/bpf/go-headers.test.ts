@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { BpfObject } from '../../native/native.d.ts';
 import type { GoMapLayout as Layout } from '../../src/contract/binary.ts';
-import { goMapLayout } from '../../src/probes/definitions/go-map-layout.ts';
+import { goMapLayout } from '../../src/probes/definitions/go/map-layout.ts';
 import { GoMapLayout, Raw } from '../../src/probes/layout.gen.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { openBpfTest, runCase } from './bpf-case.ts';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-/* bpf/common/go_headers.h on memory of the process that runs the program. */
+/* bpf/go/headers.h on memory of the process that runs the program. */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
-#include "common/go_headers.h"
+#include "go/headers.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-/* bpf/common/traceparent.h, one function a program: what is in `cases` goes in, what it says comes out. */
+/* bpf/span/traceparent.h, one function a program: what is in `cases` goes in, what it says comes out. */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
-#include "common/traceparent.h"
+#include "span/traceparent.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

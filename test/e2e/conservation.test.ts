@@ -70,7 +70,7 @@ describeKernel('every request is a span or a counted loss', () => {
   });
 
   test('fewer requests followed at a time than there are: counted', async () => {
-    // Kept are twice as many: see in_flight in bpf/uprobes/go_http.bpf.c.
+    // Kept are twice as many: see in_flight in bpf/go/go_http.bpf.c.
     const extra = ['--max-in-flight=64'];
     const agent = await startAgent({ pids: [server.pid], endpoint: receiver.endpoint, extra });
     const gated = concurrently(128, () => get(server.port, '/gate'));

@@ -6,7 +6,7 @@ import { exitCodeOf } from '../../src/cli/exit-codes.ts';
 import { type ConfigFile, parseConfig, readConfigFile } from '../../src/config/config-file.ts';
 import { argumentTypes } from '../../src/config/user-probe.ts';
 import { UspanError } from '../../src/contract/errors.ts';
-import { usdtTypes } from '../../src/probes/definitions/usdt-pair.ts';
+import { usdtTypes } from '../../src/probes/pair/pair.ts';
 
 const minimal = `probes:
   - span: checkout

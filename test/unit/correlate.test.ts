@@ -8,7 +8,7 @@ import { OtlpSpanWriter } from '../../src/otel/otlp-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
 import { TeeSpanWriter } from '../../src/otel/tee-span-writer.ts';
 import { Correlator } from '../../src/probes/correlate.ts';
-import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
+import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { EventHead, HttpServerEvent } from '../../src/probes/layout.gen.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { randomFrom } from '../fuzz/random.ts';

@@ -1,5 +1,5 @@
 /** A library is one definition, one program or the generic one, and one expectation: the three go together. */
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { definitions } from '../../src/probes/definitions/index.ts';
@@ -16,9 +16,7 @@ test('no two have the same name', () => {
 
 describe.each(definitions.map((definition) => [definition.name, definition] as const))('%s', (name, definition) => {
   test('has its BPF object, with the programs and maps it names', () => {
-    const source = ['bpf/uprobes', 'bpf/usdt']
-      .map((folder) => `${folder}/${definition.object}.bpf.c`)
-      .find((path) => existsSync(resolve(root, path)));
+    const [source] = globSync(`bpf/**/${definition.object}.bpf.c`, { cwd: root });
     expect(source, definition.object).toBeDefined();
     const included = globSync('bpf/**/*.h', { cwd: root }).map(read);
     const text = [read(source!), ...included].join('\n');

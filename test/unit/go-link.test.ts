@@ -1,7 +1,7 @@
 /** What of a binary goes into `struct uspan_go_link_config`. */
 import { expect, test } from 'vitest';
 import { openBinary } from '../../src/discovery/binary.ts';
-import { goLinkConfig } from '../../src/probes/definitions/go-link.ts';
+import { goLinkConfig } from '../../src/probes/definitions/go/link.ts';
 import { Constant, GoContextWrapper, GoLinkConfig, GoTextRange } from '../../src/probes/layout.gen.ts';
 import { sourceOf } from '../fixtures/go-elf/build.ts';
 import { allGoReleases, buildGoFixture } from '../support/go-fixture.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writeGoSqlSpan } from '../../src/probes/definitions/go-sql-span.ts';
+import { writeGoSqlSpan } from '../../src/probes/definitions/go/sql-span.ts';
 import { SpanFlag, SqlEvent, SqlOperation, SqlSystem, SqlText } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
 
@@ -22,7 +22,7 @@ interface Values {
   readonly claimedBytes?: number;
 }
 
-/** A record as bpf/uprobes/go_sql.bpf.c sends it. */
+/** A record as bpf/go/go_sql.bpf.c sends it. */
 function record(values: Values) {
   const texts = [values.statement, values.errorType, values.message, values.status].map((text) =>
     Buffer.from(text ?? ''),

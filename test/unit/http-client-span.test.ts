@@ -1,13 +1,13 @@
 /**
  * HTTP client spans against the stable semantic conventions, https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client,
- * from records as bpf/uprobes/go_http_client.bpf.c sends them, made by hand.
+ * from records as bpf/go/go_http_client.bpf.c sends them, made by hand.
  */
 import { describe, expect, test } from 'vitest';
 import { StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { goErrors, goErrorType } from '../../src/probes/definitions/go-errors.ts';
-import { writeHttpClientSpan } from '../../src/probes/definitions/http-client-span.ts';
+import { goErrors, goErrorType } from '../../src/probes/definitions/go/errors.ts';
+import { writeHttpClientSpan } from '../../src/probes/definitions/go/http-client-span.ts';
 import { Constant, GoError, HttpClientEvent, HttpClientText } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
 

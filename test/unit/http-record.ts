@@ -1,4 +1,4 @@
-/** Records as bpf/uprobes/go_http.bpf.c sends them, made by hand. */
+/** Records as bpf/go/go_http.bpf.c sends them, made by hand. */
 import type { Slab } from '../../src/contract/span.ts';
 import { EventKind, HttpServerEvent, HttpText, SpanFlag } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, type SpanHeadValues, slabOf } from '../support/otlp-slab.ts';

@@ -1,7 +1,7 @@
 /** The constants of go/net/http/server: from a binary's type descriptors to `struct uspan_go_http_config`. */
 import { describe, expect, test } from 'vitest';
 import type { Binary, FieldPath, GoMapLayout } from '../../src/contract/binary.ts';
-import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
+import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { Constant, GoHttpConfig, GoMap } from '../../src/probes/layout.gen.ts';
 import { programOf } from './sites-program.ts';
 

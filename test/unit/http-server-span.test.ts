@@ -7,8 +7,8 @@ import type { Attributes } from '../../src/contract/span.ts';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writeHttpServerSpan } from '../../src/probes/definitions/http-server-span.ts';
 import { HttpServerEvent, HttpText, SpanFlag } from '../../src/probes/layout.gen.ts';
+import { writeHttpServerSpan } from '../../src/semconv/http-server-span.ts';
 import { encodeRecord, type HttpRecord, plain, slabOfRecords } from './http-record.ts';
 
 const resource = { attributes: { 'service.name': 'shop' } };

@@ -7,7 +7,7 @@ import {
   port,
   queryMark,
   redactedQuery,
-} from '../../src/probes/definitions/http-text.ts';
+} from '../../src/semconv/http-text.ts';
 
 /** `text` between two walls of bytes that would change every answer if they were looked at. */
 function walled(text: string, before = '/?:', after = '//[]:=&?80') {

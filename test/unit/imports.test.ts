@@ -17,7 +17,13 @@ const layers: readonly Layer[] = [
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
   { name: 'layout', files: /^probes\/(layout\.gen|slab)\.ts$/, imports: ['contract'] },
-  { name: 'plan', files: /^probes\/(sites|plan|definitions)[./]/, imports: ['contract', 'discovery', 'layout'] },
+  { name: 'sql', files: /^sql\//, imports: ['contract'] },
+  { name: 'semconv', files: /^semconv\//, imports: ['contract', 'layout', 'sql'] },
+  {
+    name: 'plan',
+    files: /^probes\/(sites|plan|definitions|pair)[./]/,
+    imports: ['contract', 'discovery', 'layout', 'semconv', 'sql'],
+  },
   {
     name: 'attach',
     files: /^probes\/attach[./]/,

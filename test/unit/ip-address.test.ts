@@ -1,6 +1,6 @@
 import { BlockList, isIPv6, SocketAddress } from 'node:net';
 import { expect, test } from 'vitest';
-import { ipv4Text, ipv6Text } from '../../src/probes/definitions/ip-address.ts';
+import { ipv4Text, ipv6Text } from '../../src/semconv/ip-address.ts';
 
 test.each(['0.0.0.0', '127.0.0.1', '192.0.2.255'])('IPv4 %s', (text) => {
   expect(ipv4Text(Uint8Array.from([9, ...text.split('.').map(Number)]), 1)).toBe(text);

@@ -1,10 +1,10 @@
-/** Records as bpf/uprobes/node_http.bpf.c sends them, made by hand, against the stable semantic conventions. */
+/** Records as bpf/node/node_http.bpf.c sends them, made by hand, against the stable semantic conventions. */
 import { describe, expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { nodeErrorType } from '../../src/probes/definitions/node-errors.ts';
-import { writeNodeSpan } from '../../src/probes/definitions/node-span.ts';
+import { nodeErrorType } from '../../src/probes/definitions/node/errors.ts';
+import { writeNodeSpan } from '../../src/probes/definitions/node/span.ts';
 import { EventKind, NodeClientEvent, NodePeer, NodeSqlEvent, SpanFlag, SpanHead } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, type SpanHeadValues, slabOf } from '../support/otlp-slab.ts';
 

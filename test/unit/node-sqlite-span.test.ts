@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writeNodeSqliteSpan } from '../../src/probes/definitions/node-sqlite-span.ts';
+import { writeNodeSqliteSpan } from '../../src/probes/definitions/node/sqlite-span.ts';
 import { NodeSqliteEvent, SpanFlag } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
 
@@ -15,7 +15,7 @@ interface Values {
   readonly claimedBytes?: number;
 }
 
-/** A record as bpf/uprobes/node_sqlite.bpf.c sends it. */
+/** A record as bpf/node/node_sqlite.bpf.c sends it. */
 function record({ sql, resultCode = 0, prepare = false, flags = 0, claimedBytes }: Values) {
   const text = Buffer.from(sql);
   const slab = slabOf(new Uint8Array((NodeSqliteEvent.size + text.length + 7) & ~7));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Binary, GoInfo } from '../../src/contract/binary.ts';
 import type { Constants, Decision, Point, ProbeDefinition } from '../../src/contract/decision.ts';
-import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
+import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { HttpServerMoment as Moment } from '../../src/probes/layout.gen.ts';
 import { type PlanOptions, plan } from '../../src/probes/plan.ts';
 import { addressOf, call, programOf } from './sites-program.ts';

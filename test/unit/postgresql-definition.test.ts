@@ -1,7 +1,7 @@
 /** The constants of `postgresql`: from a server's executable to `struct uspan_postgresql_config` and what a status site can read. */
 import { describe, expect, test } from 'vitest';
 import type { Binary, UsdtNote } from '../../src/contract/binary.ts';
-import { postgresql } from '../../src/probes/definitions/postgresql.ts';
+import { postgresql } from '../../src/probes/definitions/postgresql/postgresql.ts';
 import {
   Constant,
   PostgresqlArgument,

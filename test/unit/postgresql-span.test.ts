@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writePostgresqlSpan } from '../../src/probes/definitions/postgresql-span.ts';
+import { writePostgresqlSpan } from '../../src/probes/definitions/postgresql/span.ts';
 import { PostgresqlEvent, PostgresqlText, SpanFlag } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
 

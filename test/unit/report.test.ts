@@ -5,7 +5,7 @@ import type { Link } from '../../src/native.ts';
 import { Losses } from '../../src/otel/losses.ts';
 import { type AttachDecision, Attachment } from '../../src/probes/attach/attachment.ts';
 import type { KnownBinary } from '../../src/probes/attach/binaries.ts';
-import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
+import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { Counter, counterNames, HttpServerMoment as Moment } from '../../src/probes/layout.gen.ts';
 import { makeReport, type ReportSources, skipReports } from '../../src/report.ts';
 import { programOf } from './sites-program.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Site } from '../../src/contract/decision.ts';
 import { openBinary } from '../../src/discovery/binary.ts';
-import { goHttpClient } from '../../src/probes/definitions/go-http-client.ts';
+import { goHttpClient } from '../../src/probes/definitions/go/http-client.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { sourceOf } from '../fixtures/go-elf/build.ts';
 import { allGoReleases, allGoVariants, buildGoFixture, type GoRelease } from '../support/go-fixture.ts';

@@ -1,7 +1,7 @@
 /** The sites chosen for Go's database/sql, in real programs of every release: a Go release that changes one shows here first. */
 import { describe, expect, test } from 'vitest';
 import { openBinary } from '../../src/discovery/binary.ts';
-import { goSql } from '../../src/probes/definitions/go-sql.ts';
+import { goSql } from '../../src/probes/definitions/go/sql.ts';
 import { GoSqlConfig } from '../../src/probes/layout.gen.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { sourceOf } from '../fixtures/go-elf/build.ts';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import type { Decision, Site } from '../../src/contract/decision.ts';
 import { openBinary } from '../../src/discovery/binary.ts';
-import { goHttpServer } from '../../src/probes/definitions/go-http-server.ts';
+import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { HttpServerMoment } from '../../src/probes/layout.gen.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { buildServer, hasRelease, sourceOf } from '../fixtures/go-elf/build.ts';

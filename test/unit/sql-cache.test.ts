@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Slab } from '../../src/contract/span.ts';
-import { SqlCache } from '../../src/probes/definitions/sql-cache.ts';
 import { newSlab } from '../../src/probes/slab.ts';
+import { SqlCache } from '../../src/sql/cache.ts';
 
 /** A slab with a text at `from`, and other bytes around it. */
 function slabWith(text: string, from = 16): { slab: Slab; from: number; length: number } {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { SqlDialect } from '../../src/probes/definitions/sql-scanner.ts';
-import { readSql } from '../../src/probes/definitions/sql-text.ts';
+import type { SqlDialect } from '../../src/sql/scanner.ts';
+import { readSql } from '../../src/sql/text.ts';
 import { randomFrom } from '../fuzz/random.ts';
 
 const read = (sql: string, dialect: SqlDialect = 'postgresql', cut = false) => {

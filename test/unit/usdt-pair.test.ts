@@ -4,7 +4,6 @@ import type { Binary, UsdtNote } from '../../src/contract/binary.ts';
 import { parseArguments } from '../../src/discovery/usdt/arguments.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { type PairArgument, type UsdtPair, type UsdtType, usdtPair } from '../../src/probes/definitions/usdt-pair.ts';
 import {
   Constant,
   UsdtArgument,
@@ -16,6 +15,7 @@ import {
   UsdtPairConfig,
   UsdtSpec,
 } from '../../src/probes/layout.gen.ts';
+import { type PairArgument, type UsdtPair, type UsdtType, usdtPair } from '../../src/probes/pair/pair.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { encodeSpec } from '../../src/probes/sites/argument-specs.ts';
 import { firstAddress, programOf } from './sites-program.ts';

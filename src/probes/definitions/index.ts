@@ -1,12 +1,12 @@
 import type { ProbeDefinition } from '../../contract/decision.ts';
-import { goHttpClient } from './go-http-client.ts';
-import { goHttpServer } from './go-http-server.ts';
-import { goSql } from './go-sql.ts';
-import { jvmGc } from './jvm-gc.ts';
-import { nodeHttp } from './node-http.ts';
-import { nodeSqlite } from './node-sqlite.ts';
-import { postgresql } from './postgresql.ts';
-import { pythonGc } from './python-gc.ts';
+import { goHttpClient } from './go/http-client.ts';
+import { goHttpServer } from './go/http-server.ts';
+import { goSql } from './go/sql.ts';
+import { nodeHttp } from './node/http.ts';
+import { nodeSqlite } from './node/sqlite.ts';
+import { postgresql } from './postgresql/postgresql.ts';
+import { jvmGc } from './usdt/jvm-gc.ts';
+import { pythonGc } from './usdt/python-gc.ts';
 
 /** Every library uspan knows. To add one: a definition file, a fixture, an expectation, and a line here. */
 export const definitions: readonly ProbeDefinition[] = [

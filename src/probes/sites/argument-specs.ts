@@ -23,7 +23,7 @@ function specKey({ argumentText, address, arguments: all }: UsdtNote): string {
   return relative ? `${argumentText}\0${address}` : argumentText;
 }
 
-/** What the programs need in `usdt_specs` (bpf/common/usdt.h) to read the arguments of a definition's notes: its Constants.entries. */
+/** What the programs need in `usdt_specs` (bpf/usdt/arguments.h) to read the arguments of a definition's notes: its Constants.entries. */
 export function specEntries(binary: Binary, points: readonly Point[]): MapEntry[] {
   const wanted = new Map<number, UsdtNote>();
   for (const { place } of points) {

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Finding a few keys in an http.Header, that is a map[string][]string, without hashing: the maps are small, so every
+ * occupied slot is looked at, first by the length of its key. Layouts: Go's
+ * src/internal/runtime/maps and src/runtime/map_noswiss.go; the offsets come from the binary's own type descriptors.
+ */
+#ifndef USPAN_GO_HEADERS_H
+#define USPAN_GO_HEADERS_H
+
+#include "span/counters.h"
+#include "span/traceparent.h"
+
+#define GROUP_SLOTS 8
+#define MAP_BYTES 48 /* both maps.Map and runtime.hmap */
+#define MAX_GROUPS 32 /* swiss: 128 slots a table; hmap: the 16 buckets of up to 104 headers, and their overflow buckets */
+
+struct header_scan {
+	__u64 traceparent; /* address of the []string's first string, 0: none */
+	__u64 traceparent_values;
+	__u64 tracestate;
+	__u64 user_agent;
+	__u64 left;        /* occupied slots not seen yet */
+	__u64 groups;      /* the array of groups (swiss) or buckets (hmap) being walked */
+	__u64 group_count;
+	__u64 group;       /* index of the next */
+	__u64 overflow;    /* hmap: next bucket of the chain just scanned, which goes first */
+	__u64 old_groups;  /* hmap: array to walk after this, half as long */
+};
+
+/* One slot: key string and []string value, both copied from the map. */
+static __always_inline void scan_slot(struct header_scan *scan, const __u8 *key, const __u8 *elem)
+{
+	__u64 key_len = *(__u64 *)(key + 8), values = *(__u64 *)elem, values_len = *(__u64 *)(elem + 8);
+	void *text = (void *)*(__u64 *)key;
+	__u8 name[16] = {};
+
+	if (values_len == 0)
+		return;
+	if (key_len == 11) {
+		if (bpf_probe_read_user(name, 11, text) == 0 && __builtin_memcmp(name, "Traceparent", 11) == 0) {
+			scan->traceparent = values;
+			scan->traceparent_values = values_len;
+		}
+	} else if (key_len == 10) {
+		if (bpf_probe_read_user(name, 10, text))
+			return;
+		if (__builtin_memcmp(name, "User-Agent", 10) == 0)
+			scan->user_agent = values;
+		else if (__builtin_memcmp(name, "Tracestate", 10) == 0)
+			scan->tracestate = values;
+	}
+}
+
+static __always_inline bool occupied(const struct uspan_go_map_layout *map, __u64 control, __u32 slot)
+{
+	__u32 mark = control >> (8 * slot) & 0xff;
+
+	/* swiss: the top bit marks empty or deleted; hmap: below 5 (minTopHash) is empty or moved. */
+	return map->kind == USPAN_GO_MAP_SWISS ? !(mark & 0x80) : mark >= 5;
+}
+
+/*
+ * Reads a group whose tail lies on a page that was never touched, which cannot be read: Go takes zeroed pages from the kernel
+ * and does not write to slots that it does not use. What is in use has been written to. False when not even the marks can be read.
+ */
+static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
+{
+	__u64 control;
+
+	if (bpf_probe_read_user(raw->bytes, sizeof(control), (void *)address))
+		return false;
+	control = *(__u64 *)raw->bytes;
+	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
+		__u32 key = map->group_keys + i * map->group_key_stride;
+		__u32 elem = map->group_elems + i * map->group_elem_stride;
+
+		if (!occupied(map, control, i) || key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
+			continue;
+		bpf_probe_read_user(raw->bytes + key, 16, (void *)(address + key));
+		bpf_probe_read_user(raw->bytes + elem, 16, (void *)(address + elem));
+	}
+	if (map->bucket_overflow <= USPAN_RAW_BYTES - 8)
+		bpf_probe_read_user(raw->bytes + map->bucket_overflow, 8, (void *)(address + map->bucket_overflow));
+	return true;
+}
+
+/*
+ * A group (swiss) or bucket (hmap): 8 control bytes, then slots; `raw` is lent.
+ * Global, so that the verifier looks at it once and not per call.
+ */
+__noinline int scan_group(struct header_scan *scan, const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
+{
+	__u64 control;
+
+	if (!scan || !map || !raw)
+		return 0;
+	scan->overflow = 0;
+	if (map->group_bytes > USPAN_RAW_BYTES)
+		return 0;
+	/* A failed read leaves zeros: no overflow, and for slots that cannot be read, no length. */
+	if (bpf_probe_read_user(raw->bytes, map->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address) &&
+	    !read_group_by_slot(map, raw, address))
+		return 0;
+	control = *(__u64 *)raw->bytes;
+	for (__u32 i = 0; i < GROUP_SLOTS; i++) {
+		__u32 key = map->group_keys + i * map->group_key_stride;
+		__u32 elem = map->group_elems + i * map->group_elem_stride;
+
+		if (!occupied(map, control, i))
+			continue;
+		if (key > USPAN_RAW_BYTES - 16 || elem > USPAN_RAW_BYTES - 16)
+			break;
+		if (scan->left)
+			scan->left--;
+		scan_slot(scan, raw->bytes + key, raw->bytes + elem);
+	}
+	if (map->bucket_overflow <= USPAN_RAW_BYTES - 8)
+		scan->overflow = *(__u64 *)(raw->bytes + map->bucket_overflow);
+	return 0;
+}
+
+static __always_inline __u64 read_u64(__u64 address)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* 8 bytes at `offset` of what was last read to raw->bytes. */
+static __always_inline __u64 raw_word(const struct uspan_raw *raw, __u32 offset)
+{
+	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(raw->bytes + offset);
+}
+
+/*
+ * Address of the group to look at next, left in scan->overflow; 0: none. Global, like scan_group, so that the verifier does not
+ * follow every way through every group.
+ */
+__noinline int next_group(struct header_scan *scan, const struct uspan_go_map_layout *map)
+{
+	if (!scan || !map || scan->overflow)
+		return 0;
+	if (scan->group >= scan->group_count) {
+		if (!scan->old_groups)
+			return 0;
+		scan->groups = scan->old_groups;
+		scan->group_count >>= 1;
+		scan->group = scan->old_groups = 0;
+	}
+	scan->overflow = scan->groups + scan->group++ * map->group_bytes;
+	return 0;
+}
+
+/*
+ * internal/runtime/maps.Map: one group and no table, or a directory of tables of groups. A table holds up to 896 headers, so the
+ * first one is all that can be walked here.
+ */
+static __always_inline void find_swiss_groups(struct header_scan *scan, const struct uspan_go_map_layout *map,
+					      const struct uspan_raw *raw)
+{
+	__u64 table;
+
+	scan->groups = raw_word(raw, map->dir_ptr);
+	scan->group_count = 1;
+	if (raw_word(raw, map->dir_len) == 0)
+		return;
+	table = read_u64(scan->groups);
+	scan->groups = read_u64(table + map->table_groups);
+	scan->group_count = read_u64(table + map->table_length_mask) + 1;
+}
+
+/*
+ * runtime.hmap: 2^B buckets, each with a chain of overflow buckets. While the map grows, what was not moved yet is in half as many
+ * buckets at `oldbuckets`, the field behind `buckets`; what was moved is marked so in the old ones.
+ */
+static __always_inline void find_hmap_buckets(struct header_scan *scan, const struct uspan_go_map_layout *map,
+					      const struct uspan_raw *raw)
+{
+	scan->groups = raw_word(raw, map->dir_ptr);
+	scan->old_groups = raw_word(raw, map->dir_ptr + 8);
+	scan->group_count = 1ull << (raw_word(raw, map->dir_len) & 15);
+}
+
+static __always_inline void put_raw_word(struct uspan_raw *raw, __u32 offset, __u64 value)
+{
+	if (offset <= USPAN_RAW_BYTES - 8)
+		*(__u64 *)(raw->bytes + offset) = value;
+}
+
+/* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is zero then. False when its head is unreadable. */
+static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
+{
+	__u64 used;
+
+	if (bpf_probe_read_user(&used, sizeof(used), (void *)(address + map->used)))
+		return false;
+	put_raw_word(raw, map->dir_ptr, read_u64(address + map->dir_ptr));
+	put_raw_word(raw, map->dir_ptr + 8, read_u64(address + map->dir_ptr + 8));
+	put_raw_word(raw, map->dir_len, read_u64(address + map->dir_len));
+	put_raw_word(raw, map->used, used);
+	return true;
+}
+
+/* Looks through the header map at `address`; false when it holds more than is looked at. */
+static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_map_layout *map,
+					 struct uspan_raw *raw, __u64 address)
+{
+	if (bpf_probe_read_user(raw->bytes, MAP_BYTES, (void *)address) && !read_map_by_word(map, raw, address))
+		return false;
+	scan->left = raw_word(raw, map->used);
+	if (scan->left == 0)
+		return true;
+	if (map->kind == USPAN_GO_MAP_SWISS)
+		find_swiss_groups(scan, map, raw);
+	else
+		find_hmap_buckets(scan, map, raw);
+	for (__u32 i = 0; i < MAX_GROUPS && scan->left; i++) {
+		next_group(scan, map);
+		if (!scan->overflow)
+			break;
+		scan_group(scan, map, raw, scan->overflow);
+	}
+	return scan->left == 0;
+}
+
+/* Takes the trace and the parent of `span` from the traceparent that was found; false when there is none, or it is malformed. */
+static __always_inline bool take_traceparent(const struct header_scan *scan, struct uspan_span_head *span)
+{
+	struct uspan_text_ref header = {};
+	__u8 text[64] = {};
+
+	if (!scan->traceparent)
+		return false;
+	/* Two traceparent headers are malformed; 56 bytes show what follows in versions above 00. */
+	if (scan->traceparent_values == 1 && bpf_probe_read_user(&header, sizeof(header), (void *)scan->traceparent) == 0 &&
+	    header.len >= TRACEPARENT_BYTES &&
+	    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)header.ptr)
+					    : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)header.ptr)) == 0 &&
+	    parse_traceparent(text, header.len, span))
+		return true;
+	count(USPAN_COUNTER_BAD_TRACEPARENT);
+	return false;
+}
+
+#endif

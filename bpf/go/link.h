@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * The parent of a call that a Go program makes: the request which the program makes it for.
+ *
+ *   1. The call's context. Every context of the standard library begins with its parent, so the chain can be walked up to the context of
+ *      a request, that is the one right below a connection's. Where it leads to a request that is over, there is no parent.
+ *   2. The goroutine, if it is handling a request.
+ *   3. The goroutine that started this one, if it is handling a request, but see started_for().
+ *
+ * No parent rather than a wrong one: what cannot be decided is a trace of its own.
+ */
+#ifndef USPAN_GO_LINK_H
+#define USPAN_GO_LINK_H
+
+#include "span/config.h"
+#include "go/requests.h"
+#include "go/value.h"
+#include "common/regs.h"
+#include "span/traceparent.h"
+
+/* A goroutine that handles no request → the span id of the request that its first call was for. 0: none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2 * 16384);
+	__type(key, struct uspan_go_goroutine_key);
+	__type(value, __u64);
+} go_started_for SEC(".maps");
+
+#define GO_CONTEXT_STEPS 12 /* with more, the stacks of a program and request_of_walk() are too large together for Linux 6.1 */
+
+/* A walk up the parents of a context. */
+struct go_context_walk {
+	struct go_interface at;
+	__u64 seen[GO_CONTEXT_STEPS]; /* data words, the call's own context first */
+	__u64 until;                  /* data word at which to stop; 0: at the top */
+	__u64 goroutine;              /* what request_of_walk() found: who handles the request, */
+	__u64 request_ctx;            /* and what tells it from the next */
+	__u32 steps;
+	__u32 pid;
+};
+
+/* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
+static __always_inline bool unwrap(struct go_context_walk *walk, const struct uspan_go_link_config *link)
+{
+	__u64 holder = walk->at.data;
+	__u32 hash = go_type_hash(walk->at.type);
+
+	if (!hash)
+		return false;
+	for (__u32 i = 0; i < USPAN_GO_LINK_WRAPPERS; i++) {
+		const struct uspan_go_context_wrapper *wrapper = &link->wrappers[i];
+
+		if (wrapper->type_hash != hash)
+			continue;
+		if (wrapper->struct_ptr != USPAN_FIELD_ABSENT)
+			holder = go_word(holder + wrapper->struct_ptr);
+		return holder && bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)(holder + wrapper->parent)) == 0;
+	}
+	return false;
+}
+
+/*
+ * Walks from walk->at to walk->until or to the top. `wrapped`: looks at each type, which costs as much again, and is of use only in
+ * programs that have wrappers. Global, so that the verifier looks at it once.
+ */
+__noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_link_config *link, __u32 wrapped)
+{
+	if (!walk || !link)
+		return 0;
+	walk->steps = 0;
+	for (__u32 i = 0; i < GO_CONTEXT_STEPS; i++) {
+		if (!go_pointer(walk->at.data) || !go_pointer(walk->at.type))
+			break;
+		walk->seen[i] = walk->at.data;
+		walk->steps = i + 1;
+		if (walk->at.data == walk->until)
+			break;
+		if (wrapped && unwrap(walk, link))
+			continue;
+		if (bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)walk->at.data))
+			break;
+	}
+	return 0;
+}
+
+/* A request that a call is made for. It can end meanwhile, in another thread, and its entry begin the next. */
+struct go_parent {
+	const struct uspan_http_in_flight *request; /* 0: none that is certain */
+	__u64 request_ctx;                          /* what tells that request from the next */
+};
+
+static __always_inline struct go_parent parent_of(struct uspan_http_in_flight *request)
+{
+	struct go_parent parent = { .request = request };
+
+	if (request)
+		parent.request_ctx = *(volatile __u64 *)&request->request_ctx;
+	return parent;
+}
+
+/* What a walk found. */
+enum go_context_end {
+	GO_CONTEXT_UNKNOWN = 0, /* no request's context: the call was given none, or one that does not descend from any */
+	GO_CONTEXT_REQUEST = 1, /* a request in flight */
+	GO_CONTEXT_OVER = 2,    /* a request that has ended */
+};
+
+/*
+ * Whether `context`, the parent of `child`, is that of a connection still: when one has ended, its memory can serve anything. A connection
+ * is served by one goroutine as long as it lives, and cancels its context when it ends. Global, so that the verifier looks at it once.
+ */
+__noinline int is_of_connection(const struct uspan_go_connection *connection, __u64 context, __u64 child,
+				const struct uspan_go_link_config *link)
+{
+	if (!connection || !link)
+		return 0;
+	if (link->g_goid == USPAN_FIELD_ABSENT || link->cancel_ctx_err == USPAN_FIELD_ABSENT)
+		return 1;
+	return go_type_hash(go_word(child)) == link->cancel_ctx_hash &&
+	       (go_word(connection->goroutine + link->g_goid) == connection->goid || go_word(context + link->cancel_ctx_err));
+}
+
+/* Looks for the connection in what was walked; its request is the step before. Global, like walk_context(). */
+__noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_go_link_config *link)
+{
+	int end = GO_CONTEXT_UNKNOWN;
+
+	if (!walk || !link)
+		return end;
+	for (__u32 i = 1; i < GO_CONTEXT_STEPS; i++) {
+		/* One after the other in the same memory: the stack is short. */
+		union {
+			struct uspan_go_connection_key connection;
+			struct uspan_http_in_flight_key request;
+		} key = { .connection = { .context = walk->seen[i], .pid = walk->pid } };
+		struct uspan_go_connection *connection;
+		struct uspan_http_in_flight *entry;
+
+		if (i >= walk->steps)
+			break;
+		connection = bpf_map_lookup_elem(&go_connections, &key.connection);
+		if (!connection)
+			continue;
+		key.request.goroutine = connection->goroutine;
+		entry = bpf_map_lookup_elem(&go_http_in_flight, &key.request);
+		if (entry && entry->active && entry->request_ctx == walk->seen[i - 1]) {
+			walk->goroutine = key.request.goroutine;
+			walk->request_ctx = walk->seen[i - 1];
+			return GO_CONTEXT_REQUEST;
+		}
+		if (is_of_connection(connection, walk->seen[i], walk->seen[i - 1], link))
+			end = GO_CONTEXT_OVER;
+	}
+	return end;
+}
+
+/* The request that request_of_walk() found. */
+static __always_inline struct go_parent found_request(const struct go_context_walk *walk)
+{
+	struct uspan_http_in_flight_key key = { .goroutine = walk->goroutine, .pid = walk->pid };
+	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = walk->request_ctx };
+
+	return parent;
+}
+
+static __always_inline bool is_within(__u64 pc, const struct uspan_go_text_range *range)
+{
+	return pc >= range->start && pc < range->end;
+}
+
+/* Whether the goroutine runs net/http's, database/sql's or a like package's own function: it serves whoever comes next. */
+static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struct uspan_go_link_config *link)
+{
+	__u64 pc = startpc - base;
+
+	if (is_within(pc, &link->timeout_handler))
+		return false;
+	for (__u32 i = 0; i < USPAN_GO_LINK_PACKAGES; i++)
+		if (is_within(pc, &link->runtime_packages[i]))
+			return true;
+	return false;
+}
+
+/* Keeps the request of a goroutine's first call, by its span id; 0: none. Returns the one that is kept. */
+static __always_inline __u64 keep_first(const struct uspan_http_in_flight_key *self, const struct uspan_go_link_config *link, __u64 span_id)
+{
+	struct uspan_go_goroutine_key own = { .pid = self->pid, .goid = go_word(self->goroutine + link->g_goid) };
+	__u64 *known = bpf_map_lookup_elem(&go_started_for, &own);
+
+	if (known)
+		return *known;
+	bpf_map_update_elem(&go_started_for, &own, &span_id, BPF_ANY);
+	return span_id;
+}
+
+/* Whether the request has not ended since. */
+static __always_inline bool is_current(const struct go_parent *parent)
+{
+	const struct uspan_http_in_flight *request = parent->request;
+
+	barrier();
+	return *(const volatile __u32 *)&request->active && *(const volatile __u64 *)&request->request_ctx == parent->request_ctx;
+}
+
+/* 0: there is none, or it has ended. */
+static __always_inline __u64 current_span_id(const struct go_parent *parent)
+{
+	__u64 span_id;
+
+	if (!parent->request)
+		return 0;
+	__builtin_memcpy(&span_id, parent->request->event.span.span_id, sizeof(span_id));
+	return is_current(parent) ? span_id : 0;
+}
+
+static __always_inline bool knows_starters(const struct uspan_go_link_config *link)
+{
+	return link->g_parent_goid != USPAN_FIELD_ABSENT && link->g_goid != USPAN_FIELD_ABSENT && link->g_startpc != USPAN_FIELD_ABSENT;
+}
+
+/*
+ * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
+ * was found at its first call holds for good.
+ */
+static __always_inline struct uspan_http_in_flight *started_for(__u64 base, const struct uspan_http_in_flight_key *self,
+								const struct uspan_go_link_config *link)
+{
+	struct uspan_go_goroutine_key parent = { .pid = self->pid };
+	struct uspan_http_in_flight_key key = { .pid = self->pid };
+	struct uspan_http_in_flight *entry;
+	struct go_parent request;
+	__u64 *goroutine, span_id;
+
+	if (!knows_starters(link))
+		return 0;
+	parent.goid = go_word(self->goroutine + link->g_parent_goid);
+	if (!parent.goid)
+		return 0;
+	goroutine = bpf_map_lookup_elem(&go_goroutines, &parent);
+	if (!goroutine)
+		return 0;
+	key.goroutine = *goroutine;
+	/* It may have ended, and its memory serve another by now. */
+	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(base, go_word(self->goroutine + link->g_startpc), link))
+		return 0;
+	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
+	request = parent_of(entry);
+	span_id = current_span_id(&request);
+	return keep_first(self, link, span_id) == span_id && span_id ? entry : 0;
+}
+
+/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
+static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_http_in_flight_key *self,
+						     struct go_interface context, const struct uspan_go_link_config *link)
+{
+	struct uspan_http_in_flight *own = bpf_map_lookup_elem(&go_http_in_flight, self);
+	struct go_context_walk walk = { .at = context, .pid = self->pid };
+	struct go_parent parent = {};
+	int end;
+
+	if (own && !own->active)
+		own = 0;
+	if (own)
+		walk.until = own->request_ctx;
+	walk_context(&walk, link, 0);
+	if (own && walk.at.data == walk.until)
+		return parent_of(own);
+	end = request_of_walk(&walk, link);
+	if (end == GO_CONTEXT_UNKNOWN && link->wrapper_count) {
+		walk.at = context;
+		walk_context(&walk, link, 1);
+		if (own && walk.at.data == walk.until)
+			return parent_of(own);
+		end = request_of_walk(&walk, link);
+	}
+	if (end != GO_CONTEXT_UNKNOWN) {
+		if (end == GO_CONTEXT_REQUEST)
+			parent = found_request(&walk);
+		/* Its next call may be given no context. */
+		if (!own && knows_starters(link))
+			keep_first(self, link, current_span_id(&parent));
+		return parent;
+	}
+	return parent_of(own ? own : started_for(base, self, link));
+}
+
+/* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
+static __always_inline bool adopt(const struct go_parent *parent, struct uspan_span_head *span, bool *sampled)
+{
+	const struct uspan_http_in_flight *request = parent->request;
+
+	if (!request)
+		return false;
+	__builtin_memcpy(span->trace_id, request->event.span.trace_id, sizeof(span->trace_id));
+	__builtin_memcpy(span->parent_span_id, request->event.span.span_id, sizeof(span->parent_span_id));
+	span->trace_flags = (request->event.span.trace_flags & 0xff) | SPAN_FLAG_HAS_IS_REMOTE;
+	*sampled = request->sampled;
+	return is_current(parent);
+}
+
+/*
+ * Begins `span`: its ids, flags and parent. `context`: the call's context.Context, all zero when it has none.
+ * Returns whether it is wanted: a child goes with its parent, a trace of its own is for the sampler to decide.
+ */
+static __always_inline bool begin_child(__u64 base, const struct uspan_http_in_flight_key *self, struct go_interface context,
+					const struct uspan_go_link_config *link, struct uspan_span_head *span)
+{
+	struct go_parent parent = find_parent(base, self, context, link);
+	bool sampled = false;
+
+	new_span_id(span);
+	if (adopt(&parent, span, &sampled))
+		return sampled;
+	new_trace(span);
+	return sample(&uspan_config, span, false);
+}
+
+#endif

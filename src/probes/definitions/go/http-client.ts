@@ -1,0 +1,169 @@
+import type { Binary } from '../../../contract/binary.ts';
+import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
+import {
+  Constant,
+  GoHttpClientConfig,
+  HttpClientInFlight,
+  HttpClientMoment,
+  HttpInFlightKey,
+} from '../../layout.gen.ts';
+import { goErrors } from './errors.ts';
+import { writeHttpClientSpan } from './http-client-span.ts';
+import { goLinkConfig } from './link.ts';
+import { goMapLayout } from './map-layout.ts';
+
+const roundTrip = 'net/http.(*Transport).roundTrip';
+
+/**
+ * Go's net/http client, HTTP/1 and HTTP/2: one span for each attempt, so that redirects and retries show. `roundTrip` is where all of
+ * them come by, also those of reverse proxies and of transports around net/http's. Its shape, from Go 1.21 to 1.27:
+ *
+ *     if altRT := t.alternateRoundTripper(req); altRT != nil {
+ *         if resp, err := altRT.RoundTrip(req); err != ErrSkipAltProtocol { return resp, err }   // alternate
+ *         req, err = rewindBody(req)
+ *     }
+ *     for {
+ *         select { case <-ctx.Done(): return nil, …; default: }                                  // cancelled
+ *         pconn, err := t.getConn(treq, cm)
+ *         if err != nil { return nil, err }                                                      // no_connection
+ *         if pconn.alt != nil { resp, err = pconn.alt.RoundTrip(req) } else { resp, err = pconn.roundTrip(treq) }
+ *         if err == nil { return resp, nil }                                                     // end: the branch
+ *         if !pconn.shouldRetryRequest(req, err) { return nil, err }
+ *         req, err = rewindBody(req)                                                             // retry
+ *     }
+ */
+export const goHttpClient = {
+  name: 'go/net/http/client',
+  library: 'net/http (client, HTTP/1.x and HTTP/2)',
+  versions: 'Go 1.21 – 1.27',
+  runtime: 'go',
+  hitsPerSpan: 2,
+  object: 'go_http_client',
+  program: 'go_http_client',
+  configMap: 'go_http_client_configs',
+  inFlight: [
+    {
+      map: 'go_http_client_in_flight',
+      pidOffset: HttpInFlightKey.pid,
+      activeOffset: HttpClientInFlight.active,
+      sweptSection: '.data.client_swept',
+    },
+  ],
+  // Half of it for finished calls of goroutines that make more of them.
+  entriesPerRequest: { go_http_client_in_flight: 2 },
+  instrumentedBy: [
+    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
+    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
+  ],
+  points: [
+    {
+      moment: HttpClientMoment.START,
+      name: 'start',
+      place: { at: 'entry', function: roundTrip },
+      required: true,
+      purpose: 'the start of every call',
+      spec: 'address',
+    },
+    {
+      moment: HttpClientMoment.END,
+      name: 'end',
+      place: { at: 'resultBranch', function: roundTrip, callee: 'net/http.(*persistConn).roundTrip', of: 'callee' },
+      required: true,
+      purpose: 'the end of every call',
+    },
+    {
+      moment: HttpClientMoment.ALTERNATE,
+      name: 'alternate',
+      place: {
+        at: 'resultBranch',
+        function: roundTrip,
+        callee: 'net/http.(*Transport).alternateRoundTripper',
+        of: 'result',
+      },
+      required: false,
+      purpose: 'HTTP/2 calls on connections that are open',
+    },
+    {
+      moment: HttpClientMoment.NO_CONNECTION,
+      name: 'no_connection',
+      place: { at: 'resultPath', function: roundTrip, callee: 'net/http.(*Transport).getConn', result: 'error' },
+      required: true,
+      purpose: 'calls that get no connection',
+    },
+    {
+      moment: HttpClientMoment.CANCELLED,
+      name: 'cancelled',
+      place: { at: 'resultPath', function: roundTrip, callee: 'runtime.selectnbrecv', result: 'true' },
+      required: false,
+      purpose: 'calls that are cancelled before they are sent',
+    },
+    {
+      moment: HttpClientMoment.RETRY,
+      name: 'retry',
+      place: {
+        at: 'call',
+        function: roundTrip,
+        callees: ['net/http.rewindBody'],
+        behind: 'net/http.(*persistConn).shouldRetryRequest',
+      },
+      required: false,
+      purpose: 'further attempts of a call, after a connection was lost',
+      spec: 'address',
+    },
+  ],
+  matches: (binary) => binary.symbols.find(roundTrip) !== undefined,
+  constants,
+  write: writeHttpClientSpan,
+} as const satisfies ProbeDefinition;
+
+type ConfigField = keyof typeof GoHttpClientConfig;
+
+/** By the struct they are in, each of which is read in one piece. */
+const fields = {
+  requestBytes: {
+    requestMethod: ['net/http.Request', 'Method'],
+    requestUrl: ['net/http.Request', 'URL'],
+    requestHeader: ['net/http.Request', 'Header'],
+    requestCtx: ['net/http.Request', 'ctx'],
+  },
+  urlBytes: {
+    urlScheme: ['net/url.URL', 'Scheme'],
+    urlHost: ['net/url.URL', 'Host'],
+    urlPath: ['net/url.URL', 'Path'],
+    urlRawPath: ['net/url.URL', 'RawPath'],
+    urlRawQuery: ['net/url.URL', 'RawQuery'],
+  },
+  responseBytes: {
+    responseStatus: ['net/http.Response', 'StatusCode'],
+    responseProtoMajor: ['net/http.Response', 'ProtoMajor'],
+  },
+} as const satisfies Partial<Record<ConfigField, Partial<Record<ConfigField, readonly [string, string]>>>>;
+
+/** Size of `int`: ProtoMinor follows ProtoMajor. */
+const intBytes = 8;
+
+function constants(binary: Binary): Constants {
+  const types = binary.go?.types;
+  if (!types) return { found: false, missing: 'Go type descriptors' };
+  const bytes = new Uint8Array(GoHttpClientConfig.size);
+  const view = new DataView(bytes.buffer);
+  for (const [total, members] of Object.entries(fields)) {
+    let end = 0;
+    for (const [name, [type, field]] of Object.entries(members)) {
+      const path = types.field(type, field);
+      if (path?.flatOffset === undefined) return { found: false, missing: `${type}.${field}` };
+      view.setUint16(GoHttpClientConfig[name as ConfigField], path.flatOffset, true);
+      end = Math.max(end, path.flatOffset + path.sizeBytes + intBytes);
+    }
+    if (end >= Constant.RAW_BYTES) return { found: false, missing: `${total} within ${Constant.RAW_BYTES} (${end})` };
+    view.setUint16(GoHttpClientConfig[total as ConfigField], end, true);
+  }
+  const map = types.headerMap();
+  if (!map) return { found: false, missing: 'layout of map[string][]string' };
+  bytes.set(goMapLayout(map), GoHttpClientConfig.map);
+  bytes.set(goErrors(types), GoHttpClientConfig.errors);
+  bytes.set(goLinkConfig(binary), GoHttpClientConfig.link);
+  view.setUint32(GoHttpClientConfig.cancelCtxHash, types.hash('*context.cancelCtx') ?? 0, true);
+  view.setUint32(GoHttpClientConfig.timerCtxHash, types.hash('*context.timerCtx') ?? 0, true);
+  return { found: true, bytes, notes: [] };
+}

@@ -1,0 +1,158 @@
+import type { Binary, GoTypes } from '../../../contract/binary.ts';
+import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
+import { writeHttpServerSpan } from '../../../semconv/http-server-span.ts';
+import { Constant, GoHttpConfig, HttpInFlight, HttpInFlightKey, HttpServerMoment } from '../../layout.gen.ts';
+import { goMapLayout } from './map-layout.ts';
+
+const absent = Constant.FIELD_ABSENT;
+const rawBytes = Constant.RAW_BYTES;
+
+/**
+ * Go's net/http server, HTTP/1.x. Sites hold for Go 1.18 and newer; `conn.serve` has had this shape since 1.8:
+ *
+ *     serverHandler{c.server}.ServeHTTP(w, w.req)   // start: its entry
+ *     w.cancelCtx()
+ *     if c.hijacked() { return }                    // end: always run, hijacked or not
+ *     w.finishRequest()
+ *
+ * and its deferred function calls `disableWriteContinue` (≥ 1.23) or `abortPendingRead` only while a response is in flight,
+ * that is when the handler panicked.
+ */
+export const goHttpServer = {
+  name: 'go/net/http/server',
+  library: 'net/http (server, HTTP/1.x)',
+  versions: 'Go 1.18 – 1.27',
+  runtime: 'go',
+  hitsPerSpan: 2,
+  object: 'go_http',
+  program: 'go_http_server',
+  configMap: 'go_http_configs',
+  inFlight: [
+    {
+      map: 'go_http_in_flight',
+      pidOffset: HttpInFlightKey.pid,
+      activeOffset: HttpInFlight.active,
+      sweptSection: '.data.swept',
+    },
+  ],
+  // Half of it for the finished requests of connections that are kept open.
+  entriesPerRequest: { go_http_in_flight: 2 },
+  instrumentedBy: [
+    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
+    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
+  ],
+  points: [
+    {
+      moment: HttpServerMoment.START,
+      name: 'start',
+      place: { at: 'entry', function: 'net/http.serverHandler.ServeHTTP' },
+      required: true,
+      purpose: 'the start of every request',
+    },
+    {
+      moment: HttpServerMoment.END,
+      name: 'end',
+      place: {
+        at: 'afterCall',
+        function: 'net/http.(*conn).serve',
+        callee: 'net/http.serverHandler.ServeHTTP',
+      },
+      required: true,
+      purpose: 'the end of every request',
+    },
+    {
+      moment: HttpServerMoment.PANIC,
+      name: 'panic',
+      place: {
+        at: 'call',
+        function: 'net/http.(*conn).serve.func1',
+        callees: ['net/http.(*response).disableWriteContinue', 'net/http.(*connReader).abortPendingRead'],
+      },
+      required: false,
+      purpose: 'spans of handlers that panic',
+    },
+  ],
+  // Not the handler's entry: profile-guided builds can inline that, which is a reason to tell, not an absent library.
+  matches: (binary) => binary.symbols.find('net/http.(*conn).serve') !== undefined,
+  constants,
+  write: writeHttpServerSpan,
+} as const satisfies ProbeDefinition;
+
+type ConfigField = keyof typeof GoHttpConfig;
+type GoField = readonly [type: string, field: string];
+
+const requestFields = {
+  requestMethod: ['net/http.Request', 'Method'],
+  requestHeader: ['net/http.Request', 'Header'],
+  requestHost: ['net/http.Request', 'Host'],
+  requestRemoteAddr: ['net/http.Request', 'RemoteAddr'],
+  requestTarget: ['net/http.Request', 'RequestURI'],
+  requestTls: ['net/http.Request', 'TLS'],
+  requestProtoMajor: ['net/http.Request', 'ProtoMajor'],
+  requestProtoMinor: ['net/http.Request', 'ProtoMinor'],
+  requestCtx: ['net/http.Request', 'ctx'],
+} as const satisfies Partial<Record<ConfigField, GoField>>;
+
+const responseFields = {
+  responseStatus: ['net/http.response', 'status'],
+  responseConn: ['net/http.response', 'conn'],
+} as const satisfies Partial<Record<ConfigField, GoField>>;
+
+/** Without them the span lacks something; the notes say what. */
+const optionalFields = {
+  requestPattern: ['net/http.Request', 'Pattern'],
+  requestPat: ['net/http.Request', 'pat'],
+  patternStr: ['net/http.pattern', 'str'],
+  connHijacked: ['net/http.conn', 'hijackedv'],
+  cancelCtxErr: ['context.cancelCtx', 'err'],
+  gGoid: ['runtime.g', 'goid'],
+} as const satisfies Partial<Record<ConfigField, GoField>>;
+
+function constants(binary: Binary): Constants {
+  const types = binary.go?.types;
+  if (!types) return { found: false, missing: 'Go type descriptors' };
+  const bytes = new Uint8Array(GoHttpConfig.size);
+  const view = new DataView(bytes.buffer);
+  const put: Put = (name, value) => view.setUint16(GoHttpConfig[name], value, true);
+  let end = 0;
+  for (const [name, [type, field]] of entries({ ...requestFields, ...responseFields })) {
+    const path = types.field(type, field);
+    if (path?.flatOffset === undefined) return { found: false, missing: `${type}.${field}` };
+    put(name, path.flatOffset);
+    if (name in requestFields) end = Math.max(end, path.flatOffset + path.sizeBytes);
+  }
+  const offsets = new Map(
+    entries(optionalFields).map(([name, [type, field]]) => [name, types.field(type, field)?.flatOffset]),
+  );
+  for (const [name, offset] of offsets) put(name, offset ?? absent);
+  if (end >= rawBytes) return { found: false, missing: `net/http.Request within ${rawBytes} bytes (it needs ${end})` };
+  put('requestBytes', end);
+  putConnectionContext(types, put);
+  const map = types.headerMap();
+  if (!map) return { found: false, missing: 'layout of map[string][]string' };
+  bytes.set(goMapLayout(map), GoHttpConfig.map);
+  const notes: string[] = [];
+  const has = (name: keyof typeof optionalFields) => offsets.get(name) !== undefined;
+  if (!has('requestPattern') && !(has('requestPat') && has('patternStr'))) {
+    notes.push('http.route is not recorded: this Go keeps the matched pattern nowhere (1.22 and newer do)');
+  }
+  if (!has('cancelCtxErr')) {
+    notes.push('aborted clients are not recognised: context.cancelCtx.err is not in the binary');
+  }
+  if (!has('connHijacked')) {
+    notes.push('hijacked connections are not recognised: net/http.conn.hijackedv is not in the binary');
+  }
+  return { found: true, bytes, notes };
+}
+
+type Put = (name: ConfigField, value: number) => void;
+
+function entries<K extends ConfigField>(fields: Readonly<Record<K, GoField>>): [K, GoField][] {
+  return Object.entries(fields) as [K, GoField][];
+}
+
+/** `cancelCtx` embeds its parent, an interface whose data word is the connection's own cancelCtx. */
+function putConnectionContext(types: GoTypes, put: Put): void {
+  const parent = types.field('context.cancelCtx', 'Context')?.flatOffset;
+  put('cancelCtxParent', parent === undefined ? absent : parent + 8);
+}

@@ -1,0 +1,97 @@
+/** What go/link.h has to know of a binary, to find the request that a call is made for. */
+import type { Binary, FunctionSymbol, SymbolTable } from '../../../contract/binary.ts';
+import { Constant, GoContextWrapper, GoLinkConfig, GoTextRange } from '../../layout.gen.ts';
+
+/**
+ * Packages whose goroutines serve whoever comes next (connections being dialled, read and written, pools being kept up), by a function
+ * of each. One that a handler happened to start does not work for its request.
+ */
+const runtimePackages = [
+  ['net/http', 'net/http.(*Transport).roundTrip'],
+  ['net/http/internal/http2', 'net/http/internal/http2.(*ClientConn).readLoop'],
+  ['golang.org/x/net/http2', 'golang.org/x/net/http2.(*ClientConn).readLoop'],
+  ['database/sql', 'database/sql.(*DB).connectionOpener'],
+] as const;
+
+/** The goroutine in which http.TimeoutHandler runs a handler (its first function literal, from Go 1.8 on). */
+const timeoutHandler = 'net/http.(*timeoutHandler).ServeHTTP.func1';
+
+/** Link-time addresses, the end excluded. */
+interface TextRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bounds on a walk: functions in all, and of other packages in a row. */
+const maxFunctions = 20_000;
+const maxOthers = 200;
+
+/** `struct uspan_go_link_config`. */
+export function goLinkConfig(binary: Binary): Uint8Array {
+  const bytes = new Uint8Array(GoLinkConfig.size);
+  const view = new DataView(bytes.buffer);
+  const putRange = (at: number, range: TextRange | undefined) => {
+    view.setBigUint64(at + GoTextRange.start, BigInt(range?.start ?? 0), true);
+    view.setBigUint64(at + GoTextRange.end, BigInt(range?.end ?? 0), true);
+  };
+  runtimePackages.forEach(([name, member], index) => {
+    putRange(GoLinkConfig.runtimePackages + index * GoTextRange.size, packageRange(binary.symbols, name, member));
+  });
+  const handler = binary.symbols.find(timeoutHandler);
+  putRange(
+    GoLinkConfig.timeoutHandler,
+    handler && { start: handler.address, end: handler.address + handler.sizeBytes },
+  );
+  const wrappers = (binary.go?.types.contextWrappers() ?? [])
+    .flatMap(({ hashes, struct, parent }) => hashes.map((hash) => ({ hash, struct, parent })))
+    .slice(0, Constant.GO_LINK_WRAPPERS);
+  wrappers.forEach(({ hash, struct, parent }, index) => {
+    const at = GoLinkConfig.wrappers + index * GoContextWrapper.size;
+    view.setUint32(at + GoContextWrapper.typeHash, hash, true);
+    view.setUint16(at + GoContextWrapper.structPtr, struct ?? Constant.FIELD_ABSENT, true);
+    view.setUint16(at + GoContextWrapper.parent, parent, true);
+  });
+  view.setUint16(GoLinkConfig.wrapperCount, wrappers.length, true);
+  view.setUint32(GoLinkConfig.cancelCtxHash, binary.go?.types.hash('*context.cancelCtx') ?? 0, true);
+  for (const [field, type, name] of [
+    ['gGoid', 'runtime.g', 'goid'],
+    ['gParentGoid', 'runtime.g', 'parentGoid'],
+    ['gStartpc', 'runtime.g', 'startpc'],
+    ['cancelCtxErr', 'context.cancelCtx', 'err'],
+  ] as const) {
+    const offset = binary.go?.types.field(type, name)?.flatOffset ?? Constant.FIELD_ABSENT;
+    view.setUint16(GoLinkConfig[field], offset, true);
+  }
+  return bytes;
+}
+
+/** The linker puts a package's functions side by side, with some that the compiler made for it in between. */
+function packageRange(symbols: SymbolTable, name: string, member: string): TextRange | undefined {
+  const first = symbols.find(member);
+  if (!first) return undefined;
+  const isOwn = (symbol: FunctionSymbol) => symbol.name.startsWith(`${name}.`);
+  let { address: start } = first;
+  for (const symbol of walk((at) => symbols.at(at.address - 1), first, isOwn)) start = symbol.address;
+  let end = first.address + first.sizeBytes;
+  for (const symbol of walk((at) => symbols.at(at.address + at.sizeBytes), first, isOwn)) {
+    end = symbol.address + symbol.sizeBytes;
+  }
+  return { start, end };
+}
+
+/** Own functions in one direction from the first, until there are too many of others. */
+function* walk(
+  next: (symbol: FunctionSymbol) => FunctionSymbol | undefined,
+  first: FunctionSymbol,
+  isOwn: (symbol: FunctionSymbol) => boolean,
+): Generator<FunctionSymbol> {
+  let others = 0;
+  let at = first;
+  for (let count = 0; count < maxFunctions && others < maxOthers; count++) {
+    const symbol = next(at);
+    if (!symbol || symbol.address === at.address) return;
+    at = symbol;
+    others = isOwn(symbol) ? 0 : others + 1;
+    if (others === 0) yield symbol;
+  }
+}

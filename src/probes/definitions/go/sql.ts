@@ -1,0 +1,126 @@
+import type { Binary, GoTypes } from '../../../contract/binary.ts';
+import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
+import { Constant, GoSqlConfig, HttpInFlightKey, SqlDriverType, SqlErrorType, SqlInFlight } from '../../layout.gen.ts';
+import { goLinkConfig } from './link.ts';
+import { driverErrors, driverTypes } from './sql-drivers.ts';
+import { goSqlPoints } from './sql-points.ts';
+import { writeGoSqlSpan } from './sql-span.ts';
+
+const sql = (name: string) => `database/sql.${name}`;
+
+/**
+ * Go's database/sql, from Go 1.21 to 1.27 of one shape. From the pool, every method runs its operation in `db.retry`:
+ *
+ *     for i := 0; i < 2; i++ {
+ *         err := fn(cachedOrNewConn)
+ *         if err == nil || !errors.Is(err, driver.ErrBadConn) { return err }   // failed: the call; retried: the branch behind it
+ *     }
+ *     return fn(alwaysNewConn)
+ *
+ * A Tx or Conn calls `queryDC`, `execDC` or `prepareDC` with the connection it holds, and a function to give it back by, which is called
+ * with the error: at once after `execDC` and `prepareDC`; after `queryDC` if that fails, else when the rows are closed.
+ */
+export const goSql = {
+  name: 'go/database/sql',
+  library: 'database/sql',
+  versions: 'Go 1.21 – 1.27',
+  runtime: 'go',
+  // On a held connection, giving it back is one more for queries and prepared statements: a query that fails ends there.
+  hitsPerSpan: 2,
+  object: 'go_sql',
+  program: 'go_sql',
+  configMap: 'go_sql_configs',
+  inFlight: [
+    {
+      map: 'go_sql_in_flight',
+      pidOffset: HttpInFlightKey.pid,
+      activeOffset: SqlInFlight.active,
+      sweptSection: '.data.sql_swept',
+    },
+  ],
+  // Half of it for finished operations of goroutines that run more of them.
+  entriesPerRequest: { go_sql_in_flight: 2 },
+  instrumentedBy: [
+    'github.com/XSAM/otelsql',
+    'go.nhat.io/otelsql',
+    'github.com/uptrace/opentelemetry-go-extra/otelsql',
+    'github.com/DataDog/dd-trace-go/contrib/database/sql/v2',
+  ],
+  points: goSqlPoints,
+  matches: (binary) => binary.symbols.find(sql('(*DB).retry')) !== undefined,
+  constants,
+  write: writeGoSqlSpan,
+} as const satisfies ProbeDefinition;
+
+const fields = {
+  dbConnector: [sql('DB'), 'connector'],
+  stmtDb: [sql('Stmt'), 'db'],
+  stmtQuery: [sql('Stmt'), 'query'],
+  connDb: [sql('driverConn'), 'db'],
+  txConn: [sql('Tx'), 'dc'],
+  txCtx: [sql('Tx'), 'ctx'],
+} as const;
+/** A program that has no prepared statements or no transactions may be without the type. */
+const dispensable = new Set<string>([sql('Stmt'), sql('Tx')]);
+
+function constants(binary: Binary): Constants {
+  const types = binary.go?.types;
+  if (!types) return { found: false, missing: 'Go type descriptors' };
+  const offsets: Partial<Record<keyof typeof fields, number>> = {};
+  for (const [name, [type, field]] of Object.entries(fields) as [keyof typeof fields, readonly [string, string]][]) {
+    const offset = types.field(type, field)?.flatOffset;
+    if (offset === undefined && !dispensable.has(type)) {
+      return { found: false, missing: `${type}.${field}` };
+    }
+    offsets[name] = offset ?? 0;
+  }
+  const { dbConnector = 0, stmtDb = 0, stmtQuery = 0, connDb = 0, txConn = 0, txCtx = 0 } = offsets;
+  if (stmtQuery !== 0 && stmtQuery !== stmtDb + 8)
+    return { found: false, missing: 'database/sql.Stmt.query behind db' };
+  const view = new DataView(new ArrayBuffer(GoSqlConfig.size));
+  view.setUint16(GoSqlConfig.dbConnector, dbConnector, true);
+  view.setUint16(GoSqlConfig.dsnDriver, types.field(sql('dsnConnector'), 'driver')?.flatOffset ?? 0, true);
+  view.setUint16(GoSqlConfig.stmtDb, stmtDb, true);
+  view.setUint16(GoSqlConfig.connDb, connDb, true);
+  view.setUint16(GoSqlConfig.txConn, txConn, true);
+  view.setUint16(GoSqlConfig.txCtx, txCtx, true);
+  view.setBigUint64(GoSqlConfig.types, BigInt(types.start), true);
+  view.setBigUint64(GoSqlConfig.dsnConnector, descriptor(types, sql('dsnConnector')), true);
+  view.setBigUint64(GoSqlConfig.errorString, descriptor(types, '*errors.errorString'), true);
+  putDrivers(types, view);
+  putErrors(types, view);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(goLinkConfig(binary), GoSqlConfig.link);
+  return { found: true, bytes, notes: [] };
+}
+
+function descriptor(types: GoTypes, name: string): bigint {
+  return BigInt(types.descriptor(name) ?? 0);
+}
+
+function putDrivers(types: GoTypes, view: DataView): void {
+  const found = driverTypes
+    .map(({ type, system }) => ({ address: descriptor(types, type), system }))
+    .filter(({ address }) => address !== 0n);
+  for (const [index, { address, system }] of found.slice(0, Constant.SQL_DRIVER_TYPES).entries()) {
+    const at = GoSqlConfig.driverTypes + index * SqlDriverType.size;
+    view.setBigUint64(at + SqlDriverType.type, address, true);
+    view.setUint32(at + SqlDriverType.system, system, true);
+  }
+}
+
+function putErrors(types: GoTypes, view: DataView): void {
+  const found = driverErrors
+    .map(({ type, field, kind }) => ({
+      address: descriptor(types, type),
+      offset: types.field(type.replace(/^\*/, ''), field)?.flatOffset,
+      kind,
+    }))
+    .filter(({ address, offset }) => address !== 0n && offset !== undefined);
+  for (const [index, { address, offset, kind }] of found.slice(0, Constant.SQL_ERROR_TYPES).entries()) {
+    const at = GoSqlConfig.errorTypes + index * SqlErrorType.size;
+    view.setBigUint64(at + SqlErrorType.type, address, true);
+    view.setUint16(at + SqlErrorType.status, offset!, true);
+    view.setUint16(at + SqlErrorType.kind, kind, true);
+  }
+}

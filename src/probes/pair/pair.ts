@@ -1,0 +1,155 @@
+/** Definitions made from data: a span between two USDT probes of one provider. */
+import type { AttributeKey } from '../../contract/attribute-key.ts';
+import type { Binary } from '../../contract/binary.ts';
+import type { Constants, InFlight, Point, ProbeDefinition } from '../../contract/decision.ts';
+import {
+  Constant,
+  UsdtCapture,
+  UsdtCaptureKind,
+  UsdtFrame,
+  UsdtFrameKey,
+  UsdtMoment,
+  UsdtPairConfig,
+} from '../layout.gen.ts';
+import { notesOf, specEntries } from '../sites/argument-specs.ts';
+import { pairWriter } from './pair-span.ts';
+
+/** What an argument is: an integer of a width, a float, a C string, or an address for people. */
+export const usdtTypes = [
+  ...(['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'f32', 'f64'] as const),
+  ...(['bool', 'pointer', 'string'] as const),
+] as const;
+export type UsdtType = (typeof usdtTypes)[number];
+
+/** An argument that becomes an attribute. */
+export interface PairArgument {
+  readonly key: AttributeKey;
+  /** The probe whose argument it is. */
+  readonly of: 'start' | 'during' | 'end';
+  /** Counted from 0. */
+  readonly argument: number;
+  readonly type: UsdtType;
+  /** For strings without a NUL: the argument that tells their length. */
+  readonly lengthArgument?: number;
+}
+
+/** A piece of a span's name: as it stands, or the value of `arguments[index]`. */
+export type NamePiece = string | number;
+
+export interface UsdtPair {
+  /** Of the definition: `jvm/gc`. */
+  readonly name: string;
+  readonly library: string;
+  readonly versions: string;
+  readonly provider: string;
+  readonly start: string;
+  readonly end: string;
+  /** A probe between the two that tells more: the first of it counts. */
+  readonly during?: string;
+  /** Whether a program of this path is looked at; default: any with the probes. */
+  readonly programs?: (path: string) => boolean;
+  readonly libraries: RegExp;
+  readonly spanName: readonly NamePiece[];
+  /** At most 12. */
+  readonly arguments: readonly PairArgument[];
+  readonly minDurationNs: number;
+  /** 0: no limit. */
+  readonly maxPerSecond: number;
+}
+
+const moments = { start: UsdtMoment.START, during: UsdtMoment.DURING, end: UsdtMoment.END } as const;
+/** In the order in which their probes are reached, as the program keeps texts. */
+const order = ['start', 'during', 'end'] as const;
+
+const frames: InFlight = {
+  map: 'usdt_frames',
+  pidOffset: UsdtFrameKey.pid,
+  activeOffset: UsdtFrame.open,
+  sweptSection: '.data.swept',
+};
+
+export function usdtPair(pair: UsdtPair): ProbeDefinition {
+  const points = pointsOf(pair);
+  const captures = order.flatMap((of) => pair.arguments.filter((argument) => argument.of === of));
+  const spanName = pair.spanName.map((piece) =>
+    typeof piece === 'string' ? piece : captures.indexOf(pair.arguments[piece]!),
+  );
+  return {
+    name: pair.name,
+    library: pair.library,
+    versions: pair.versions,
+    runtime: 'any',
+    libraries: pair.libraries,
+    hitsPerSpan: points.length,
+    object: 'usdt',
+    program: 'usdt_pair',
+    sleepable: { object: 'usdt_sleepable', program: 'usdt_pair_sleepable' },
+    configMap: 'usdt_pair_configs',
+    inFlight: [frames],
+    entriesPerRequest: { usdt_frames: 2 },
+    points,
+    matches: (binary) =>
+      (pair.programs?.(binary.path) ?? true) &&
+      [pair.start, pair.end].some((name) => notesOf(binary, { provider: pair.provider, name }).length > 0),
+    constants: (binary) => constants(binary, pair, captures, points),
+    write: pairWriter(spanName, captures),
+  };
+}
+
+function pointsOf({ provider, start, during, end }: UsdtPair): Point[] {
+  const point = (name: keyof typeof moments, probe: string): Point => ({
+    moment: moments[name],
+    name,
+    place: { at: 'note', provider, name: probe },
+    required: name !== 'during',
+    purpose: name === 'during' ? 'what it tells of the span' : `the ${name} of every span`,
+  });
+  return [point('start', start), ...(during === undefined ? [] : [point('during', during)]), point('end', end)];
+}
+
+/** `struct uspan_usdt_pair_config`. */
+function constants(
+  binary: Binary,
+  pair: UsdtPair,
+  captures: readonly PairArgument[],
+  points: readonly Point[],
+): Constants {
+  const bytes = new Uint8Array(UsdtPairConfig.size);
+  const view = new DataView(bytes.buffer);
+  const periodNs = pair.maxPerSecond > 0 ? Math.round(1e9 / pair.maxPerSecond) : 0;
+  view.setUint32(UsdtPairConfig.captures, captures.length, true);
+  view.setBigUint64(UsdtPairConfig.minDurationNs, BigInt(pair.minDurationNs), true);
+  view.setBigUint64(UsdtPairConfig.periodNs, BigInt(periodNs), true);
+  // A second's worth may come at once.
+  view.setBigUint64(UsdtPairConfig.burstNs, BigInt(periodNs && 1_000_000_000 - periodNs), true);
+  captures.slice(0, Constant.USDT_CAPTURES).forEach(({ of, type, argument, lengthArgument }, index) => {
+    const at = UsdtPairConfig.capture + index * UsdtCapture.size;
+    bytes[at + UsdtCapture.kind] =
+      type !== 'string'
+        ? UsdtCaptureKind.NUMBER
+        : lengthArgument === undefined
+          ? UsdtCaptureKind.STRING
+          : UsdtCaptureKind.TEXT;
+    bytes[at + UsdtCapture.moment] = moments[of];
+    bytes[at + UsdtCapture.argument] = argument;
+    bytes[at + UsdtCapture.lengthArgument] = lengthArgument ?? 0;
+  });
+  return { found: true, bytes, notes: unreadable(binary, pair), entries: specEntries(binary, points) };
+}
+
+/** Arguments that some site does not give. */
+function unreadable(binary: Binary, pair: UsdtPair): string[] {
+  return pair.arguments.flatMap(({ key, of, argument }) => {
+    const name = pair[of];
+    const notes = name === undefined ? [] : notesOf(binary, { provider: pair.provider, name });
+    const reasons = notes.map((note) => {
+      const given = note.arguments[argument];
+      if (!given) return `${note.provider}:${note.name} has ${note.arguments.length} arguments`;
+      return given.readable ? undefined : `${given.text}: ${given.why}`;
+    });
+    const first = reasons.find((reason) => reason !== undefined);
+    if (first === undefined) return [];
+    const where = reasons.every((reason) => reason !== undefined) ? 'never' : 'not at every site';
+    return [`${key.text} is ${where} recorded: ${first}`];
+  });
+}

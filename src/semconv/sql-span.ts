@@ -1,0 +1,99 @@
+/**
+ * What all SQL spans say alike, by the stable database conventions: name, statement, operation, target and failure. For definitions whose
+ * records have the statement's bytes; call these between `begin` and `end` of the writer, `writeSqlStatement` or `writeSqlCommand` first.
+ */
+import { attributeKey } from '../contract/attribute-key.ts';
+import { type Slab, type SpanWriter, StatusCode } from '../contract/span.ts';
+import { SqlCache } from '../sql/cache.ts';
+import type { SqlDialect } from '../sql/scanner.ts';
+
+const key = {
+  system: attributeKey('db.system.name'),
+  text: attributeKey('db.query.text'),
+  summary: attributeKey('db.query.summary'),
+  operation: attributeKey('db.operation.name'),
+  collection: attributeKey('db.collection.name'),
+  status: attributeKey('db.response.status_code'),
+  errorType: attributeKey('error.type'),
+  truncated: attributeKey('uspan.truncated'),
+  unreadable: attributeKey('uspan.unreadable'),
+} as const;
+
+export interface SqlSystem {
+  /** `db.system.name`. */
+  readonly name: string;
+  readonly dialect: SqlDialect;
+}
+
+export const sqlSystems = {
+  postgresql: { name: 'postgresql', dialect: 'postgresql' },
+  mysql: { name: 'mysql', dialect: 'mysql' },
+  sqlite: { name: 'sqlite', dialect: 'sqlite' },
+  other: { name: 'other_sql', dialect: 'other' },
+} as const satisfies Record<string, SqlSystem>;
+
+/** Results depend on nothing but the statement, so one for all definitions. */
+const cache = new SqlCache();
+
+/** Names the span and describes the statement of `length` bytes at `from`; `cut`: it was longer. */
+export function writeSqlStatement(
+  slab: Slab,
+  from: number,
+  length: number,
+  cut: boolean,
+  system: SqlSystem,
+  out: SpanWriter,
+): void {
+  const { text, operation, collection, summary } = cache.read(slab, from, length, system.dialect, cut);
+  out.nameText(summary === '' ? system.name : summary);
+  out.text(key.system, system.name);
+  if (text !== '') out.text(key.text, text);
+  if (summary !== '') out.text(key.summary, summary);
+  if (operation !== undefined) out.text(key.operation, operation);
+  if (collection !== undefined) out.text(key.collection, collection);
+  if (cut) out.text(key.truncated, key.text.text);
+}
+
+/** The same for preparing the statement: `PREPARE`, with its target. */
+export function writeSqlPrepare(
+  slab: Slab,
+  from: number,
+  length: number,
+  cut: boolean,
+  system: SqlSystem,
+  out: SpanWriter,
+): void {
+  const { text, collection } = cache.read(slab, from, length, system.dialect, cut);
+  const summary = collection === undefined ? 'PREPARE' : `PREPARE ${collection}`;
+  out.nameText(summary);
+  out.text(key.system, system.name);
+  if (text !== '') out.text(key.text, text);
+  out.text(key.summary, summary);
+  out.text(key.operation, 'PREPARE');
+  if (collection !== undefined) out.text(key.collection, collection);
+  if (cut) out.text(key.truncated, key.text.text);
+}
+
+/** The same for what has no statement: `BEGIN`, `COMMIT`, `ROLLBACK`. */
+export function writeSqlCommand(operation: string, system: SqlSystem, out: SpanWriter): void {
+  out.nameText(operation);
+  out.text(key.system, system.name);
+  out.text(key.summary, operation);
+  out.text(key.operation, operation);
+}
+
+/** The statement was there but could not be read. */
+export function writeSqlUnreadable(out: SpanWriter): void {
+  out.text(key.unreadable, key.text.text);
+}
+
+/**
+ * The operation failed.
+ * @param status what the database answered, as SQLSTATE or its own number; empty: it did not
+ * @param errorType what failed, of low cardinality; taken where there is no status
+ */
+export function writeSqlError(status: string, errorType: string, out: SpanWriter): void {
+  if (status !== '') out.text(key.status, status);
+  out.text(key.errorType, status !== '' ? status : errorType);
+  out.status(StatusCode.error);
+}

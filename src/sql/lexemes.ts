@@ -1,0 +1,159 @@
+/** Where the pieces of SQL end: names, numbers, strings, comments. Places are offsets into the bytes; −1: it cannot be told where. */
+import type { SqlDialect } from './scanner.ts';
+
+const quote = 0x27;
+const doubleQuote = 0x22;
+const backtick = 0x60;
+const backslash = 0x5c;
+const dollar = 0x24;
+const newline = 0x0a;
+
+export function isSpace(byte: number): boolean {
+  return byte <= 0x20 || byte === 0x7f;
+}
+
+export function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+export function isDigitAt(bytes: Uint8Array, at: number, to: number): boolean {
+  return at < to && isDigit(bytes[at]!);
+}
+
+/** Letters, `_` and all that is not ASCII. */
+export function startsWord(byte: number): boolean {
+  const lower = byte | 0x20;
+  return (lower >= 0x61 && lower <= 0x7a) || byte === 0x5f || byte >= 0x80;
+}
+
+export function isWordByte(byte: number): boolean {
+  return startsWord(byte) || isDigit(byte) || byte === dollar;
+}
+
+export function wordEnd(bytes: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to && isWordByte(bytes[at]!)) at++;
+  return at;
+}
+
+/** Whatever hangs on to the digits belongs to the number: `0x1F`, `1.5e-10`, `1_000`, `12abc`. */
+export function numberEnd(bytes: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to) {
+    const byte = bytes[at]!;
+    const sign = (byte === 0x2b || byte === 0x2d) && at > from && (bytes[at - 1]! | 0x20) === 0x65;
+    if (!isWordByte(byte) && byte !== 0x2e && !(sign && isDigitAt(bytes, at + 1, to))) break;
+    at++;
+  }
+  return at;
+}
+
+/**
+ * The end of a string that begins with the quote at `open`; `to` where it is cut; −1 where it depends on a setting of the server whether a
+ * backslash before a quote makes that part of the string (standard_conforming_strings, NO_BACKSLASH_ESCAPES).
+ */
+export function stringEnd(bytes: Uint8Array, open: number, to: number, dialect: SqlDialect, escapes: boolean): number {
+  const mark = bytes[open]!;
+  // Three quotes open a string of another kind in some dialects.
+  if (dialect === 'other' && open + 2 < to && bytes[open + 1] === mark && bytes[open + 2] === mark) return -1;
+  let at = open + 1;
+  while (at < to) {
+    if (bytes[at] !== mark) {
+      at++;
+      continue;
+    }
+    if (dialect !== 'sqlite' && oddBackslashes(bytes, open, at)) {
+      if (!escapes) return -1;
+      at++;
+      continue;
+    }
+    if (bytes[at + 1] !== mark || at + 1 >= to) return at + 1;
+    at += 2;
+  }
+  return to;
+}
+
+function oddBackslashes(bytes: Uint8Array, open: number, at: number): boolean {
+  let count = 0;
+  while (at - 1 - count > open && bytes[at - 1 - count] === backslash) count++;
+  return count % 2 === 1;
+}
+
+/** The end of a quoted identifier, −1 where there is none: then it may be something else. The mark doubled stands for itself. */
+export function identifierEnd(bytes: Uint8Array, open: number, to: number, mark: number): number {
+  let at = open + 1;
+  while (at < to) {
+    if (bytes[at] !== mark) at++;
+    else if (mark === 0x5d || bytes[at + 1] !== mark || at + 1 >= to) return at + 1;
+    else at += 2;
+  }
+  return -1;
+}
+
+/** Whether a bracket that begins with a name has a quote in it: an identifier like `[it's]`, or an array. */
+export function hidesQuote(bytes: Uint8Array, from: number, to: number): boolean {
+  if (from >= to || !startsWord(bytes[from]!)) return false;
+  for (let at = from; at < to && bytes[at] !== 0x5d; at++) {
+    if (bytes[at] === quote || bytes[at] === doubleQuote || bytes[at] === backtick) return true;
+  }
+  return false;
+}
+
+export function lineEnd(bytes: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to && bytes[at] !== newline) at++;
+  return at;
+}
+
+/** MySQL wants white space behind the dashes: without, `5--'a'` has a literal there, for others a comment. */
+export function lineCommentEnd(bytes: Uint8Array, from: number, to: number, dialect: SqlDialect): number {
+  const next = from + 2;
+  if ((dialect === 'mysql' || dialect === 'other') && next < to && !isSpace(bytes[next]!)) return -1;
+  return lineEnd(bytes, next, to);
+}
+
+/** PostgreSQL nests comments. What MySQL runs as code in a comment, it also reads literals in. */
+export function blockCommentEnd(bytes: Uint8Array, from: number, to: number, dialect: SqlDialect): number {
+  const first = bytes[from + 2];
+  if (
+    (dialect === 'mysql' || dialect === 'other') &&
+    (first === 0x21 || (first === 0x4d && bytes[from + 3] === 0x21))
+  ) {
+    return -1;
+  }
+  let depth = 1;
+  let at = from + 2;
+  while (at < to) {
+    const next = at + 1 < to ? bytes[at + 1] : 0;
+    if (bytes[at] === 0x2a && next === 0x2f) {
+      at += 2;
+      if (--depth === 0) return at;
+    } else if (bytes[at] === 0x2f && next === 0x2a && dialect !== 'mysql' && dialect !== 'sqlite') {
+      if (dialect === 'other') return -1;
+      depth++;
+      at += 2;
+    } else {
+      at++;
+    }
+  }
+  return to;
+}
+
+/** The end of a `$tag$` at `from`; 0: there is none; −1: the text ends within what may be one. */
+export function dollarTagEnd(bytes: Uint8Array, from: number, to: number): number {
+  let at = from + 1;
+  if (isDigitAt(bytes, at, to)) return 0;
+  while (at < to && bytes[at] !== dollar && isWordByte(bytes[at]!)) at++;
+  if (at === to) return -1;
+  return bytes[at] === dollar ? at + 1 : 0;
+}
+
+export function dollarQuoteEnd(bytes: Uint8Array, from: number, tagEnd: number, to: number): number {
+  const length = tagEnd - from;
+  for (let at = tagEnd; at + length <= to; at++) {
+    let same = 0;
+    while (same < length && bytes[at + same] === bytes[from + same]) same++;
+    if (same === length) return at + length;
+  }
+  return to;
+}

@@ -1,0 +1,60 @@
+/** SQL as it may be exported: every literal is `?`, whether or not the text was cut within one. */
+import { type SqlDialect, SqlToken, scanSql } from './scanner.ts';
+import { type SqlSummary, SqlSummaryReader } from './summary.ts';
+
+export interface SqlStatement extends SqlSummary {
+  /** `db.query.text`: literals replaced by `?`, comments left out, white space made one space, lists of `IN` collapsed. */
+  readonly text: string;
+}
+
+const space = 0x20;
+const mark = 0x3f;
+const comma = 0x2c;
+
+/**
+ * Reads `length` bytes of SQL at `from`.
+ * @param cut whether the text went on
+ */
+export function readSql(
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  dialect: SqlDialect,
+  cut: boolean,
+): SqlStatement {
+  const to = from + length;
+  // Nothing grows: the shortest literal is one byte, as is what replaces it.
+  const out = Buffer.allocUnsafe(length);
+  const reader = new SqlSummaryReader(bytes);
+  let end = 0;
+  let spaced = false;
+  let whole = !cut;
+  /** Where the list behind `IN (` begins in `out`, 0: in none that can be collapsed. */
+  let list = 0;
+  let afterIn = false;
+  scanSql(bytes, from, to, dialect, (token, at, until) => {
+    if (token === SqlToken.space) {
+      spaced = end > 0;
+      return;
+    }
+    if (spaced) out[end++] = space;
+    spaced = false;
+    const first = bytes[at]!;
+    if (token === SqlToken.literal || token === SqlToken.rest) {
+      out[end++] = mark;
+      if (token === SqlToken.rest) whole = false;
+    } else {
+      if (first === 0x29 && list > 0 && out[list] === mark) end = list + 1;
+      for (let i = at; i < until; i++) out[end++] = bytes[i]!;
+    }
+    if (token === SqlToken.symbol && first === 0x28) list = afterIn ? end : 0;
+    else if (token !== SqlToken.literal && first !== mark && first !== comma) list = 0;
+    afterIn = token === SqlToken.word && isIn(bytes, at, until);
+    reader.read(token, at, until);
+  });
+  return { text: out.toString('utf8', 0, end), ...reader.end(whole) };
+}
+
+function isIn(bytes: Uint8Array, from: number, to: number): boolean {
+  return to - from === 2 && (bytes[from]! | 0x20) === 0x69 && (bytes[from + 1]! | 0x20) === 0x6e;
+}
