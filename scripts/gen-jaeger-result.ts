@@ -18,7 +18,7 @@ const order = visits.find(({ servers: [[, name, status]] }) => name === 'POST /o
 async function traceAnOrder(): Promise<{ origin: Origin; spans: DecodedSpan[] }> {
   await using jaeger = await startJaeger();
   await using shop = await startShop();
-  const agent = await startAgent({ endpoint: jaeger.grpcEndpoint, pids: shop.pids });
+  const agent = await startAgent({ endpoint: jaeger.httpEndpoint, pids: shop.pids });
   for (let n = 0; n < 20; n++) await visit(shop, order);
   const origin = await visit(shop, order);
   // The server's side of a request ends a moment after its answer is here.

@@ -76,7 +76,7 @@ async function load(count: number, stop: AbortSignal, one: (index: number) => Pr
 
 /** Attaches and detaches until told to stop; how often. Every fourth time the agent is killed. */
 async function attachAndDetach(pids: readonly number[], stop: AbortSignal): Promise<{ cycles: number; spans: number }> {
-  const receiver = await startOtlpReceiver({ protocol: 'grpc', countOnly: true });
+  const receiver = await startOtlpReceiver({ countOnly: true });
   let cycles = 0;
   try {
     while (!stop.aborted) {

@@ -69,9 +69,9 @@ function exporters(): ('otlp' | 'console')[] {
 function protocol(): OtlpProtocol {
   const specific = 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL';
   const name = getStringFromEnv(specific) ? specific : 'OTEL_EXPORTER_OTLP_PROTOCOL';
-  const value = (getStringFromEnv(name) ?? 'grpc').trim();
+  const value = (getStringFromEnv(name) ?? 'http/protobuf').trim();
   if (value === 'grpc' || value === 'http/protobuf') return value;
-  throw unusable(name, value, 'Use grpc or http/protobuf');
+  throw unusable(name, value, 'Use http/protobuf or grpc');
 }
 
 /** A whole number above 0, at most what a timer takes. */

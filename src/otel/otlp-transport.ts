@@ -6,7 +6,8 @@ import { rejectedSpans } from './export-response.ts';
 import type { Notify } from './losses.ts';
 import { checkOtlpEnvironment, forwardOtlpWarnings } from './otlp-environment.ts';
 
-export type OtlpProtocol = 'grpc' | 'http/protobuf';
+/** `http/protobuf` is the default, as the OpenTelemetry specification recommends (OTLP exporter configuration, "Specify Protocol"). */
+export type OtlpProtocol = 'http/protobuf' | 'grpc';
 
 export interface OtlpTransportOptions {
   readonly protocol: OtlpProtocol;

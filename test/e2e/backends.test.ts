@@ -170,7 +170,7 @@ describeKernel('the example shop, as a backend sees it', () => {
       env: { BACKEND: `127.0.0.1:${jaeger.ports[0]}` },
     });
     const endpoint = `http://127.0.0.1:${collector.httpPort}`;
-    const { reported } = await traceVisits({ endpoint, protocol: 'http/protobuf' });
+    const { reported } = await traceVisits({ endpoint });
 
     expect(comparable(await spansWithin(reported.length, collector.spans))).toEqual(comparable(reported));
     const stored = await spansWithin(reported.length, () => jaeger.spans());
@@ -193,7 +193,7 @@ describeKernel('the example shop, as a backend sees it', () => {
       listeners: ['extensions::health_check'],
     });
     const rounds = 20;
-    const { reported } = await traceVisits({ endpoint: `http://127.0.0.1:${collector.grpcPort}` }, rounds);
+    const { reported } = await traceVisits({ endpoint: `http://127.0.0.1:${collector.httpPort}` }, rounds);
     const failed = new Set(reported.filter((span) => span.status.code === errorStatus).map((span) => span.traceId));
     const due = reported.filter((span) => failed.has(span.traceId));
     // `/fail`, `/panic`, and the order that the inventory refuses: that is an error of the front's client.
@@ -247,7 +247,7 @@ describeKernel('the example shop, as a backend sees it', () => {
 
   test('Jaeger killed and started again: what came meanwhile waits for it', async () => {
     const first = await startJaeger();
-    const agent = await startReporting({ endpoint: first.grpcEndpoint });
+    const agent = await startReporting({ endpoint: first.httpEndpoint });
     const before = await makeVisits(1);
     await untilReported(agent, before);
     await spansWithin(parseSpanLines(agent.stdout()).length, () => first.spans());

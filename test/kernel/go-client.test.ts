@@ -108,10 +108,10 @@ describeKernel('Go HTTP client spans, every Go release', () => {
   const due = new Map<string, number>();
 
   beforeAll(async () => {
-    receiver = await startOtlpReceiver({ protocol: 'grpc' });
+    receiver = await startOtlpReceiver();
     for (const [go, variant] of builds) programs.set(`${go} ${variant}`, await startLinkPrograms(go, variant));
     const pids = [...programs.values()].map(({ app }) => app.pid);
-    agent = await startAgent({ endpoint: receiver.endpoint, protocol: 'grpc', pids });
+    agent = await startAgent({ endpoint: receiver.endpoint, pids });
   }, 900_000);
   afterAll(async () => {
     await agent.stop().catch(() => {});

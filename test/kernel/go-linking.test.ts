@@ -17,10 +17,10 @@ describeKernel('which request a call belongs to, every Go release', () => {
   const sent = 5 * wayNames.length;
 
   beforeAll(async () => {
-    receiver = await startOtlpReceiver({ protocol: 'grpc' });
+    receiver = await startOtlpReceiver();
     for (const go of allGoReleases) programs.set(go, await startLinkPrograms(go));
     const pids = [...programs.values()].map(({ app }) => app.pid);
-    agent = await startAgent({ endpoint: receiver.endpoint, protocol: 'grpc', pids });
+    agent = await startAgent({ endpoint: receiver.endpoint, pids });
   }, 900_000);
   afterAll(async () => {
     await agent.stop().catch(() => {});
@@ -85,9 +85,9 @@ for (const { concurrent, perConnection } of loads)
     let programs: LinkPrograms;
     let agent: RunningAgent;
     beforeAll(async () => {
-      receiver = await startOtlpReceiver({ protocol: 'grpc' });
+      receiver = await startOtlpReceiver();
       programs = await startLinkPrograms('1.26', 'stripped', { GOGC: perConnection < 10 ? '5' : undefined });
-      agent = await startAgent({ endpoint: receiver.endpoint, protocol: 'grpc', pids: [programs.app.pid] });
+      agent = await startAgent({ endpoint: receiver.endpoint, pids: [programs.app.pid] });
     }, 300_000);
     afterAll(async () => {
       await agent.stop().catch(() => {});

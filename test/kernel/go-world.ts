@@ -28,7 +28,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function openWorld(protocol: 'grpc' | 'http/protobuf' = 'grpc'): Promise<World> {
+export async function openWorld(protocol: 'grpc' | 'http/protobuf' = 'http/protobuf'): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-go-'));
   const receiver = await startOtlpReceiver({ protocol });
   const servers: GoFixture[] = [];

@@ -26,7 +26,7 @@ export interface NodeWorld {
 
 export async function openNodeWorld(): Promise<NodeWorld> {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-node-'));
-  const receiver = await startOtlpReceiver({ protocol: 'grpc' });
+  const receiver = await startOtlpReceiver();
   const fixtures: NodeFixture[] = [];
   const agents: RunningAgent[] = [];
   const binaries = new Map<NodeRelease, Promise<string>>();
@@ -43,7 +43,7 @@ export async function openNodeWorld(): Promise<NodeWorld> {
       return fixture;
     },
     async agent(options = {}) {
-      const agent = await startAgent({ endpoint: receiver.endpoint, protocol: 'grpc', ...options });
+      const agent = await startAgent({ endpoint: receiver.endpoint, ...options });
       agents.push(agent);
       return agent;
     },

@@ -32,7 +32,7 @@ export interface WorldOptions {
 }
 
 export async function openPostgresWorld(options: WorldOptions = {}): Promise<PostgresWorld> {
-  const receiver = await startOtlpReceiver({ protocol: 'grpc' });
+  const receiver = await startOtlpReceiver();
   const server = await startPostgres(options.settings);
   await options.before?.(server);
   const chosen = options.agent?.(server) ?? { exeGlobs: [server.exe] };

@@ -49,7 +49,7 @@ export function useUsdtWorld(): UsdtWorld {
   afterAll(() => rmSync(built, { recursive: true, force: true }));
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'uspan-usdt-'));
-    receiver = await startOtlpReceiver({ protocol: 'grpc' });
+    receiver = await startOtlpReceiver();
   });
   afterEach(async () => {
     await Promise.all(agents.splice(0).map((agent) => agent.stop().catch(() => {})));

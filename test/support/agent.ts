@@ -10,7 +10,7 @@ export interface AgentOptions {
   readonly ports?: readonly number[];
   /** Where spans go: OtlpReceiver.endpoint. */
   readonly endpoint: string;
-  /** Default `grpc`. */
+  /** Default: the agent's own. */
   readonly protocol?: 'grpc' | 'http/protobuf';
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** More flags of `uspan run`. */
@@ -65,7 +65,7 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
   const child = await startProcess(command!, args, {
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: options.endpoint,
-      OTEL_EXPORTER_OTLP_PROTOCOL: options.protocol ?? 'grpc',
+      ...(options.protocol && { OTEL_EXPORTER_OTLP_PROTOCOL: options.protocol }),
       // Tests wait for spans: send them soon.
       OTEL_BSP_SCHEDULE_DELAY: '50',
       ...options.env,

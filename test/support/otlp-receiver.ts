@@ -1,7 +1,7 @@
 /**
  * A small OTLP trace receiver on loopback for tests, gRPC or HTTP/protobuf, that decodes with the official protobuf code.
  *
- *     await using receiver = await startOtlpReceiver({ protocol: 'grpc' });
+ *     await using receiver = await startOtlpReceiver();
  *     // run something with OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint
  *     const spans = await receiver.waitForSpans(3, 5_000);
  */
@@ -26,7 +26,7 @@ export type Behaviour =
   | { readonly kind: 'slow'; readonly delayMs: number };
 
 export interface OtlpReceiverOptions {
-  /** Default `grpc`. */
+  /** Default `http/protobuf`, as the agent's. */
   readonly protocol?: 'grpc' | 'http/protobuf';
   /** Default 0: any free port. Give the port of a closed receiver to come back. */
   readonly port?: number;
@@ -114,7 +114,7 @@ export class OtlpReceiver {
 }
 
 export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
-  const { protocol = 'grpc', port = 0, countOnly = false, tls, behaviour = { kind: 'accept' } } = options;
+  const { protocol = 'http/protobuf', port = 0, countOnly = false, tls, behaviour = { kind: 'accept' } } = options;
   const kept: DecodedSpan[] = [];
   const handle: HandleExport = async (bytes, headers) => {
     const { behaviour } = receiver;

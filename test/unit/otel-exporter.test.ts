@@ -26,7 +26,7 @@ async function receiverOf(options: OtlpReceiverOptions): Promise<OtlpReceiver> {
 }
 
 async function exporterTo(
-  { endpoint, protocol = 'grpc' }: { endpoint?: string; protocol?: 'grpc' | 'http/protobuf' },
+  { endpoint, protocol = 'http/protobuf' }: { endpoint?: string; protocol?: 'grpc' | 'http/protobuf' },
   batch: Partial<BatchSettings> = {},
 ) {
   const notices: string[] = [];

@@ -12,7 +12,7 @@ function stub(env: Record<string, string>): void {
 test('defaults', () => {
   expect(readExportSettings()).toEqual({
     exporters: ['otlp'],
-    protocol: 'grpc',
+    protocol: 'http/protobuf',
     batch: {
       scheduleDelayMs: 1000,
       maxBatchSpans: 2048,
