@@ -3,8 +3,10 @@ import type { Binary } from './binary.ts';
 import type { Resource, Slab, SpanWriter } from './span.ts';
 
 /**
- * How the kernel runs the instruction a probe displaced. `push`, `jcc`, `jmp`, `call` and `nop` are emulated (about 0.5 µs a hit);
- * `stepped` is single-stepped (about 15 µs under virtualisation): arch/x86/kernel/uprobes.c, findings of the design.
+ * How the kernel runs the instruction that a probe displaced: the classes that it emulates, by x86's names for them, at about 0.5 µs a hit;
+ * `stepped` is single-stepped, at about 15 µs under virtualisation. On x86-64 (arch/x86/kernel/uprobes.c) they are what their names say,
+ * `jcc` a conditional branch. AArch64 (arch/arm64/kernel/probes/decode-insn.c) has no `push`; there `jcc` is b.cond, cbz or tbz, `jmp` b,
+ * `call` bl, and `nop` a hint.
  */
 export type SiteClass = 'push' | 'jcc' | 'jmp' | 'call' | 'nop' | 'stepped';
 

@@ -3,6 +3,7 @@ import type { Binary } from '../contract/binary.ts';
 import type { Decision, Place, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
 import { type Located, locate } from './sites/locate.ts';
 import type { UnnamedSite } from './sites/places.ts';
+import { ProgramCode } from './sites/program-code.ts';
 
 export interface PlanOptions {
   /** Accept sites that the kernel single-steps (about 15 µs a hit under virtualisation). */
@@ -33,9 +34,10 @@ export function plan(
   definitions: readonly ProbeDefinition[],
   options: PlanOptions,
 ): Decision[] {
+  const code = new ProgramCode(binary);
   return definitions
     .filter((definition) => (role === 'executable' ? isForProgram : isForLibrary)(definition, binary))
-    .map((definition) => decide(binary, definition, options));
+    .map((definition) => decide(code, definition, options));
 }
 
 function isForProgram(definition: ProbeDefinition, binary: Binary): boolean {
@@ -49,7 +51,8 @@ function isForLibrary(definition: ProbeDefinition, binary: Binary): boolean {
   return definition.libraries?.test(basename(binary.path)) === true && definition.matches(binary);
 }
 
-function decide(binary: Binary, definition: ProbeDefinition, options: PlanOptions): Decision {
+function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOptions): Decision {
+  const { binary } = code;
   const skip = (reason: SkipReason, detail: string): Decision => ({ do: 'skip', definition, binary, reason, detail });
   if (!definition.matches(binary)) return skip('library_absent', `the binary does not contain ${definition.library}`);
   const instrumented = definition.instrumentedBy?.find((module) => binary.go?.modules.has(module));
@@ -59,13 +62,13 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
       `it makes its own spans with ${instrumented}; --instrumented traces it all the same`,
     );
   }
-  if (binary.machine !== 'x64') return skip('machine_untested', `no site rules for ${binary.machine} yet`);
+  if (!code.isa.hasSiteRules) return skip('machine_untested', `no site rules for ${binary.machine} yet`);
   const constants = definition.constants(binary);
   if (!constants.found) return skip('field_missing', `not told by the binary: ${constants.missing}`);
 
   const sites: Site[] = [];
   const notes = [...constants.notes];
-  const found = definition.points.map((point) => ({ point, located: findSites(binary, point, options) }));
+  const found = definition.points.map((point) => ({ point, located: findSites(code, point, options) }));
   const broken = brokenCalls(binary, found, notes);
   for (const { point, located } of found) {
     if (!located.found) {
@@ -82,8 +85,8 @@ function decide(binary: Binary, definition: ProbeDefinition, options: PlanOption
 }
 
 /** The sites of a point, none of them one that the kernel would single-step, unless that is allowed. */
-function findSites(binary: Binary, point: Point, options: PlanOptions): Located {
-  const located = locate(binary, point.place);
+function findSites(code: ProgramCode, point: Point, options: PlanOptions): Located {
+  const located = locate(code, point.place);
   const stepped = located.found && located.sites.find((site) => site.class === 'stepped');
   if (!stepped || options.allowSingleStep) return located;
   const detail = `only ${stepped.instruction} at ${stepped.function}, which the kernel would single-step`;

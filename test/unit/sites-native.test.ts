@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { locateInFunction } from '../../src/probes/sites/places.ts';
-import { addressOf, type Functions, programOf } from './sites-program.ts';
+import { addressOf, codeOf, type Functions } from './sites-program.ts';
 
 /** Where the entry site of `code` is, by its offset, or why there is none; arguments 0 and 2 are needed. */
 function entry(code: string, functions: Functions = {}, name = 'f') {
-  const located = locateInFunction(programOf({ ...functions, [name]: code }), {
+  const located = locateInFunction(codeOf({ ...functions, [name]: code }), {
     at: 'nativeEntry',
     function: name,
     arguments: [0, 2],
@@ -46,14 +46,14 @@ describe('nativeEntry', () => {
       '_ZN4node1A5writeEPKcm.cold': 'c3',
       _ZN4node1A5writeEPKcm: '55 c3',
     };
-    const located = locateInFunction(programOf(others), {
+    const located = locateInFunction(codeOf(others), {
       at: 'nativeEntry',
       function: '_ZN4node1A5writeE',
       arguments: [0],
     });
     expect(located).toMatchObject({ found: true, site: { function: '_ZN4node1A5writeEPKcm', class: 'push' } });
     expect(
-      locateInFunction(programOf(others), { at: 'nativeEntry', function: '_ZN4node1A4readE', arguments: [0] }),
+      locateInFunction(codeOf(others), { at: 'nativeEntry', function: '_ZN4node1A4readE', arguments: [0] }),
     ).toMatchObject({ found: false, reason: 'symbol_missing' });
   });
 });

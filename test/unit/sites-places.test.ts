@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { Place } from '../../src/contract/decision.ts';
 import { locate } from '../../src/probes/sites/locate.ts';
 import { locateInFunction, type PlaceInFunction } from '../../src/probes/sites/places.ts';
-import { addressOf, call, type Functions, fileBias, firstAddress, programOf, rel32 } from './sites-program.ts';
+import { addressOf, call, codeOf, type Functions, fileBias, firstAddress, rel32 } from './sites-program.ts';
 
 /** In all programs below `morestack` comes first, then the function that is looked at. */
 const morestack = { 'runtime.morestack_noctxt.abi0': 'c3' };
 const own = addressOf(1);
 
 function find(place: PlaceInFunction, functions: Functions) {
-  return locateInFunction(programOf({ ...morestack, ...functions }), place);
+  return locateInFunction(codeOf({ ...morestack, ...functions }), place);
 }
 
 /** Where the entry site of `code` is, by its offset, or why there is none. */
@@ -277,7 +277,7 @@ describe('call', () => {
 
 describe('several sites', () => {
   const sites = (place: Place, code: string) => {
-    const located = locate(programOf({ ...morestack, f: code, 'main.g': 'c3', 'main.h': 'c3' }), place);
+    const located = locate(codeOf({ ...morestack, f: code, 'main.g': 'c3', 'main.h': 'c3' }), place);
     return located.found ? located.sites.map(({ address, why }) => [address - own, why]) : located.detail;
   };
   const toG: Place = { at: 'calls', function: 'f', callee: 'main.g' };

@@ -1,5 +1,6 @@
 /** Programs of a few hand-assembled functions, for the site planner. */
 import type { Binary, FunctionSymbol } from '../../src/contract/binary.ts';
+import { ProgramCode } from '../../src/probes/sites/program-code.ts';
 
 /** Functions by name; code as hex with spaces. They begin 4 KiB apart, the first at `firstAddress`, in the order given. */
 export type Functions = Readonly<Record<string, string>>;
@@ -59,4 +60,9 @@ export function programOf(functions: Functions): Binary {
     constantText: () => undefined,
     code: (symbol, maxBytes) => code.get(symbol.name)!.slice(0, maxBytes),
   };
+}
+
+/** Such a program, as the site planner reads it. */
+export function codeOf(functions: Functions): ProgramCode {
+  return new ProgramCode(programOf(functions));
 }

@@ -1,14 +1,14 @@
 /** Sites where the result of a call is in registers, on hand-assembled functions; real ones are in sites-go-client.test.ts. */
 import { describe, expect, test } from 'vitest';
 import { locateInFunction, type PlaceInFunction } from '../../src/probes/sites/places.ts';
-import { addressOf, call, type Functions, programOf } from './sites-program.ts';
+import { addressOf, call, codeOf, type Functions } from './sites-program.ts';
 
 /** In all programs below g is the callee, and f calls it at its own first byte. */
 const own = addressOf(1);
 const callOfG = call(own, addressOf(0));
 
 function find(place: PlaceInFunction, code: string, more: Functions = {}) {
-  const located = locateInFunction(programOf({ g: 'c3', f: code, ...more }), place);
+  const located = locateInFunction(codeOf({ g: 'c3', f: code, ...more }), place);
   if (!located.found) return located.reason;
   const { address, class: siteClass, spec } = located.site;
   return { at: address - own, class: siteClass, ...(spec === undefined ? {} : { spec }) };

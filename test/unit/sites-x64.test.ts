@@ -3,7 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { decode, disassemble, goArguments, type Handling } from '../../src/probes/sites/x64.ts';
+import { type Flow, type Handling, registerSet } from '../../src/discovery/isa/isa.ts';
+import { decode as decodeSome } from '../../src/discovery/isa/x64/decode.ts';
+import { disassemble } from '../../src/discovery/isa/x64/text.ts';
+import { x64 } from '../../src/discovery/isa/x64/x64.ts';
 import { bytesOf } from './sites-program.ts';
 
 /**
@@ -82,6 +85,7 @@ const rows: readonly (readonly [hex: string, text: string, handling: Handling])[
 ];
 
 const base = 0x1000;
+const decode = (code: Uint8Array, address: number) => decodeSome(code, address, 100);
 
 test.each(rows)('%s (%s) is %s', (hex, _text, handling) => {
   const bytes = bytesOf(hex);
@@ -96,8 +100,9 @@ test("the table says what GNU binutils' objdump reads in the same bytes", () => 
 
 describe('control flow', () => {
   const flow = (hex: string) => {
-    const [{ target, leaves, conditional, call } = {} as never] = decode(bytesOf(hex), base);
-    return { target, leaves, conditional, call };
+    const [{ target, flow: goes } = {} as never] = decode(bytesOf(hex), base);
+    const is = (kind: Flow) => goes === kind;
+    return { target, leaves: is('leaves'), conditional: is('branch'), call: is('call') };
   };
   const none = { target: undefined, leaves: false, conditional: false, call: false };
 
@@ -132,8 +137,28 @@ test.each([
   ['48 87 d8', true], // xchg %rbx,%rax
   ['0f 44 c1', true], // cmove %ecx,%eax: perhaps
 ])('%s writes an argument register: %s', (hex, writes) => {
-  const [instruction] = decode(bytesOf(hex), base, goArguments);
-  expect(instruction?.writesWatched).toBe(writes);
+  const [effects] = x64.effects(bytesOf(hex));
+  expect((effects!.writes & registerSet(x64.goRegisters)) !== 0).toBe(writes);
+});
+
+test.each([
+  ['48 85 db', { tests: 'rbx' }], // test %rbx,%rbx
+  ['84 c0', { tests: 'rax' }], // test %al,%al
+  ['48 85 d8', {}], // test %rbx,%rax
+  ['48 89 5c 24 68', { saves: ['rbx', 0x68] }], // mov %rbx,0x68(%rsp)
+  ['89 5c 24 68', {}], // mov %ebx,0x68(%rsp)
+  ['48 89 5d 08', {}], // mov %rbx,0x8(%rbp)
+  ['8b 47 34', { reads: ['rdi', 0x34, 4] }], // mov 0x34(%rdi),%eax
+  ['b9 20 2a 00 00', { sets: ['rcx', 0x2a20] }], // mov $0x2a20,%ecx
+])('%s does to registers: %o', (hex, expected) => {
+  const [{ tests, saves, reads, sets } = {} as never] = x64.effects(bytesOf(hex));
+  const told = {
+    ...(tests === undefined ? {} : { tests: x64.registers[tests] }),
+    ...(saves ? { saves: [x64.registers[saves.register], saves.offset] } : {}),
+    ...(reads ? { reads: [x64.registers[reads.base], reads.offset, reads.bytes] } : {}),
+    ...(sets ? { sets: [x64.registers[sets.register], sets.value] } : {}),
+  };
+  expect(told).toEqual(expected);
 });
 
 describe('decode', () => {

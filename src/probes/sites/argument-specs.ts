@@ -1,12 +1,7 @@
 import type { Binary, Machine, UsdtArgument, UsdtNote } from '../../contract/binary.ts';
 import type { MapEntry, Point } from '../../contract/decision.ts';
+import { isaOf } from '../../discovery/isa/isa-of.ts';
 import { Constant, UsdtArgument as Layout, UsdtLocation, UsdtSpec } from '../layout.gen.ts';
-
-/** Registers as `struct uspan_usdt_argument` numbers them. */
-const registers: Readonly<Record<Machine, readonly string[]>> = {
-  x64: 'rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15'.split(' '),
-  arm64: [...Array.from({ length: 31 }, (_, number) => `x${number}`), 'sp'],
-};
 
 /**
  * The number of a note's argument specification among those of its file: that of the first note which has the same. Sites of a probe
@@ -50,7 +45,7 @@ export function encodeSpec(all: readonly UsdtArgument[], machine: Machine): Uint
   const bytes = new Uint8Array(UsdtSpec.size);
   const view = new DataView(bytes.buffer);
   all.slice(0, Constant.USDT_ARGUMENTS).forEach((argument, index) => {
-    if (argument.readable) encodeArgument(view, index * Layout.size, argument, registers[machine]);
+    if (argument.readable) encodeArgument(view, index * Layout.size, argument, isaOf(machine).registers);
   });
   return bytes;
 }

@@ -1,7 +1,7 @@
-import type { Binary } from '../../contract/binary.ts';
 import type { Place } from '../../contract/decision.ts';
 import { locateNotes } from './notes.ts';
 import { locateCalls, locateInFunction, type UnnamedSite } from './places.ts';
+import type { ProgramCode } from './program-code.ts';
 
 /** The sites of a place, at least one, or why there is none. */
 export type Located =
@@ -9,10 +9,10 @@ export type Located =
   | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
 /** Finds the sites for `place`: where a probe has to be for its moment. A missing symbol is an answer, not an error. */
-export function locate(binary: Binary, place: Place): Located {
-  if (place.at === 'note') return locateNotes(binary, place);
-  if (place.at === 'any') return locateAny(binary, place.places);
-  const located = place.at === 'calls' ? locateCalls(binary, place) : [locateInFunction(binary, place)];
+export function locate(program: ProgramCode, place: Place): Located {
+  if (place.at === 'note') return locateNotes(program.binary, place);
+  if (place.at === 'any') return locateAny(program, place.places);
+  const located = place.at === 'calls' ? locateCalls(program, place) : [locateInFunction(program, place)];
   const sites: UnnamedSite[] = [];
   for (const each of located) {
     if (!each.found) return each;
@@ -22,8 +22,8 @@ export function locate(binary: Binary, place: Place): Located {
 }
 
 /** Says of the first place why it is not there when none is. */
-function locateAny(binary: Binary, places: readonly Place[]): Located {
-  const all = places.map((place) => locate(binary, place));
+function locateAny(program: ProgramCode, places: readonly Place[]): Located {
+  const all = places.map((place) => locate(program, place));
   const sites = all.flatMap((located) => (located.found ? located.sites : []));
   return sites.length > 0 ? { found: true, sites } : all[0]!;
 }

@@ -1,8 +1,8 @@
 import type { Binary, UsdtNote } from '../../contract/binary.ts';
 import type { SiteClass } from '../../contract/decision.ts';
+import { isaOf } from '../../discovery/isa/isa-of.ts';
 import { notesOf, specOf } from './argument-specs.ts';
 import type { UnnamedSite } from './places.ts';
-import { type Decoded, decode, disassemble } from './x64.ts';
 
 /** What is at a note's address. `nop` is what sdt.h puts there. */
 export type NoteInstruction =
@@ -14,32 +14,22 @@ type LocatedNotes =
   | { readonly found: true; readonly sites: readonly UnnamedSite[] }
   | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
-const maxInstructionBytes = 15;
-const x64Nop = 0x90;
-/** AArch64's nop. */
-const arm64Nop = [0x1f, 0x20, 0x03, 0xd5];
-
 /**
  * Looks at the instruction of a USDT site. The site is the note's own address, and never a 5-byte nop: from Linux 6.18 on the kernel
  * makes that a call, which pushes a return address over what the function keeps in the red zone below its stack pointer.
  */
 export function noteInstruction(binary: Binary, note: UsdtNote): NoteInstruction {
   const { address, fileOffset } = note;
-  const code = binary.code({ name: note.name, address, fileOffset, sizeBytes: 0 }, maxInstructionBytes);
-  if (binary.machine === 'arm64') {
-    const isNop = arm64Nop.every((byte, at) => code[at] === byte);
-    return { usable: true, class: isNop ? 'nop' : 'stepped', instruction: isNop ? 'nop' : '?' };
-  }
-  // What nearly every site is; a disassembler takes 40 ms to set up.
-  if (code[0] === x64Nop) return { usable: true, class: 'nop', instruction: 'nop' };
-  const decoded: Decoded | undefined = decode(code, address).next().value ?? undefined;
-  if (!decoded) return { usable: false, instruction: '?', why: 'there is no instruction' };
-  const instruction = disassemble(code, address, address, () => undefined);
-  if (decoded.class === 'refused') return { usable: false, instruction, why: 'the kernel takes no probe there' };
-  if (decoded.length === 5 && instruction.startsWith('nop')) {
+  const isa = isaOf(binary.machine);
+  const code = binary.code({ name: note.name, address, fileOffset, sizeBytes: 0 }, isa.maxInstructionBytes);
+  const site = isa.noteSite(code, address);
+  if (!site) return { usable: false, instruction: '?', why: 'there is no instruction' };
+  const { class: handling, text: instruction } = site;
+  if (handling === 'refused') return { usable: false, instruction, why: 'the kernel takes no probe there' };
+  if (site.overwritesRedZone) {
     return { usable: false, instruction, why: 'a probe on a 5-byte nop can overwrite the red zone of the stack' };
   }
-  return { usable: true, class: decoded.class, instruction };
+  return { usable: true, class: handling, instruction };
 }
 
 /** The sites of a USDT probe: all of its notes, but those no probe may be on. */

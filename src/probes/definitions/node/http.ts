@@ -1,6 +1,7 @@
-import type { Binary, FunctionSymbol } from '../../../contract/binary.ts';
+import type { Binary } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
 import { NodeConfig, NodeConnection, NodeKey, NodeMoment } from '../../layout.gen.ts';
+import { returnedConstant } from '../../sites/accessors.ts';
 import { writeNodeSpan } from './span.ts';
 
 /**
@@ -122,12 +123,5 @@ function constants(binary: Binary): Constants {
 /** sizeof(Parser), which its SelfSize() returns; 0 where the symbol was stripped, as it can be up to Node 20 only. */
 function parserBytes(binary: Binary): number {
   const selfSize = binary.symbols.find(parserSize) ?? binary.symbols.find(parserSizeUpTo20);
-  return selfSize ? returnedConstant(binary, selfSize) : 0;
-}
-
-/** The operand of the first `mov $imm32,%eax`. */
-function returnedConstant(binary: Binary, symbol: FunctionSymbol): number {
-  const code = binary.code(symbol, 16);
-  const at = code.indexOf(0xb8);
-  return at < 0 || at + 5 > code.length ? 0 : new DataView(code.buffer, code.byteOffset).getUint32(at + 1, true);
+  return (selfSize && returnedConstant(binary, selfSize)) ?? 0;
 }

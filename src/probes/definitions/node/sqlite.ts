@@ -1,7 +1,7 @@
 import type { Binary, FunctionSymbol } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
 import { NodeSqliteConfig, NodeSqliteKey, NodeSqliteMoment } from '../../layout.gen.ts';
-import { firstFieldRead } from '../../sites/field-access.ts';
+import { firstFieldRead } from '../../sites/accessors.ts';
 import { writeNodeSqliteSpan } from './sqlite-span.ts';
 
 const callback = (method: string) => `_ZN4node6sqlite${method}ERKN2v820FunctionCallbackInfoINS2_5ValueEEE`;
@@ -76,7 +76,6 @@ const runners = [
 ];
 /** They come from one source file, of some 60 KB. */
 const maxCallersBytes = 1 << 20;
-const maxAccessorBytes = 64;
 
 /** Fields of SQLite's statements, by functions that do little more than read one (vdbeapi.c, vdbeaux.c). */
 const fields = [
@@ -89,7 +88,7 @@ function constants(binary: Binary): Constants {
   const view = new DataView(new ArrayBuffer(NodeSqliteConfig.size));
   for (const { name, at, accessor, bytes } of fields) {
     const symbol = binary.symbols.find(accessor);
-    const offset = symbol && firstFieldRead(binary.code(symbol, maxAccessorBytes), bytes);
+    const offset = symbol && firstFieldRead(binary, symbol, bytes);
     if (offset === undefined) return { found: false, missing: `Vdbe.${name}, which ${accessor} should read` };
     view.setUint16(at, offset, true);
   }

@@ -1,0 +1,52 @@
+import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
+import type { Isa } from '../../discovery/isa/isa.ts';
+import { isaOf } from '../../discovery/isa/isa-of.ts';
+import { FunctionCode } from './function-code.ts';
+
+/** Go's largest functions are some 100 KB; what is read of one is bounded. */
+const maxFunctionBytes = 1 << 18;
+/** Of all functions that are kept; their instructions take some 30 times as much when all are decoded. */
+const maxKeptBytes = 1 << 19;
+
+/**
+ * The functions of a binary in which places are looked for, so that all points of all definitions read what was decoded once. It is made
+ * for one plan and goes with it; the functions that nobody has asked for the longest go before.
+ */
+export class ProgramCode {
+  readonly binary: Binary;
+  readonly isa: Isa;
+  readonly #functions = new Map<string, FunctionCode>();
+  readonly #maxKeptBytes: number;
+  #keptBytes = 0;
+
+  constructor(binary: Binary, keepBytes: number = maxKeptBytes) {
+    this.binary = binary;
+    this.isa = isaOf(binary.machine);
+    this.#maxKeptBytes = keepBytes;
+  }
+
+  of(symbol: FunctionSymbol): FunctionCode {
+    const known = this.#functions.get(symbol.name);
+    const code = known ?? new FunctionCode(this.isa, symbol, this.binary.code(symbol, maxFunctionBytes));
+    // The last of a Map is what was put there last.
+    if (known) this.#functions.delete(symbol.name);
+    else this.#keptBytes += code.code.length;
+    this.#functions.set(symbol.name, code);
+    this.#dropOldest(code);
+    return code;
+  }
+
+  /** The name of the function that begins at `address`. */
+  nameOf(address: number | undefined): string | undefined {
+    const symbol = address === undefined ? undefined : this.binary.symbols.at(address);
+    return symbol?.address === address ? symbol?.name : undefined;
+  }
+
+  #dropOldest(used: FunctionCode): void {
+    for (const [name, { code }] of this.#functions) {
+      if (this.#keptBytes <= this.#maxKeptBytes || this.#functions.get(name) === used) return;
+      this.#functions.delete(name);
+      this.#keptBytes -= code.length;
+    }
+  }
+}
