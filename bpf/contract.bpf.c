@@ -33,8 +33,15 @@ STRUCT(go_error);
 STRUCT(go_http_client_config);
 STRUCT(http_client_in_flight);
 STRUCT(text_ref);
-STRUCT(http_in_flight_key);
-STRUCT(http_in_flight);
+STRUCT(field_head);
+ENUM(field_mark);
+STRUCT(probe_head);
+STRUCT(open_span_key);
+STRUCT(late_text);
+STRUCT(open_span);
+STRUCT(scratch);
+STRUCT(go_request);
+ENUM(http_server_field);
 ENUM(postgresql_moment);
 ENUM(postgresql_text);
 ENUM(postgresql_argument);
@@ -107,6 +114,12 @@ enum uspan_constant {
 	CONSTANT(STATEMENT_MAX_BYTES),
 	CONSTANT(FIELD_ABSENT),
 	CONSTANT(RAW_BYTES),
+	CONSTANT(MAX_FIELDS),
+	CONSTANT(OWN_BYTES),
+	CONSTANT(FIELDS_BYTES),
+	CONSTANT(SCRATCH_AT),
+	CONSTANT(LATE_TEXTS),
+	CONSTANT(SOURCES),
 	CONSTANT(SMALL_TEXT_BYTES),
 	CONSTANT(LARGE_BYTES),
 	CONSTANT(LARGE_EVENT_BYTES),

@@ -85,7 +85,7 @@ enum uspan_counter {
 #define USPAN_COOKIE_SPEC_SHIFT 32
 
 /* Moments of a definition, numbered by an enum of its own. */
-#define USPAN_MAX_MOMENTS 16
+#define USPAN_MAX_MOMENTS 32
 
 #define USPAN_MAX_PROBES 1024 /* attached (binary, definition) pairs at a time */
 
@@ -97,6 +97,7 @@ enum uspan_sampler {
 
 /* The same for every object, in .rodata (`uspan_config`). */
 struct uspan_config {
+	__u64 id_seed;             /* random; differs from agent to agent */
 	__u64 wake_bytes;          /* unread ring bytes at which the agent is woken before its timer */
 	__u64 ratio_threshold;     /* sampled when the last 8 bytes of the trace id, big endian, shifted right by 1, are below */
 	__u32 sampler;             /* enum uspan_sampler: for roots, or for all unless parent_based */
@@ -127,6 +128,7 @@ struct uspan_large {
 	__u8 bytes[USPAN_LARGE_EVENT_BYTES + 2 * USPAN_LARGE_BYTES]; /* event, then texts; twice, so that offset and length can each be masked */
 };
 
+#include "events/record.h"
 #include "events/go_map.h"
 #include "events/go_link.h"
 #include "events/http_client.h"

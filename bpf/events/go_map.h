@@ -24,7 +24,10 @@ struct uspan_go_map_layout {
 	__u16 bucket_overflow;   /* hmap: overflow pointer */
 };
 
-#define USPAN_RAW_BYTES 512 /* room for a Request, a header group or bucket */
+/* The same without a second half. */
+struct uspan_scratch {
+	__u8 bytes[USPAN_RAW_BYTES];
+};
 
 /* Memory that a program lends for what it copies from a process. Twice the room, so that offset and length can each be masked. */
 struct uspan_raw {

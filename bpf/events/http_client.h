@@ -58,7 +58,7 @@ struct uspan_go_error {
 
 /* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
 struct uspan_go_http_client_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
+	struct uspan_probe_head probe;
 	__u16 request_bytes;     /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
 	__u16 request_method;
 	__u16 request_url;
@@ -77,6 +77,7 @@ struct uspan_go_http_client_config {
 	__u32 timer_ctx_hash;
 	struct uspan_go_map_layout map; /* of Request.Header */
 	struct uspan_go_error errors[USPAN_GO_ERRORS];
+	__u32 reserved;
 	struct uspan_go_link_config link;
 };
 

@@ -21,6 +21,24 @@ enum uspan_http_text {
 	USPAN_HTTP_TEXTS = 7,
 };
 
+/*
+ * Fields of an HTTP server span. Numbers are of 4 bytes.
+ */
+enum uspan_http_server_field {
+	USPAN_HTTP_SERVER_METHOD = 0,
+	USPAN_HTTP_SERVER_TARGET = 1,       /* request target as sent: path and query */
+	USPAN_HTTP_SERVER_HOST = 2,
+	USPAN_HTTP_SERVER_PEER = 3,         /* ip:port */
+	USPAN_HTTP_SERVER_USER_AGENT = 4,
+	USPAN_HTTP_SERVER_PATTERN = 5,      /* http.ServeMux pattern */
+	USPAN_HTTP_SERVER_TRACESTATE = 6,
+	USPAN_HTTP_SERVER_REQUEST_LINE = 7, /* method and target in one piece, with the space between them */
+	USPAN_HTTP_SERVER_STATUS = 8,       /* a number; 0: the handler set none */
+	USPAN_HTTP_SERVER_PROTOCOL = 9,     /* a number: major version * 256 + minor version */
+	USPAN_HTTP_SERVER_SOCKET = 10,      /* the peer as struct uspan_node_peer */
+	USPAN_HTTP_SERVER_FIELDS = 11,
+};
+
 struct uspan_http_server_event {
 	struct uspan_span_head span;
 	__u32 status;          /* 0: the handler set none */
@@ -34,7 +52,7 @@ struct uspan_http_server_event {
 
 /* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
 struct uspan_go_http_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
+	struct uspan_probe_head probe;
 	__u16 request_bytes;     /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
 	__u16 request_method;
 	__u16 request_header;
@@ -60,28 +78,18 @@ struct uspan_go_http_config {
 
 #define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
 
-struct uspan_http_in_flight_key {
-	__u64 goroutine; /* address of runtime.g: unique within a process */
-	__u32 pid;
-	__u32 reserved;
-};
-
-/*
- * A request between its start and its end. Strings are kept as pointers and read at the end: Go strings are immutable, and the
- * request line, headers and peer they belong to stay referenced by the connection's own Request until then.
- * The entry belongs to one goroutine, so it is also that goroutine's scratch memory: per-CPU scratch is not safe in a uprobe
- * program, which can be preempted by another task that runs the same program on the same CPU.
- */
-struct uspan_http_in_flight {
-	__u64 request;
-	__u64 response;
-	__u64 request_ctx; /* *cancelCtx of the request, whose parent is the connection's */
-	__u64 goid;        /* of the goroutine that serves the connection, when it was last registered */
-	struct uspan_text_ref text[8]; /* by enum uspan_http_text */
-	__u32 active;
-	__u32 sampled;
-	struct uspan_http_server_event event;
-	struct uspan_raw raw; /* at the start a Request or header group, at the end the texts */
+/* What a request of a Go server keeps in uspan_open_span.own. */
+struct uspan_go_request {
+	__u64 request;        /* *Request */
+	__u64 response;       /* *response */
+	__u64 request_ctx;    /* *cancelCtx of the request, whose parent is the connection's */
+	__u64 goid;           /* of the goroutine that serves the connection, when it was last registered */
+	__u64 peer;           /* the string that is kept at the start of the fields, which all requests of a connection have */
+	__u64 names[2];       /* of "User-Agent" and of "Connection", where net/http has them; 0: not met yet */
+	__u64 pattern;        /* the string in `pattern_text`, a constant of the program; 0: none */
+	__u16 peer_bytes;     /* of the peer's field; 0: none */
+	__u8 pattern_len;
+	__u8 pattern_text[45];
 };
 
 #endif

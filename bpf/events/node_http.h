@@ -16,7 +16,7 @@ enum uspan_node_moment {
 
 /* Per attached binary (index: probe id): offsets in bytes of what its C++ objects hold. */
 struct uspan_node_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
+	struct uspan_probe_head probe;
 	__u16 stream_base;       /* StreamBase in LibuvStreamWrap */
 	__u16 tls_base;          /* StreamBase in TLSWrap */
 	__u16 tls_listener;      /* StreamListener in TLSWrap */

@@ -20,7 +20,7 @@ struct uspan_node_sqlite_event {
 
 /* Per attached binary (index: probe id): offsets in bytes in a prepared statement, `struct Vdbe` of SQLite's vdbeInt.h. */
 struct uspan_node_sqlite_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
+	struct uspan_probe_head probe;
 	__s32 callers_low;       /* code of node:sqlite's own, from sqlite3_reset on */
 	__s32 callers_high;
 	__u16 state;             /* eVdbeState, a byte */

@@ -44,7 +44,7 @@ enum uspan_postgresql_argument {
 
 /* Per attached binary (index: probe id): offsets of fields in bytes, USPAN_FIELD_ABSENT: not known. */
 struct uspan_postgresql_config {
-	__u32 filter_by_process;  /* 1: only backends that are in `targets`, or whose postmaster is */
+	struct uspan_probe_head probe;
 	__u16 port_database_name; /* Port.database_name; Port.user_name follows it */
 	__u16 port_raddr;         /* Port.raddr, which begins with a sockaddr_storage */
 	__u16 error_code;         /* ErrorData.sqlerrcode */

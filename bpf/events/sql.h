@@ -99,13 +99,14 @@ struct uspan_sql_error_type {
 
 /* Per attached binary (index: probe id): where its database/sql keeps things. Offsets in bytes. */
 struct uspan_go_sql_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
+	struct uspan_probe_head probe;
 	__u16 db_connector;      /* DB.connector, an interface */
 	__u16 dsn_driver;        /* dsnConnector.driver, an interface */
 	__u16 stmt_db;           /* Stmt.db; Stmt.query, a string, follows it */
 	__u16 conn_db;           /* driverConn.db */
 	__u16 tx_conn;           /* Tx.dc, a pointer to the driverConn */
 	__u16 tx_ctx;            /* Tx.ctx, an interface; 0: the program has no transactions */
+	__u32 reserved;
 	__u64 types;             /* link-time address of the type descriptors */
 	__u64 dsn_connector;     /* link-time addresses of type descriptors; 0: not in the program */
 	__u64 error_string;

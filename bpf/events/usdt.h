@@ -69,8 +69,9 @@ struct uspan_usdt_capture {
 
 /* Per attached binary (index: probe id): a pair of probes that makes spans. */
 struct uspan_usdt_pair_config {
-	__u32 filter_by_process; /* 1: only processes in `targets` */
+	struct uspan_probe_head probe;
 	__u32 captures;
+	__u32 reserved;
 	__u64 min_duration_ns;   /* shorter ones are no spans */
 	__u64 period_ns;         /* at most one span in such a time, 0: no limit; but */
 	__u64 burst_ns;          /* so much of it may be saved up */

@@ -7,27 +7,17 @@
  *   panic  in net/http.(*conn).serve.func1 (its deferred recover), on the path taken only while a response is in flight
  *
  * All three are keyed by goroutine, never by thread. One program serves the three moments, so a binary needs one link.
- * Own BPF rather than the generic pair because ids, sampling and the parent are decided at the start from the header map.
+ * Texts are copied at the start, as a handler may drop them. Own BPF rather than the generic pair because the parent is in the header map.
  */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
+#include "common/regs.h"
 #include "go/headers.h"
 #include "go/requests.h"
-#include "common/regs.h"
-#include "span/spans.h"
-#include "span/texts.h"
-#include "span/traceparent.h"
+#include "span/life.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-/* All zero: what a new entry starts from. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct uspan_http_in_flight);
-} go_http_blank SEC(".maps");
 
 /* Index: probe id. */
 struct {
@@ -37,11 +27,6 @@ struct {
 	__type(value, struct uspan_go_http_config);
 } go_http_configs SEC(".maps");
 
-/* Entries in go_http_in_flight, with those the agent has swept; touched only when one comes or goes. */
-static __u64 in_flight_entries;
-/* Entries the agent has removed. Only the agent writes it, in a map of its own, so neither overwrites the other's count. */
-volatile __u64 in_flight_swept SEC(".data.swept");
-
 #define MAX_METHOD_BYTES 64
 #define MAX_HOST_BYTES 256
 #define MAX_PEER_BYTES 64
@@ -49,79 +34,23 @@ volatile __u64 in_flight_swept SEC(".data.swept");
 #define MAX_PATTERN_BYTES 512
 #define MAX_TRACESTATE_BYTES 512
 
-static __always_inline __u32 max_text_bytes(__u32 text)
+static __always_inline struct uspan_text_ref raw_text(const struct uspan_scratch *raw, __u32 offset)
 {
-	switch (text) {
-	case USPAN_HTTP_METHOD:
-		return MAX_METHOD_BYTES;
-	case USPAN_HTTP_TARGET:
-		return uspan_config.max_target_bytes;
-	case USPAN_HTTP_HOST:
-		return MAX_HOST_BYTES;
-	case USPAN_HTTP_PEER:
-		return MAX_PEER_BYTES;
-	case USPAN_HTTP_USER_AGENT:
-		return MAX_USER_AGENT_BYTES;
-	case USPAN_HTTP_PATTERN:
-		return MAX_PATTERN_BYTES;
-	default:
-		return MAX_TRACESTATE_BYTES;
-	}
+	struct uspan_text_ref text = {};
+
+	barrier_var(offset);
+	if (offset <= USPAN_RAW_BYTES - sizeof(text))
+		__builtin_memcpy(&text, raw->bytes + offset, sizeof(text));
+	return text;
 }
 
-static __always_inline void raw_text(struct uspan_http_in_flight *entry, __u32 text, __u32 offset)
+/* The first string of a []string whose data is at `strings`. */
+static __always_inline struct uspan_text_ref first_text(__u64 strings)
 {
-	entry->text[text].ptr = raw_word(&entry->raw, offset);
-	entry->text[text].len = raw_word(&entry->raw, offset + 8);
-}
+	struct uspan_text_ref text = {};
 
-/* The first string of a []string whose data is at `strings`, 0: none. */
-static __always_inline void slice_text(struct uspan_http_in_flight *entry, __u32 text, __u64 strings)
-{
-	struct uspan_text_ref ref = {};
-
-	if (strings)
-		bpf_probe_read_user(&ref, sizeof(ref), (void *)strings);
-	entry->text[text] = ref;
-}
-
-/* Takes over the caller's trace, or begins one. Returns whether the span is wanted. */
-static __always_inline bool begin_trace(struct uspan_http_in_flight *entry, const struct header_scan *scan)
-{
-	struct uspan_span_head *span = &entry->event.span;
-	bool parented = take_traceparent(scan, span);
-
-	if (!parented)
-		new_trace(span);
-	slice_text(entry, USPAN_HTTP_TRACESTATE, parented ? scan->tracestate : 0);
-	new_span_id(span);
-	return sample(&uspan_config, span, parented);
-}
-
-static __always_inline struct uspan_http_in_flight *new_entry(const struct uspan_http_in_flight_key *key)
-{
-	struct uspan_http_in_flight *zero;
-	__u32 first = 0;
-
-	zero = bpf_map_lookup_elem(&go_http_blank, &first);
-	if (!zero || bpf_map_update_elem(&go_http_in_flight, key, zero, BPF_ANY)) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
-		return 0;
-	}
-	__sync_fetch_and_add(&in_flight_entries, 1);
-	return bpf_map_lookup_elem(&go_http_in_flight, key);
-}
-
-/*
- * A finished entry stays for its goroutine's next request, which saves two map writes a request on keep-alive connections.
- * Only the first half of the map may be held that way, so the other half is always there for requests in flight.
- */
-static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key *key)
-{
-	__s64 entries = in_flight_entries - in_flight_swept;
-
-	if (entries > (__s64)uspan_config.in_flight_keep && bpf_map_delete_elem(&go_http_in_flight, key) == 0)
-		__sync_fetch_and_add(&in_flight_entries, -1);
+	bpf_probe_read_user(&text, sizeof(text), (void *)strings);
+	return text;
 }
 
 /*
@@ -132,84 +61,145 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 
 /*
  * Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see go/link.h. Once a
- * connection; `last_peer` and `last_end_ns` are of the goroutine's last request.
+ * connection. Returns whether this is the connection of the goroutine's last request, which ended at `last_end_ns`.
  */
-static __always_inline void register_connection(struct uspan_http_in_flight *entry, const struct uspan_http_in_flight_key *key,
-						const struct uspan_go_http_config *config, __u64 last_peer, __u64 last_end_ns)
+static __always_inline bool register_connection(struct uspan_open_span *span, const struct uspan_open_span_key *key,
+						const struct uspan_go_http_config *config, __u64 peer, __u64 last_end_ns)
 {
-	bool same_peer = entry->text[USPAN_HTTP_PEER].ptr == last_peer;
-	struct uspan_go_connection served = { .goroutine = key->goroutine };
+	struct uspan_go_request *request = go_request(span);
+	struct uspan_go_connection served = { .goroutine = key->owner };
 	struct uspan_go_connection_key connection = { .pid = key->pid };
 	struct uspan_go_goroutine_key goroutine = { .pid = key->pid };
+	bool same_peer = peer == request->peer;
 
-	if (config->g_goid == USPAN_FIELD_ABSENT ||
-	    (same_peer && entry->event.span.start_ktime_ns - last_end_ns < MEMORY_REUSED_AFTER_NS))
-		return;
-	served.goid = goroutine.goid = read_u64(key->goroutine + config->g_goid);
-	if (!served.goid || (same_peer && served.goid == entry->goid))
-		return;
-	entry->goid = served.goid;
-	bpf_map_update_elem(&go_goroutines, &goroutine, &key->goroutine, BPF_ANY);
+	if (same_peer && span->head.start_ktime_ns - last_end_ns < MEMORY_REUSED_AFTER_NS)
+		return true;
+	if (config->g_goid == USPAN_FIELD_ABSENT)
+		return false;
+	served.goid = goroutine.goid = read_u64(key->owner + config->g_goid);
+	if (!served.goid)
+		return false;
+	if (same_peer && served.goid == request->goid)
+		return true;
+	request->goid = served.goid;
+	bpf_map_update_elem(&go_goroutines, &goroutine, &key->owner, BPF_ANY);
 	if (config->cancel_ctx_parent == USPAN_FIELD_ABSENT)
-		return;
-	connection.context = read_u64(entry->request_ctx + config->cancel_ctx_parent);
+		return false;
+	connection.context = read_u64(request->request_ctx + config->cancel_ctx_parent);
 	if (connection.context)
 		bpf_map_update_elem(&go_connections, &connection, &served, BPF_ANY);
+	return false;
 }
 
-static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+/* Method and target lie side by side in the request line that Go read, hence one read for both. */
+static __always_inline void put_request_line(struct uspan_open_span *span, struct uspan_text_ref method, struct uspan_text_ref target,
+					     __u32 max_target_bytes)
+{
+	struct uspan_text_ref line = { .ptr = method.ptr, .len = method.len + 1 + target.len };
+
+	if (target.ptr == method.ptr + method.len + 1 && target.len && method.len <= MAX_METHOD_BYTES) {
+		span_put(span, USPAN_HTTP_SERVER_REQUEST_LINE, line, method.len + 1 + max_target_bytes);
+	} else {
+		span_put(span, USPAN_HTTP_SERVER_METHOD, method, MAX_METHOD_BYTES);
+		span_put(span, USPAN_HTTP_SERVER_TARGET, target, max_target_bytes);
+	}
+}
+
+/* Texts of a request on their way from its Request to the record. */
+struct request_texts {
+	struct uspan_text_ref method;
+	struct uspan_text_ref target;
+	struct uspan_text_ref host;
+	struct uspan_text_ref peer;
+};
+
+static __always_inline void put_texts(struct uspan_open_span *span, const struct uspan_go_http_config *config,
+				      const struct request_texts *texts, const struct header_scan *scan, bool parented)
+{
+	struct uspan_go_request *request = go_request(span);
+
+	/* First, so that it can stay where it is for the connection's next request. */
+	if (!request->peer_bytes) {
+		span_put(span, USPAN_HTTP_SERVER_PEER, texts->peer, MAX_PEER_BYTES);
+		request->peer_bytes = span->used;
+	}
+	put_request_line(span, texts->method, texts->target, config->probe.max_target_bytes);
+	span_put(span, USPAN_HTTP_SERVER_HOST, texts->host, MAX_HOST_BYTES);
+	if (scan->user_agent)
+		span_put(span, USPAN_HTTP_SERVER_USER_AGENT, first_text(scan->user_agent), MAX_USER_AGENT_BYTES);
+	if (parented && scan->tracestate)
+		span_put(span, USPAN_HTTP_SERVER_TRACESTATE, first_text(scan->tracestate), MAX_TRACESTATE_BYTES);
+}
+
+static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_span_key *key,
 				  const struct uspan_go_http_config *config)
 {
-	__u64 response = GO_ARG2(ctx), request = GO_ARG3(ctx), header_map, last_peer, last_end_ns;
-	struct uspan_http_in_flight *entry;
-	struct header_scan scan = {};
-	struct uspan_span_head *span;
+	__u64 response_address = GO_ARG2(ctx), request_address = GO_ARG3(ctx), header_map, last_end_ns;
+	struct header_scan scan = { .near = GO_IP(ctx) };
+	struct uspan_open_span *span;
+	struct uspan_go_request *request;
+	struct uspan_scratch *raw;
+	struct request_texts texts;
+	__u64 bytes;
+	__u32 protocol;
+	bool parented;
 
-	entry = bpf_map_lookup_elem(&go_http_in_flight, key);
-	if (!entry) {
-		entry = new_entry(key);
-		if (!entry)
-			return;
-	} else if (entry->active) {
-		if (entry->request == request && entry->response == response) {
+	span = span_open(&go_http_in_flight, USPAN_EVENT_HTTP_SERVER, key);
+	if (!span)
+		return;
+	request = go_request(span);
+	if (span->open) {
+		if (request->request == request_address && request->response == response_address) {
 			count(USPAN_COUNTER_REFIRED);
 			return;
 		}
-		count(USPAN_COUNTER_LOST_NEVER_ENDED);
-		entry->active = 0;
+		span_abandon(span);
 	}
-	span = &entry->event.span;
-	last_end_ns = span->head.ktime_ns;
-	span->start_ktime_ns = bpf_ktime_get_ns();
-	if (bpf_probe_read_user(entry->raw.bytes, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)request)) {
+	last_end_ns = span->head.head.ktime_ns;
+	span_start(span, 0);
+	raw = (struct uspan_scratch *)(span->fields + USPAN_SCRATCH_AT);
+	bytes = config->request_bytes;
+	barrier_var(bytes);
+	if (bytes > USPAN_RAW_BYTES || bpf_probe_read_user(raw->bytes, bytes, (void *)request_address)) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
-		keep_or_delete(key);
-		return;
+		goto release;
 	}
-	if (raw_word(&entry->raw, config->request_proto_major) != 1) {
+	if (raw_word(raw, config->request_proto_major) != 1) {
 		count(USPAN_COUNTER_SKIPPED_HTTP2);
-		keep_or_delete(key); /* each HTTP/2 request has a goroutine of its own */
-		return;
+		goto release; /* each HTTP/2 request has a goroutine of its own */
 	}
-	entry->request = request;
-	entry->response = response;
-	entry->event.proto_major = 1;
-	entry->event.proto_minor = raw_word(&entry->raw, config->request_proto_minor);
-	span->span_flags = raw_word(&entry->raw, config->request_tls) ? USPAN_SPAN_TLS : 0;
-	raw_text(entry, USPAN_HTTP_METHOD, config->request_method);
-	raw_text(entry, USPAN_HTTP_TARGET, config->request_target);
-	raw_text(entry, USPAN_HTTP_HOST, config->request_host);
-	last_peer = entry->text[USPAN_HTTP_PEER].ptr;
-	raw_text(entry, USPAN_HTTP_PEER, config->request_remote_addr);
-	header_map = raw_word(&entry->raw, config->request_header);
-	entry->request_ctx = raw_word(&entry->raw, config->request_ctx + 8); /* an interface: type, then data */
-	register_connection(entry, key, config, last_peer, last_end_ns);
-	/* From here on raw holds header groups. */
-	if (header_map && !scan_headers(&scan, &config->map, &entry->raw, header_map))
+	request->request = request_address;
+	request->response = response_address;
+	protocol = 1 << 8 | (raw_word(raw, config->request_proto_minor) & 0xff);
+	if (raw_word(raw, config->request_tls))
+		span->head.span_flags = USPAN_SPAN_TLS;
+	texts.method = raw_text(raw, config->request_method);
+	texts.target = raw_text(raw, config->request_target);
+	texts.host = raw_text(raw, config->request_host);
+	texts.peer = raw_text(raw, config->request_remote_addr);
+	header_map = raw_word(raw, config->request_header);
+	request->request_ctx = raw_word(raw, config->request_ctx + 8); /* an interface: type, then data */
+	if (!register_connection(span, key, config, texts.peer.ptr, last_end_ns))
+		request->peer_bytes = 0;
+	request->peer = texts.peer.ptr;
+	/* From here on the scratch memory holds header groups. */
+	scan.names[0] = request->names[0];
+	scan.names[1] = request->names[1];
+	if (header_map && !scan_headers(&scan, &config->map, raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
-	slice_text(entry, USPAN_HTTP_USER_AGENT, scan.user_agent);
-	entry->sampled = begin_trace(entry, &scan);
-	entry->active = 1;
+	request->names[0] = scan.names[0];
+	request->names[1] = scan.names[1];
+	parented = take_traceparent(&scan, &span->head);
+	span_begin(span, &config->probe, key->owner, parented ? SPAN_REMOTE : SPAN_ROOT);
+	if (!span->sampled)
+		return;
+	span->used = request->peer_bytes;
+	put_texts(span, config, &texts, &scan, parented);
+	span_put_number(span, USPAN_HTTP_SERVER_PROTOCOL, protocol);
+	return;
+release:
+	request->peer_bytes = 0;
+	span_release(&go_http_in_flight, USPAN_EVENT_HTTP_SERVER, key);
 }
 
 /*
@@ -218,135 +208,109 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_http_i
  */
 #define ABORT_TOLD_AFTER_NS 100000
 
-static __always_inline bool was_aborted(const struct uspan_http_in_flight *entry, const struct uspan_go_http_config *config)
+static __always_inline bool was_aborted(struct uspan_open_span *span, const struct uspan_go_http_config *config, __u64 now)
 {
-	__u64 connection_ctx;
+	__u64 request_ctx = go_request(span)->request_ctx, connection_ctx;
 
-	if (entry->event.span.head.ktime_ns - entry->event.span.start_ktime_ns < ABORT_TOLD_AFTER_NS || !entry->request_ctx ||
+	if (now - span->head.start_ktime_ns < ABORT_TOLD_AFTER_NS || !request_ctx ||
 	    config->cancel_ctx_parent == USPAN_FIELD_ABSENT || config->cancel_ctx_err == USPAN_FIELD_ABSENT)
 		return false;
-	connection_ctx = read_u64(entry->request_ctx + config->cancel_ctx_parent);
+	connection_ctx = read_u64(request_ctx + config->cancel_ctx_parent);
 	return connection_ctx && read_u64(connection_ctx + config->cancel_ctx_err);
 }
 
-/* What only the end knows. */
-static __always_inline void read_outcome(struct uspan_http_in_flight *entry, const struct uspan_go_http_config *config,
-					 __u32 moment)
+/* The pattern that ServeMux matched. Most are constants of the program, and one goroutine meets the same again and again. */
+static __always_inline void put_pattern(struct pt_regs *ctx, struct uspan_open_span *span, const struct uspan_go_http_config *config)
 {
-	struct uspan_http_server_event *event = &entry->event;
+	struct uspan_go_request *request = go_request(span);
 	struct uspan_text_ref pattern = {};
-	__u64 connection, pat;
-	__u8 hijacked = 0;
+	__u64 pat;
 
-	event->status = (__u32)read_u64(entry->response + config->response_status);
-	if (moment == USPAN_HTTP_SERVER_PANIC)
-		event->span.span_flags |= USPAN_SPAN_PANIC;
-	if (was_aborted(entry, config))
-		event->span.span_flags |= USPAN_SPAN_ABORTED;
-	/* A hijacked connection never has a status written through the response. */
-	if (event->status == 0 && config->conn_hijacked != USPAN_FIELD_ABSENT) {
-		connection = read_u64(entry->response + config->response_conn);
-		bpf_probe_read_user(&hijacked, 1, (void *)(connection + config->conn_hijacked));
-		if (hijacked & 1)
-			event->span.span_flags |= USPAN_SPAN_HIJACKED;
-	}
 	if (config->request_pattern != USPAN_FIELD_ABSENT) {
-		bpf_probe_read_user(&pattern, sizeof(pattern), (void *)(entry->request + config->request_pattern));
+		bpf_probe_read_user(&pattern, sizeof(pattern), (void *)(request->request + config->request_pattern));
 	} else if (config->request_pat != USPAN_FIELD_ABSENT && config->pattern_str != USPAN_FIELD_ABSENT) {
-		pat = read_u64(entry->request + config->request_pat);
+		pat = read_u64(request->request + config->request_pat);
 		if (pat)
 			bpf_probe_read_user(&pattern, sizeof(pattern), (void *)(pat + config->pattern_str));
 	}
-	entry->text[USPAN_HTTP_PATTERN] = pattern;
-}
-
-/*
- * Copies the texts behind an event. Method and target lie side by side in the request line Go read, hence one read for both. `mask` and
- * `to` are copy_texts()'s.
- */
-static __always_inline __u32 copy_request(struct uspan_http_in_flight *entry, struct uspan_http_server_event *event, __u8 *to,
-					  __u32 mask)
-{
-	__u64 method = entry->text[USPAN_HTTP_METHOD].ptr, method_len = event->text_len[USPAN_HTTP_METHOD];
-	__u32 line_len = method_len + 1 + event->text_len[USPAN_HTTP_TARGET], offset = 0, first = 0;
-
-	event->unreadable_mask = 0;
-	if (entry->text[USPAN_HTTP_TARGET].ptr == method + method_len + 1 &&
-	    bpf_probe_read_user(to, line_len & mask, (void *)method) == 0) {
-		event->span.span_flags |= USPAN_SPAN_REQUEST_LINE;
-		offset = line_len;
-		first = USPAN_HTTP_HOST;
+	if (!pattern.len)
+		return;
+	if (!is_constant(pattern.ptr, GO_IP(ctx)) || pattern.len > sizeof(request->pattern_text)) {
+		span_put(span, USPAN_HTTP_SERVER_PATTERN, pattern, MAX_PATTERN_BYTES);
+		return;
 	}
-	offset = copy_texts(entry->text, first, USPAN_HTTP_TEXTS, event->text_len, &event->unreadable_mask, to, offset, mask);
-	if (event->unreadable_mask)
-		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
-	return offset > mask ? mask : offset;
+	if (request->pattern != pattern.ptr || request->pattern_len != pattern.len) {
+		__u64 len = pattern.len;
+
+		barrier_var(len);
+		if (len > sizeof(request->pattern_text) || bpf_probe_read_user(request->pattern_text, len, (void *)pattern.ptr)) {
+			request->pattern = 0;
+			span_put_unreadable(span, USPAN_HTTP_SERVER_PATTERN);
+			return;
+		}
+		request->pattern = pattern.ptr;
+		request->pattern_len = len;
+	}
+	span_put_kernel(span, USPAN_HTTP_SERVER_PATTERN, request->pattern_text, sizeof(request->pattern_text), request->pattern_len);
 }
 
-static __always_inline void submit_small(struct uspan_http_in_flight *entry)
+/* What only the end knows. */
+static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_span *span, const struct uspan_go_http_config *config,
+					__u32 moment, __u64 now)
 {
-	__u32 bytes = copy_request(entry, &entry->event, entry->raw.bytes, USPAN_SMALL_TEXT_BYTES - 1);
+	struct uspan_go_request *request = go_request(span);
+	__u32 status = read_u64(request->response + config->response_status);
+	__u64 connection;
+	__u8 hijacked = 0;
 
-	submit(&entry->event, sizeof(entry->event) + bytes);
+	if (moment == USPAN_HTTP_SERVER_PANIC)
+		span->head.span_flags |= USPAN_SPAN_PANIC;
+	if (was_aborted(span, config, now))
+		span->head.span_flags |= USPAN_SPAN_ABORTED;
+	/* A hijacked connection never has a status written through the response. */
+	if (status == 0 && config->conn_hijacked != USPAN_FIELD_ABSENT) {
+		connection = read_u64(request->response + config->response_conn);
+		bpf_probe_read_user(&hijacked, 1, (void *)(connection + config->conn_hijacked));
+		if (hijacked & 1)
+			span->head.span_flags |= USPAN_SPAN_HIJACKED;
+	}
+	span_put_number(span, USPAN_HTTP_SERVER_STATUS, status);
+	put_pattern(ctx, span, config);
 }
 
-static __always_inline void submit_large(struct uspan_http_in_flight *entry, struct uspan_large *buffer)
+static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_span_key *key,
+				const struct uspan_go_http_config *config, const struct site *site)
 {
-	struct uspan_http_server_event *event = (void *)buffer->bytes;
-	__u32 bytes;
+	struct uspan_open_span *span = span_find(&go_http_in_flight, key);
+	__u64 now;
 
-	*event = entry->event;
-	bytes = copy_request(entry, event, buffer->bytes + sizeof(*event), USPAN_LARGE_BYTES - 1);
-	submit(event, sizeof(*event) + bytes);
-}
-
-static __always_inline void end(const struct uspan_http_in_flight_key *key,
-				const struct uspan_go_http_config *config, __u32 probe_id, __u32 moment)
-{
-	struct uspan_http_in_flight *entry = bpf_map_lookup_elem(&go_http_in_flight, key);
-	struct uspan_large *buffer;
-	__u32 text_bytes;
-
-	if (!entry || !entry->active) {
+	if (!span || !span->open) {
 		count(USPAN_COUNTER_END_WITHOUT_START);
 		return;
 	}
-	entry->active = 0;
-	if (!entry->sampled) {
-		count(USPAN_COUNTER_SAMPLED_OUT);
+	span->open = 0;
+	now = bpf_ktime_get_ns();
+	span_finish_head(span, site, bpf_get_current_pid_tgid(), USPAN_EVENT_HTTP_SERVER, now);
+	if (span->sampled) {
+		put_outcome(ctx, span, config, site->moment, now);
+		span_send(span);
 	} else {
-		finish_head(&entry->event.span, key->pid, USPAN_EVENT_HTTP_SERVER, probe_id);
-		read_outcome(entry, config, moment);
-		text_bytes = measure_texts(entry->text, USPAN_HTTP_TEXTS, max_text_bytes, entry->event.text_len, &entry->event.cut_mask);
-		if (entry->event.cut_mask)
-			entry->event.span.span_flags |= USPAN_SPAN_CUT;
-		/* One more for the space of the request line. */
-		if (text_bytes + 1 < USPAN_SMALL_TEXT_BYTES) {
-			submit_small(entry);
-		} else {
-			buffer = take_large();
-			if (buffer) {
-				submit_large(entry, buffer);
-				give_large(buffer);
-			} else {
-				count(USPAN_COUNTER_LOST_RING_FULL);
-			}
-		}
+		count(USPAN_COUNTER_SAMPLED_OUT);
 	}
-	keep_or_delete(key);
+	span_release(&go_http_in_flight, USPAN_EVENT_HTTP_SERVER, key);
 }
 
 SEC("uprobe")
 int go_http_server(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
-	struct uspan_http_in_flight_key key = { .goroutine = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct uspan_open_span_key key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
 	const struct uspan_go_http_config *config = bpf_map_lookup_elem(&go_http_configs, &site.probe_id);
 
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted(config->filter_by_process, key.pid)) {
+	if (!wanted(config->probe.filter_by_process, key.pid)) {
 		if (site.moment == USPAN_HTTP_SERVER_START)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;
@@ -354,6 +318,6 @@ int go_http_server(struct pt_regs *ctx)
 	if (site.moment == USPAN_HTTP_SERVER_START)
 		start(ctx, &key, config);
 	else
-		end(&key, config, site.probe_id, site.moment);
+		end(ctx, &key, config, &site);
 	return 0;
 }

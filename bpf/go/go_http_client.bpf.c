@@ -29,7 +29,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2 * 16384);
-	__type(key, struct uspan_http_in_flight_key);
+	__type(key, struct uspan_open_span_key);
 	__type(value, struct uspan_http_client_in_flight);
 } go_http_client_in_flight SEC(".maps");
 
@@ -77,11 +77,11 @@ static __always_inline __u32 max_text_bytes(__u32 text)
 
 static __always_inline void raw_text(struct uspan_http_client_in_flight *entry, __u32 text, __u32 offset)
 {
-	entry->text[text].ptr = raw_word(&entry->raw, offset);
-	entry->text[text].len = raw_word(&entry->raw, offset + 8);
+	entry->text[text].ptr = raw_word((struct uspan_scratch *)&entry->raw, offset);
+	entry->text[text].len = raw_word((struct uspan_scratch *)&entry->raw, offset + 8);
 }
 
-static __always_inline struct uspan_http_client_in_flight *new_entry(const struct uspan_http_in_flight_key *key)
+static __always_inline struct uspan_http_client_in_flight *new_entry(const struct uspan_open_span_key *key)
 {
 	struct uspan_http_client_in_flight *zero;
 	__u32 first = 0;
@@ -96,7 +96,7 @@ static __always_inline struct uspan_http_client_in_flight *new_entry(const struc
 }
 
 /* As in go_http.bpf.c: a finished entry stays for its goroutine's next call while there is room. */
-static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key *key)
+static __always_inline void keep_or_delete(const struct uspan_open_span_key *key)
 {
 	__s64 entries = in_flight_entries - in_flight_swept;
 
@@ -105,14 +105,14 @@ static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key
 }
 
 /* The request it is made for, else the trace that the program itself puts into its headers, else a trace of its own. */
-static __always_inline bool begin_trace(__u64 base, const struct uspan_http_in_flight_key *key,
+static __always_inline bool begin_trace(__u64 base, const struct uspan_open_span_key *key,
 					struct uspan_http_client_in_flight *entry,
 					const struct uspan_go_http_client_config *config)
 {
-	struct go_interface context = { .type = raw_word(&entry->raw, config->request_ctx),
-					.data = raw_word(&entry->raw, config->request_ctx + 8) };
+	struct go_interface context = { .type = raw_word((struct uspan_scratch *)&entry->raw, config->request_ctx),
+					.data = raw_word((struct uspan_scratch *)&entry->raw, config->request_ctx + 8) };
 	struct go_parent parent = find_parent(base, key, context, &config->link);
-	__u64 header_map = raw_word(&entry->raw, config->request_header);
+	__u64 header_map = raw_word((struct uspan_scratch *)&entry->raw, config->request_header);
 	struct uspan_span_head *span = &entry->event.span;
 	struct header_scan scan = {};
 	bool sampled = false, parented;
@@ -120,7 +120,7 @@ static __always_inline bool begin_trace(__u64 base, const struct uspan_http_in_f
 	new_span_id(span);
 	if (adopt(&parent, span, &sampled))
 		return sampled;
-	if (header_map && !scan_headers(&scan, &config->map, &entry->raw, header_map))
+	if (header_map && !scan_headers(&scan, &config->map, (struct uspan_scratch *)&entry->raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
 	parented = take_traceparent(&scan, span);
 	if (!parented)
@@ -164,7 +164,7 @@ static __always_inline bool find_url(struct uspan_http_client_in_flight *entry, 
 	return true;
 }
 
-static __always_inline void begin(__u64 base, const struct uspan_http_in_flight_key *key,
+static __always_inline void begin(__u64 base, const struct uspan_open_span_key *key,
 				  const struct uspan_go_http_client_config *config, struct uspan_http_client_in_flight *entry)
 {
 	__u64 url;
@@ -176,7 +176,7 @@ static __always_inline void begin(__u64 base, const struct uspan_http_in_flight_
 		return;
 	}
 	raw_text(entry, USPAN_HTTP_CLIENT_METHOD, config->request_method);
-	url = raw_word(&entry->raw, config->request_url);
+	url = raw_word((struct uspan_scratch *)&entry->raw, config->request_url);
 	entry->sampled = begin_trace(base, key, entry, config);
 	/* net/http refuses a URL without a host: there will be no attempt. */
 	if (entry->sampled && !find_url(entry, config, url)) {
@@ -188,7 +188,7 @@ static __always_inline void begin(__u64 base, const struct uspan_http_in_flight_
 }
 
 /* The entry of a call that comes. */
-static __always_inline struct uspan_http_client_in_flight *start(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key)
+static __always_inline struct uspan_http_client_in_flight *start(struct pt_regs *ctx, const struct uspan_open_span_key *key)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
 
@@ -206,7 +206,7 @@ static __always_inline struct uspan_http_client_in_flight *start(struct pt_regs 
 }
 
 /* The entry of a call whose last attempt is over, for another. That may have been no attempt at all, and still be open: none then. */
-static __always_inline struct uspan_http_client_in_flight *retry(const struct uspan_http_in_flight_key *key)
+static __always_inline struct uspan_http_client_in_flight *retry(const struct uspan_open_span_key *key)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
 
@@ -280,9 +280,9 @@ static __always_inline bool read_outcome(struct pt_regs *ctx, const struct uspan
 	entry->text[USPAN_HTTP_CLIENT_ERROR].len = 0;
 	if (bpf_probe_read_user(entry->raw.bytes, config->response_bytes & (USPAN_RAW_BYTES - 1), (void *)GO_ARG0(ctx)))
 		return true;
-	event->status = raw_word(&entry->raw, config->response_status);
-	event->proto_major = raw_word(&entry->raw, config->response_proto_major);
-	event->proto_minor = raw_word(&entry->raw, config->response_proto_major + 8);
+	event->status = raw_word((struct uspan_scratch *)&entry->raw, config->response_status);
+	event->proto_major = raw_word((struct uspan_scratch *)&entry->raw, config->response_proto_major);
+	event->proto_minor = raw_word((struct uspan_scratch *)&entry->raw, config->response_proto_major + 8);
 	return true;
 }
 
@@ -313,7 +313,7 @@ static __always_inline void send(struct uspan_http_client_in_flight *entry)
 	give_large(buffer);
 }
 
-static __always_inline void end(struct pt_regs *ctx, const struct uspan_http_in_flight_key *key,
+static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_span_key *key,
 				const struct uspan_go_http_client_config *config, struct site site)
 {
 	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
@@ -338,14 +338,14 @@ SEC("uprobe")
 int go_http_client(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
-	struct uspan_http_in_flight_key key = { .goroutine = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct uspan_open_span_key key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
 	const struct uspan_go_http_client_config *config = bpf_map_lookup_elem(&go_http_client_configs, &site.probe_id);
 	struct uspan_http_client_in_flight *entry;
 
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted(config->filter_by_process, key.pid)) {
+	if (!wanted(config->probe.filter_by_process, key.pid)) {
 		if (site.moment == USPAN_HTTP_CLIENT_START)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;

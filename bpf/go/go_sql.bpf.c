@@ -30,7 +30,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 2 * 16384);
-	__type(key, struct uspan_http_in_flight_key);
+	__type(key, struct uspan_open_span_key);
 	__type(value, struct uspan_sql_in_flight);
 } go_sql_in_flight SEC(".maps");
 
@@ -72,7 +72,7 @@ static __always_inline __u32 max_text_bytes(__u32 text)
 	}
 }
 
-static __always_inline struct uspan_sql_in_flight *new_entry(const struct uspan_http_in_flight_key *key)
+static __always_inline struct uspan_sql_in_flight *new_entry(const struct uspan_open_span_key *key)
 {
 	struct uspan_sql_in_flight *zero;
 	__u32 first = 0;
@@ -87,7 +87,7 @@ static __always_inline struct uspan_sql_in_flight *new_entry(const struct uspan_
 }
 
 /* As in go_http.bpf.c: a finished entry stays for its goroutine's next operation while the map is not half full. */
-static __always_inline void keep_or_delete(const struct uspan_http_in_flight_key *key)
+static __always_inline void keep_or_delete(const struct uspan_open_span_key *key)
 {
 	__s64 entries = in_flight_entries - in_flight_swept;
 
@@ -413,7 +413,7 @@ int go_sql(struct pt_regs *ctx)
 	struct site site = site_of(ctx);
 	struct beginning beginning = {};
 	struct hit hit = {
-		.key = { .goroutine = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 },
+		.key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 },
 		.base = GO_IP(ctx) - site.spec,
 		.probe_id = site.probe_id,
 		.moment = site.moment,
@@ -423,7 +423,7 @@ int go_sql(struct pt_regs *ctx)
 	if (!hit.config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted(hit.config->filter_by_process, hit.key.pid)) {
+	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid)) {
 		if (site.moment <= USPAN_SQL_HELD_PREPARE)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;

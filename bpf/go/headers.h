@@ -25,29 +25,50 @@ struct header_scan {
 	__u64 group;       /* index of the next */
 	__u64 overflow;    /* hmap: next bucket of the chain just scanned, which goes first */
 	__u64 old_groups;  /* hmap: array to walk after this, half as long */
+	__u64 names[2];    /* where the texts "User-Agent" and "Connection" are known to be; 0: not known */
+	__u64 near;        /* an address in the program, for is_constant() */
 };
+
+/*
+ * Whether a text is one of the program's constants, which nobody frees or changes: it lies by its code. Go's heap is elsewhere: its first
+ * arena is at 0xc000000000 (runtime/malloc.go), far from where programs and libraries are loaded.
+ */
+static __always_inline bool is_constant(__u64 text, __u64 near)
+{
+	return text - near + (1u << 30) < 2ull << 30;
+}
 
 /* One slot: key string and []string value, both copied from the map. */
 static __always_inline void scan_slot(struct header_scan *scan, const __u8 *key, const __u8 *elem)
 {
 	__u64 key_len = *(__u64 *)(key + 8), values = *(__u64 *)elem, values_len = *(__u64 *)(elem + 8);
-	void *text = (void *)*(__u64 *)key;
+	__u64 text = *(__u64 *)key;
 	__u8 name[16] = {};
 
 	if (values_len == 0)
 		return;
 	if (key_len == 11) {
-		if (bpf_probe_read_user(name, 11, text) == 0 && __builtin_memcmp(name, "Traceparent", 11) == 0) {
+		if (bpf_probe_read_user(name, 11, (void *)text) == 0 && __builtin_memcmp(name, "Traceparent", 11) == 0) {
 			scan->traceparent = values;
 			scan->traceparent_values = values_len;
 		}
 	} else if (key_len == 10) {
-		if (bpf_probe_read_user(name, 10, text))
-			return;
-		if (__builtin_memcmp(name, "User-Agent", 10) == 0)
+		/* net/textproto has one text for each of the common names: commonHeader in its reader.go. */
+		if (text == scan->names[0]) {
 			scan->user_agent = values;
-		else if (__builtin_memcmp(name, "Tracestate", 10) == 0)
+			return;
+		}
+		if (text == scan->names[1] || bpf_probe_read_user(name, 10, (void *)text))
+			return;
+		if (__builtin_memcmp(name, "User-Agent", 10) == 0) {
+			scan->user_agent = values;
+			if (is_constant(text, scan->near))
+				scan->names[0] = text;
+		} else if (__builtin_memcmp(name, "Tracestate", 10) == 0) {
 			scan->tracestate = values;
+		} else if (__builtin_memcmp(name, "Connection", 10) == 0 && is_constant(text, scan->near)) {
+			scan->names[1] = text;
+		}
 	}
 }
 
@@ -63,7 +84,7 @@ static __always_inline bool occupied(const struct uspan_go_map_layout *map, __u6
  * Reads a group whose tail lies on a page that was never touched, which cannot be read: Go takes zeroed pages from the kernel
  * and does not write to slots that it does not use. What is in use has been written to. False when not even the marks can be read.
  */
-static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
+static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout *map, struct uspan_scratch *raw, __u64 address)
 {
 	__u64 control;
 
@@ -88,17 +109,20 @@ static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout 
  * A group (swiss) or bucket (hmap): 8 control bytes, then slots; `raw` is lent.
  * Global, so that the verifier looks at it once and not per call.
  */
-__noinline int scan_group(struct header_scan *scan, const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
+__noinline int scan_group(struct header_scan *scan, const struct uspan_go_map_layout *map, struct uspan_scratch *raw, __u64 address)
 {
 	__u64 control;
+	__u32 bytes;
 
 	if (!scan || !map || !raw)
 		return 0;
 	scan->overflow = 0;
-	if (map->group_bytes > USPAN_RAW_BYTES)
+	bytes = map->group_bytes;
+	barrier_var(bytes);
+	if (bytes > USPAN_RAW_BYTES)
 		return 0;
 	/* A failed read leaves zeros: no overflow, and for slots that cannot be read, no length. */
-	if (bpf_probe_read_user(raw->bytes, map->group_bytes & (2 * USPAN_RAW_BYTES - 1), (void *)address) &&
+	if (bpf_probe_read_user(raw->bytes, bytes, (void *)address) &&
 	    !read_group_by_slot(map, raw, address))
 		return 0;
 	control = *(__u64 *)raw->bytes;
@@ -128,8 +152,10 @@ static __always_inline __u64 read_u64(__u64 address)
 }
 
 /* 8 bytes at `offset` of what was last read to raw->bytes. */
-static __always_inline __u64 raw_word(const struct uspan_raw *raw, __u32 offset)
+static __always_inline __u64 raw_word(const struct uspan_scratch *raw, __u32 offset)
 {
+	/* Each offset gets a bound of its own: the verifier does not carry one over from `offset` to `offset + 8`. */
+	barrier_var(offset);
 	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(raw->bytes + offset);
 }
 
@@ -157,7 +183,7 @@ __noinline int next_group(struct header_scan *scan, const struct uspan_go_map_la
  * first one is all that can be walked here.
  */
 static __always_inline void find_swiss_groups(struct header_scan *scan, const struct uspan_go_map_layout *map,
-					      const struct uspan_raw *raw)
+					      const struct uspan_scratch *raw)
 {
 	__u64 table;
 
@@ -175,21 +201,21 @@ static __always_inline void find_swiss_groups(struct header_scan *scan, const st
  * buckets at `oldbuckets`, the field behind `buckets`; what was moved is marked so in the old ones.
  */
 static __always_inline void find_hmap_buckets(struct header_scan *scan, const struct uspan_go_map_layout *map,
-					      const struct uspan_raw *raw)
+					      const struct uspan_scratch *raw)
 {
 	scan->groups = raw_word(raw, map->dir_ptr);
 	scan->old_groups = raw_word(raw, map->dir_ptr + 8);
 	scan->group_count = 1ull << (raw_word(raw, map->dir_len) & 15);
 }
 
-static __always_inline void put_raw_word(struct uspan_raw *raw, __u32 offset, __u64 value)
+static __always_inline void put_raw_word(struct uspan_scratch *raw, __u32 offset, __u64 value)
 {
 	if (offset <= USPAN_RAW_BYTES - 8)
 		*(__u64 *)(raw->bytes + offset) = value;
 }
 
 /* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is zero then. False when its head is unreadable. */
-static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *map, struct uspan_raw *raw, __u64 address)
+static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *map, struct uspan_scratch *raw, __u64 address)
 {
 	__u64 used;
 
@@ -204,7 +230,7 @@ static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *m
 
 /* Looks through the header map at `address`; false when it holds more than is looked at. */
 static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_map_layout *map,
-					 struct uspan_raw *raw, __u64 address)
+					 struct uspan_scratch *raw, __u64 address)
 {
 	if (bpf_probe_read_user(raw->bytes, MAP_BYTES, (void *)address) && !read_map_by_word(map, raw, address))
 		return false;

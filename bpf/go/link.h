@@ -85,16 +85,16 @@ __noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_
 
 /* A request that a call is made for. It can end meanwhile, in another thread, and its entry begin the next. */
 struct go_parent {
-	const struct uspan_http_in_flight *request; /* 0: none that is certain */
+	struct uspan_open_span *request; /* 0: none that is certain */
 	__u64 request_ctx;                          /* what tells that request from the next */
 };
 
-static __always_inline struct go_parent parent_of(struct uspan_http_in_flight *request)
+static __always_inline struct go_parent parent_of(struct uspan_open_span *request)
 {
 	struct go_parent parent = { .request = request };
 
 	if (request)
-		parent.request_ctx = *(volatile __u64 *)&request->request_ctx;
+		parent.request_ctx = *(volatile __u64 *)&go_request(request)->request_ctx;
 	return parent;
 }
 
@@ -131,20 +131,20 @@ __noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_
 		/* One after the other in the same memory: the stack is short. */
 		union {
 			struct uspan_go_connection_key connection;
-			struct uspan_http_in_flight_key request;
+			struct uspan_open_span_key request;
 		} key = { .connection = { .context = walk->seen[i], .pid = walk->pid } };
 		struct uspan_go_connection *connection;
-		struct uspan_http_in_flight *entry;
+		struct uspan_open_span *entry;
 
 		if (i >= walk->steps)
 			break;
 		connection = bpf_map_lookup_elem(&go_connections, &key.connection);
 		if (!connection)
 			continue;
-		key.request.goroutine = connection->goroutine;
+		key.request.owner = connection->goroutine;
 		entry = bpf_map_lookup_elem(&go_http_in_flight, &key.request);
-		if (entry && entry->active && entry->request_ctx == walk->seen[i - 1]) {
-			walk->goroutine = key.request.goroutine;
+		if (entry && entry->open && go_request(entry)->request_ctx == walk->seen[i - 1]) {
+			walk->goroutine = key.request.owner;
 			walk->request_ctx = walk->seen[i - 1];
 			return GO_CONTEXT_REQUEST;
 		}
@@ -157,7 +157,7 @@ __noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_
 /* The request that request_of_walk() found. */
 static __always_inline struct go_parent found_request(const struct go_context_walk *walk)
 {
-	struct uspan_http_in_flight_key key = { .goroutine = walk->goroutine, .pid = walk->pid };
+	struct uspan_open_span_key key = { .owner = walk->goroutine, .pid = walk->pid };
 	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = walk->request_ctx };
 
 	return parent;
@@ -182,9 +182,9 @@ static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struc
 }
 
 /* Keeps the request of a goroutine's first call, by its span id; 0: none. Returns the one that is kept. */
-static __always_inline __u64 keep_first(const struct uspan_http_in_flight_key *self, const struct uspan_go_link_config *link, __u64 span_id)
+static __always_inline __u64 keep_first(const struct uspan_open_span_key *self, const struct uspan_go_link_config *link, __u64 span_id)
 {
-	struct uspan_go_goroutine_key own = { .pid = self->pid, .goid = go_word(self->goroutine + link->g_goid) };
+	struct uspan_go_goroutine_key own = { .pid = self->pid, .goid = go_word(self->owner + link->g_goid) };
 	__u64 *known = bpf_map_lookup_elem(&go_started_for, &own);
 
 	if (known)
@@ -196,10 +196,11 @@ static __always_inline __u64 keep_first(const struct uspan_http_in_flight_key *s
 /* Whether the request has not ended since. */
 static __always_inline bool is_current(const struct go_parent *parent)
 {
-	const struct uspan_http_in_flight *request = parent->request;
+	struct uspan_open_span *request = parent->request;
 
 	barrier();
-	return *(const volatile __u32 *)&request->active && *(const volatile __u64 *)&request->request_ctx == parent->request_ctx;
+	return *(const volatile __u32 *)&request->open &&
+	       *(const volatile __u64 *)&go_request(request)->request_ctx == parent->request_ctx;
 }
 
 /* 0: there is none, or it has ended. */
@@ -209,7 +210,7 @@ static __always_inline __u64 current_span_id(const struct go_parent *parent)
 
 	if (!parent->request)
 		return 0;
-	__builtin_memcpy(&span_id, parent->request->event.span.span_id, sizeof(span_id));
+	__builtin_memcpy(&span_id, parent->request->head.span_id, sizeof(span_id));
 	return is_current(parent) ? span_id : 0;
 }
 
@@ -222,26 +223,26 @@ static __always_inline bool knows_starters(const struct uspan_go_link_config *li
  * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
  * was found at its first call holds for good.
  */
-static __always_inline struct uspan_http_in_flight *started_for(__u64 base, const struct uspan_http_in_flight_key *self,
+static __always_inline struct uspan_open_span *started_for(__u64 base, const struct uspan_open_span_key *self,
 								const struct uspan_go_link_config *link)
 {
 	struct uspan_go_goroutine_key parent = { .pid = self->pid };
-	struct uspan_http_in_flight_key key = { .pid = self->pid };
-	struct uspan_http_in_flight *entry;
+	struct uspan_open_span_key key = { .pid = self->pid };
+	struct uspan_open_span *entry;
 	struct go_parent request;
 	__u64 *goroutine, span_id;
 
 	if (!knows_starters(link))
 		return 0;
-	parent.goid = go_word(self->goroutine + link->g_parent_goid);
+	parent.goid = go_word(self->owner + link->g_parent_goid);
 	if (!parent.goid)
 		return 0;
 	goroutine = bpf_map_lookup_elem(&go_goroutines, &parent);
 	if (!goroutine)
 		return 0;
-	key.goroutine = *goroutine;
+	key.owner = *goroutine;
 	/* It may have ended, and its memory serve another by now. */
-	if (go_word(key.goroutine + link->g_goid) != parent.goid || works_for_all(base, go_word(self->goroutine + link->g_startpc), link))
+	if (go_word(key.owner + link->g_goid) != parent.goid || works_for_all(base, go_word(self->owner + link->g_startpc), link))
 		return 0;
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
 	request = parent_of(entry);
@@ -250,18 +251,18 @@ static __always_inline struct uspan_http_in_flight *started_for(__u64 base, cons
 }
 
 /* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
-static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_http_in_flight_key *self,
+static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self,
 						     struct go_interface context, const struct uspan_go_link_config *link)
 {
-	struct uspan_http_in_flight *own = bpf_map_lookup_elem(&go_http_in_flight, self);
+	struct uspan_open_span *own = bpf_map_lookup_elem(&go_http_in_flight, self);
 	struct go_context_walk walk = { .at = context, .pid = self->pid };
 	struct go_parent parent = {};
 	int end;
 
-	if (own && !own->active)
+	if (own && !own->open)
 		own = 0;
 	if (own)
-		walk.until = own->request_ctx;
+		walk.until = go_request(own)->request_ctx;
 	walk_context(&walk, link, 0);
 	if (own && walk.at.data == walk.until)
 		return parent_of(own);
@@ -287,13 +288,13 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 /* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
 static __always_inline bool adopt(const struct go_parent *parent, struct uspan_span_head *span, bool *sampled)
 {
-	const struct uspan_http_in_flight *request = parent->request;
+	struct uspan_open_span *request = parent->request;
 
 	if (!request)
 		return false;
-	__builtin_memcpy(span->trace_id, request->event.span.trace_id, sizeof(span->trace_id));
-	__builtin_memcpy(span->parent_span_id, request->event.span.span_id, sizeof(span->parent_span_id));
-	span->trace_flags = (request->event.span.trace_flags & 0xff) | SPAN_FLAG_HAS_IS_REMOTE;
+	__builtin_memcpy(span->trace_id, request->head.trace_id, sizeof(span->trace_id));
+	__builtin_memcpy(span->parent_span_id, request->head.span_id, sizeof(span->parent_span_id));
+	span->trace_flags = (request->head.trace_flags & 0xff) | SPAN_FLAG_HAS_IS_REMOTE;
 	*sampled = request->sampled;
 	return is_current(parent);
 }
@@ -302,7 +303,7 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
  * Begins `span`: its ids, flags and parent. `context`: the call's context.Context, all zero when it has none.
  * Returns whether it is wanted: a child goes with its parent, a trace of its own is for the sampler to decide.
  */
-static __always_inline bool begin_child(__u64 base, const struct uspan_http_in_flight_key *self, struct go_interface context,
+static __always_inline bool begin_child(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
 					const struct uspan_go_link_config *link, struct uspan_span_head *span)
 {
 	struct go_parent parent = find_parent(base, self, context, link);

@@ -9,15 +9,16 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
+#include "span/life.h"
 
-/* Twice the requests in flight: half of it for finished ones, see keep_or_delete() of go_http.bpf.c. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * 16384);
-	__type(key, struct uspan_http_in_flight_key);
-	__type(value, struct uspan_http_in_flight);
-} go_http_in_flight SEC(".maps");
+/* Requests of servers. Key: the goroutine that handles it, by the address of its runtime.g. */
+OPEN_SPANS(go_http_in_flight);
+
+/* What a request keeps between its start and its end. */
+static __always_inline struct uspan_go_request *go_request(struct uspan_open_span *span)
+{
+	return (struct uspan_go_request *)span->own;
+}
 
 /* A connection's context → the goroutine that serves it. Written once a connection; the least used go when it is full. */
 struct {

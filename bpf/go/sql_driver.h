@@ -20,7 +20,7 @@ struct {
 struct hit {
 	const struct uspan_go_sql_config *config;
 	__u64 argument[9]; /* of the function called, or its results */
-	struct uspan_http_in_flight_key key;
+	struct uspan_open_span_key key;
 	__u64 base; /* load address minus link-time address */
 	__u32 probe_id;
 	__u32 moment;

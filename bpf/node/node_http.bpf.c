@@ -311,7 +311,7 @@ int node_http(struct pt_regs *ctx)
 	if (!hit.config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted(hit.config->filter_by_process, hit.pid)) {
+	if (!wanted(hit.config->probe.filter_by_process, hit.pid)) {
 		if (site.moment == USPAN_NODE_MOMENT_REQUEST)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;

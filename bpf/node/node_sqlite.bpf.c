@@ -180,7 +180,7 @@ int node_sqlite(struct pt_regs *ctx)
 	if (!hit.config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted(hit.config->filter_by_process, hit.key.pid))
+	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid))
 		return 0;
 	switch (site.moment) {
 	case USPAN_NODE_SQLITE_RESET:

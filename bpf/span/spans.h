@@ -49,7 +49,7 @@ static __always_inline struct site site_of(void *ctx)
 	return site;
 }
 
-/* Whether a process is a target; `filter_by_process` is the first field of every configuration. */
+/* Whether a process is a target. */
 static __always_inline bool wanted(__u32 filter_by_process, __u32 pid)
 {
 	return !filter_by_process || bpf_map_lookup_elem(&targets, &pid);
@@ -65,13 +65,16 @@ static __always_inline void finish_head(struct uspan_span_head *span, __u32 pid,
 	span->head.probe_id = probe_id;
 }
 
-/* Sends a record of `len` bytes that begins with a span head. Never wakes the agent, except once as the ring passes its mark. */
+/* Several CPUs may see the same unread bytes and jump over the mark together: whoever finds it passed by less than this wakes, too. */
+#define WAKE_WINDOW_BYTES 65536
+
+/* Sends a record of `len` bytes that begins with a span head. Wakes the agent only as the ring passes its mark. */
 static __always_inline void submit(void *record, __u32 len)
 {
 	struct uspan_span_head *span = record;
 	__u64 unread = bpf_ringbuf_query(&spans, BPF_RB_AVAIL_DATA);
 	__u64 mark = uspan_config.wake_bytes;
-	__u64 flags = unread < mark && unread + 4096 >= mark ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u64 flags = unread + len >= mark && unread < mark + WAKE_WINDOW_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 
 	span->head.len = len;
 	if (bpf_ringbuf_output(&spans, record, len, flags))

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* W3C Trace Context level 1: traceparent parsing, ids, sampling (https://www.w3.org/TR/trace-context/). */
+/* W3C Trace Context level 1: traceparent parsing (https://www.w3.org/TR/trace-context/). */
 #ifndef USPAN_TRACEPARENT_H
 #define USPAN_TRACEPARENT_H
 
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
-#include <bpf/bpf_endian.h>
+#include "span/ids.h"
 
 #define TRACEPARENT_BYTES 55 /* 00-<32 hex>-<16 hex>-<2 hex> */
-#define TRACE_FLAG_SAMPLED 1
-/* OTLP Span.flags: bit 8 says that bit 9 means something, bit 9 that the parent is remote. */
-#define SPAN_FLAG_HAS_IS_REMOTE 0x100
-#define SPAN_FLAG_IS_REMOTE 0x200
-
 /* Value of a lower-case hex digit, or a number above 15. */
 static __always_inline __u32 hex_value(__u8 digit)
 {

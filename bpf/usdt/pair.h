@@ -386,7 +386,7 @@ static __always_inline int pair(struct pt_regs *ctx)
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	if (!wanted_with_parent(config->filter_by_process, key.pid)) {
+	if (!wanted_with_parent(config->probe.filter_by_process, key.pid)) {
 		if (site.moment == USPAN_USDT_START)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;

@@ -131,9 +131,9 @@ new_backend(const struct usdt_hit *hit, const struct uspan_postgresql_config *co
 	/* Parallel and autovacuum workers report statements too, and never an end. */
 	if (usdt_argument(hit, USPAN_POSTGRESQL_MY_PROC_PORT, &port) && !port)
 		return 0;
-	if (wanted(config->filter_by_process, postmaster)) {
+	if (wanted(config->probe.filter_by_process, postmaster)) {
 		service_pid = postmaster;
-	} else if (!wanted(config->filter_by_process, pid)) {
+	} else if (!wanted(config->probe.filter_by_process, pid)) {
 		count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;
 	}

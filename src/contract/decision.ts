@@ -121,8 +121,8 @@ export interface InFlight {
   readonly pidOffset: number;
   /** Byte offset of a u32 in its value that is not 0 between start and end; undefined: an entry goes with the end. */
   readonly activeOffset: number | undefined;
-  /** The `.data.*` section of the object in which the agent tells how many entries it has removed, a u64; undefined: nobody asks. */
-  readonly sweptSection: string | undefined;
+  /** Where the agent tells how many entries it has removed, a u64: a map (a `.data.*` section is one) and the index in it; undefined: nobody asks. */
+  readonly swept: { readonly map: string; readonly index: number } | undefined;
 }
 
 /** A library uspan knows, as one value. */

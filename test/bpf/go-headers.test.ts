@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { BpfObject } from '../../native/native.d.ts';
 import type { GoMapLayout as Layout } from '../../src/contract/binary.ts';
 import { goMapLayout } from '../../src/probes/definitions/go/map-layout.ts';
-import { GoMapLayout, Raw } from '../../src/probes/layout.gen.ts';
+import { GoMapLayout, Scratch } from '../../src/probes/layout.gen.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { openBpfTest, runCase } from './bpf-case.ts';
 import { type Chain, hmap, hmapLayout, type Slot, smallSwissMap, swissLayout, swissMapOfGroups } from './go-maps.ts';
@@ -21,7 +21,7 @@ const layout = {
   mapLayout: 56,
 };
 const raw = layout.mapLayout + GoMapLayout.size;
-const caseBytes = raw + Raw.size;
+const caseBytes = raw + Scratch.size;
 
 const wanted: readonly Slot[] = [
   { key: 'Traceparent', values: ['00-x'] },

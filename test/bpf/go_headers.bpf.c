@@ -16,7 +16,7 @@ struct header_case {
 	__u64 left;
 	__u64 complete;
 	struct uspan_go_map_layout layout;
-	struct uspan_raw raw;
+	struct uspan_scratch raw;
 };
 
 struct {

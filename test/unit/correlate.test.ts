@@ -9,7 +9,7 @@ import type { SpanObject } from '../../src/otel/span-object.ts';
 import { TeeSpanWriter } from '../../src/otel/tee-span-writer.ts';
 import { Correlator } from '../../src/probes/correlate.ts';
 import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
-import { EventHead, HttpServerEvent } from '../../src/probes/layout.gen.ts';
+import { EventHead, FieldHead, SpanHead } from '../../src/probes/layout.gen.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { randomFrom } from '../fuzz/random.ts';
 import { slabOf } from '../support/otlp-slab.ts';
@@ -73,7 +73,7 @@ test('a record of a probe nobody knows is counted, and its process is not looked
 
 test('a record that contradicts itself is counted, the next is fine', () => {
   const { slab, length } = slabOfRecords(plain, plain);
-  slab.bytes[HttpServerEvent.textLen + 1] = 0xff;
+  slab.bytes[SpanHead.size + FieldHead.len + 1] = 0xff;
   const subject = correlator();
   subject.write(slab, length);
   expect(spans).toHaveLength(1);
@@ -113,10 +113,15 @@ test('any bytes whatever in the records: every one is a span or counted, in both
       slab.words[(at + EventHead.len) >> 2] = length;
       slab.words[(at + EventHead.kind) >> 2] = random.below(4);
       slab.words[(at + EventHead.pid) >> 2] = 77;
-      if (random.below(2) && at + HttpServerEvent.size <= slab.bytes.length) {
-        for (let text = 0; text < 8; text++) {
-          slab.bytes[at + HttpServerEvent.textLen + 2 * text] = random.below(60);
-          slab.bytes[at + HttpServerEvent.textLen + 2 * text + 1] = 0;
+      if (random.below(2)) {
+        for (let field = at + SpanHead.size; field + FieldHead.size <= at + length; ) {
+          const left = at + length - field - FieldHead.size;
+          const bytes = Math.min(random.below(60), left);
+          slab.bytes[field + FieldHead.field] = random.below(12);
+          slab.bytes[field + FieldHead.marks] = random.below(4);
+          slab.bytes[field + FieldHead.len] = bytes;
+          slab.bytes[field + FieldHead.len + 1] = 0;
+          field += FieldHead.size + ((bytes + 3) & ~3);
         }
       }
       at += (length + 7) & ~7;

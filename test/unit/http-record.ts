@@ -1,7 +1,8 @@
 /** Records as bpf/go/go_http.bpf.c sends them, made by hand. */
 import type { Slab } from '../../src/contract/span.ts';
-import { EventKind, HttpServerEvent, HttpText, SpanFlag } from '../../src/probes/layout.gen.ts';
-import { putSpanHead, type SpanHeadValues, slabOf } from '../support/otlp-slab.ts';
+import { EventKind, HttpServerField as Field } from '../../src/probes/layout.gen.ts';
+import { type SpanHeadValues, slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 
 export interface HttpRecord {
   readonly method?: string;
@@ -13,9 +14,11 @@ export interface HttpRecord {
   readonly traceState?: string;
   readonly status?: number;
   readonly protoMinor?: number;
-  /** `SpanFlag`s; CUT and UNREADABLE follow from the masks. */
+  /** `SpanFlag`s. */
   readonly flags?: number;
-  /** Texts (`HttpText`) that are marked; what was unreadable has no bytes. */
+  /** Method and target as a request line has them. */
+  readonly inOnePiece?: boolean;
+  /** Fields (`HttpServerField`) that are marked; what was unreadable has no bytes. */
   readonly cut?: readonly number[];
   readonly unreadable?: readonly number[];
   readonly head?: SpanHeadValues;
@@ -37,52 +40,33 @@ export const plain: HttpRecord = {
 
 /** The bytes of a record, padded to 8. Texts are latin1, so that any byte can be had. */
 export function encodeRecord(record: HttpRecord): Uint8Array<ArrayBuffer> {
-  const texts: string[] = [];
-  texts[HttpText.METHOD] = record.method ?? '';
-  texts[HttpText.TARGET] = record.target ?? '';
-  texts[HttpText.HOST] = record.host ?? '';
-  texts[HttpText.PEER] = record.peer ?? '';
-  texts[HttpText.USER_AGENT] = record.userAgent ?? '';
-  texts[HttpText.PATTERN] = record.pattern ?? '';
-  texts[HttpText.TRACESTATE] = record.traceState ?? '';
-  const cut = record.cut ?? [];
-  const unreadable = record.unreadable ?? [];
-  for (const text of unreadable) texts[text] = '';
-  const flags =
-    (record.flags ?? 0) | (cut.length > 0 ? SpanFlag.CUT : 0) | (unreadable.length > 0 ? SpanFlag.UNREADABLE : 0);
+  const { cut = [], unreadable = [] } = record;
+  const marked = (field: number, text: string | undefined): RecordField[] =>
+    text || cut.includes(field) || unreadable.includes(field)
+      ? [{ field, value: text ?? '', cut: cut.includes(field), unreadable: unreadable.includes(field) }]
+      : [];
   // Method and target copied in one piece have a space between them.
-  const pieces = texts.map((text, index) =>
-    index === HttpText.METHOD && flags & SpanFlag.REQUEST_LINE ? `${text} ` : text,
-  );
-  const tail = Buffer.from(pieces.join(''), 'latin1');
-  const length = HttpServerEvent.size + tail.length;
-  const slab = slabOf(new Uint8Array((length + 7) & ~7));
-  putSpanHead(slab, 0, record.head ?? {});
-  const view = new DataView(slab.bytes.buffer);
-  view.setUint32(HttpServerEvent.spanHeadPid, record.pid ?? 77, true);
-  view.setUint32(HttpServerEvent.spanHeadTid, record.pid ?? 77, true);
-  view.setUint32(HttpServerEvent.spanHeadLen, record.claimedBytes ?? length, true);
-  view.setUint16(HttpServerEvent.spanHeadKind, EventKind.HTTP_SERVER, true);
-  view.setUint16(HttpServerEvent.spanHeadProbeId, record.probeId ?? 0, true);
-  view.setUint32(HttpServerEvent.spanSpanFlags, flags, true);
-  view.setUint32(HttpServerEvent.status, record.status ?? 0, true);
-  view.setUint8(HttpServerEvent.cutMask, maskOf(cut));
-  view.setUint8(HttpServerEvent.unreadableMask, maskOf(unreadable));
-  view.setUint8(HttpServerEvent.protoMajor, 1);
-  view.setUint8(HttpServerEvent.protoMinor, record.protoMinor ?? 1);
-  texts.forEach((text, index) => {
-    view.setUint16(HttpServerEvent.textLen + 2 * index, text.length, true);
+  const line = record.inOnePiece
+    ? marked(Field.REQUEST_LINE, `${record.method} ${record.target}`)
+    : [...marked(Field.METHOD, record.method), ...marked(Field.TARGET, record.target)];
+  return encodeSpanRecord({
+    ...record,
+    kind: EventKind.HTTP_SERVER,
+    fields: [
+      ...marked(Field.PEER, record.peer),
+      ...line,
+      ...marked(Field.HOST, record.host),
+      ...marked(Field.USER_AGENT, record.userAgent),
+      ...marked(Field.TRACESTATE, record.traceState),
+      { field: Field.PROTOCOL, value: 256 + (record.protoMinor ?? 1) },
+      { field: Field.STATUS, value: record.status ?? 0 },
+      ...marked(Field.PATTERN, record.pattern),
+    ],
   });
-  slab.bytes.set(tail, HttpServerEvent.size);
-  return slab.bytes as Uint8Array<ArrayBuffer>;
 }
 
 /** A slab of records one after another, as drained; `length` is what they take. */
 export function slabOfRecords(...records: readonly HttpRecord[]): { slab: Slab; length: number } {
   const bytes = Buffer.concat(records.map(encodeRecord));
   return { slab: slabOf(Uint8Array.from(bytes)), length: bytes.length };
-}
-
-function maskOf(texts: readonly number[]): number {
-  return texts.reduce((mask, text) => mask | (1 << text), 0);
 }

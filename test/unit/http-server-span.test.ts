@@ -7,8 +7,8 @@ import type { Attributes } from '../../src/contract/span.ts';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { HttpServerEvent, HttpText, SpanFlag } from '../../src/probes/layout.gen.ts';
-import { writeHttpServerSpan } from '../../src/semconv/http-server-span.ts';
+import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
+import { Constant, FieldHead, HttpServerField, SpanFlag, SpanHead } from '../../src/probes/layout.gen.ts';
 import { encodeRecord, type HttpRecord, plain, slabOfRecords } from './http-record.ts';
 
 const resource = { attributes: { 'service.name': 'shop' } };
@@ -18,7 +18,7 @@ function spanOf(record: HttpRecord): SpanObject {
   // Not at the start of the slab, and with another record behind it.
   const { slab } = slabOfRecords(plain, record, plain);
   const at = encodeRecord(plain).length;
-  expect(writeHttpServerSpan(slab, at, resource, new ObjectSpanWriter((span) => spans.push(span)))).toBe('server');
+  expect(goHttpServer.write(slab, at, resource, new ObjectSpanWriter((span) => spans.push(span)))).toBe('server');
   expect(spans).toHaveLength(1);
   return spans[0]!;
 }
@@ -53,7 +53,7 @@ test('an ordinary request', () => {
 
 test('method and target copied in one piece, a blank between them', () => {
   const record = { ...plain, target: '/items/7?a=b', pattern: '/items/', traceState: 'x=y' };
-  const inOnePiece = spanOf({ ...record, flags: SpanFlag.REQUEST_LINE });
+  const inOnePiece = spanOf({ ...record, inOnePiece: true });
   expect(inOnePiece).toEqual(spanOf(record));
 });
 
@@ -78,7 +78,7 @@ describe('method', () => {
   });
 
   test('one that could not be read is not told to be empty', () => {
-    const span = spanOf({ ...plain, unreadable: [HttpText.METHOD] });
+    const span = spanOf({ ...plain, unreadable: [HttpServerField.METHOD] });
     expect(span.name).toBe('HTTP');
     expect(span.attributes).toMatchObject({
       'http.request.method': '_OTHER',
@@ -279,14 +279,17 @@ describe('outcome', () => {
 
 describe('marks', () => {
   test('what was cut', () => {
-    expect(attributesOf({ cut: [HttpText.TARGET, HttpText.USER_AGENT] })).toMatchObject({
+    expect(attributesOf({ cut: [HttpServerField.TARGET, HttpServerField.USER_AGENT] })).toMatchObject({
       'url.path': '/items/7',
       'uspan.truncated': 'url,user_agent.original',
     });
   });
 
   test('what could not be read is absent and named', () => {
-    const attributes = attributesOf({ unreadable: [HttpText.HOST, HttpText.PEER, HttpText.PATTERN], pattern: '/x' });
+    const attributes = attributesOf({
+      unreadable: [HttpServerField.HOST, HttpServerField.PEER, HttpServerField.PATTERN],
+      pattern: '/x',
+    });
     expect(attributes).toMatchObject({
       'url.path': '/items/7',
       'user_agent.original': 'curl/8.5.0',
@@ -300,11 +303,11 @@ describe('marks', () => {
   });
 
   test('a tracestate that was cut keeps its whole members', () => {
-    const cut = [HttpText.TRACESTATE];
+    const cut = [HttpServerField.TRACESTATE];
     expect(spanOf({ ...plain, traceState: 'a=1,b=2,c', cut }).traceState).toBe('a=1,b=2');
     expect(spanOf({ ...plain, traceState: 'a=123', cut }).traceState).toBe('');
     expect(spanOf({ ...plain, traceState: ',a=123', cut }).traceState).toBe('');
-    expect(spanOf({ ...plain, traceState: 'a=1,b', cut: [HttpText.TARGET] }).traceState).toBe('a=1,b');
+    expect(spanOf({ ...plain, traceState: 'a=1,b', cut: [HttpServerField.TARGET] }).traceState).toBe('a=1,b');
   });
 });
 
@@ -314,27 +317,33 @@ describe('records that are no span', () => {
     change?.(new DataView(bytes.buffer));
     const spans: SpanObject[] = [];
     const slab = { bytes, words: new Uint32Array(bytes.buffer) };
-    const result = writeHttpServerSpan(slab, 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
+    const result = goHttpServer.write(slab, 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
     expect(spans).toHaveLength(result === 'server' ? 1 : 0);
     return result;
   };
 
-  test('texts longer than the record', () => {
-    expect(written(plain)).toBe('server');
-    for (let text = 0; text < HttpText.COUNT; text++) {
-      expect(written(plain, (view) => view.setUint16(HttpServerEvent.textLen + 2 * text, 0xffff, true))).toBe(
-        'malformed',
-      );
+  test('fields longer than the record, or with a number that no field has', () => {
+    const record = { ...plain, traceState: 'a=1', pattern: '/items/' };
+    expect(written(record)).toBe('server');
+    const { length } = encodeRecord(record);
+    let fields = 0;
+    for (let at: number = SpanHead.size; at + FieldHead.size <= length; fields++) {
+      expect(written(record, (view) => view.setUint16(at + FieldHead.len, 0xffff, true))).toBe('malformed');
+      expect(written(record, (view) => view.setUint8(at + FieldHead.field, Constant.MAX_FIELDS))).toBe('malformed');
+      const bytes = new DataView(encodeRecord(record).buffer).getUint16(at + FieldHead.len, true);
+      at += FieldHead.size + ((bytes + 3) & ~3);
     }
+    expect(fields).toBe(9);
   });
 
   test('a record shorter than its fixed part, or by one byte', () => {
     expect(written({ ...plain, claimedBytes: 24 })).toBe('malformed');
-    expect(written({ ...plain, claimedBytes: HttpServerEvent.size - 1 })).toBe('malformed');
-    expect(written({ claimedBytes: HttpServerEvent.size })).toBe('server');
-    const { length } = Buffer.from('GET/items/7shop.test:8080127.0.0.1:50123curl/8.5.0');
-    expect(written({ ...plain, claimedBytes: HttpServerEvent.size + length - 1 })).toBe('malformed');
-    expect(written({ ...plain, claimedBytes: HttpServerEvent.size + length })).toBe('server');
+    expect(written({ ...plain, claimedBytes: SpanHead.size - 1 })).toBe('malformed');
+    expect(written({ claimedBytes: SpanHead.size })).toBe('server');
+    const bytes = encodeRecord({ ...plain, pattern: '/items/7' });
+    const whole = new DataView(bytes.buffer).getUint32(SpanHead.headLen, true);
+    expect(written({ ...plain, pattern: '/items/7', claimedBytes: whole - 1 })).toBe('malformed');
+    expect(written({ ...plain, pattern: '/items/7', claimedBytes: whole })).toBe('server');
   });
 
   test("nor is the agent's own export, served by a traced collector, a span", () => {

@@ -16,7 +16,7 @@ const layers: readonly Layer[] = [
   { name: 'native', files: /^native\.ts$/, imports: ['contract'] },
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
-  { name: 'layout', files: /^probes\/(layout\.gen|slab)\.ts$/, imports: ['contract'] },
+  { name: 'layout', files: /^probes\/(layout\.gen|slab|span-record|open-spans)\.ts$/, imports: ['contract'] },
   { name: 'sql', files: /^sql\//, imports: ['contract'] },
   { name: 'semconv', files: /^semconv\//, imports: ['contract', 'layout', 'sql'] },
   {

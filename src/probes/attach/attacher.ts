@@ -5,7 +5,7 @@ import { Constant, counterNames } from '../layout.gen.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
 import { InFlightSweeper } from './in-flight.ts';
-import type { KernelConfig } from './kernel-config.ts';
+import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
 import { keyOf, sumOfCpus, u32 } from './map-values.ts';
 import { ProbeIds } from './probe-ids.ts';
 
@@ -13,6 +13,7 @@ export class Attacher {
   readonly uprobeMulti: boolean;
   /** Whether programs may sleep and read strings that are not in memory yet. */
   readonly #canSleep: boolean;
+  readonly #config: KernelConfig;
   readonly #objects: BpfObjects;
   readonly #ring: RingBuffer;
   readonly #counters: BpfMap;
@@ -25,6 +26,7 @@ export class Attacher {
 
   /** Makes the maps; programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
   constructor(definitions: readonly ProbeDefinition[], config: KernelConfig) {
+    this.#config = config;
     this.#objects = new BpfObjects(definitions, config);
     this.uprobeMulti = this.#objects.uprobeMulti;
     this.#canSleep = this.uprobeMulti && loadNative().probeFeature('copyFromUserStr').supported;
@@ -133,7 +135,7 @@ export class Attacher {
 
   #configure({ definition, constants, entries }: AttachDecision, probeId: number, filterByProcess: boolean): void {
     const config = Uint8Array.from(constants);
-    config[0] = filterByProcess ? 1 : 0; // filter_by_process, the first field of every configuration
+    config.set(encodeProbeHead(this.#config, filterByProcess)); // the first member of every configuration
     this.#clearHits(probeId);
     this.#variantOf(definition).object.map(definition.configMap).update(u32(probeId), config);
     for (const entry of entries) this.#mapOf(definition, entry).update(keyOf(probeId, entry.key), entry.value);

@@ -13,7 +13,7 @@ export class InFlightSweeper {
   constructor(layout: InFlight, object: BpfObject) {
     this.#layout = layout;
     this.#map = object.map(layout.map);
-    this.#sweptMap = layout.sweptSection === undefined ? undefined : object.map(layout.sweptSection);
+    this.#sweptMap = layout.swept && object.map(layout.swept.map);
   }
 
   /** Removes the entries of processes that are gone; how many of them had begun and will not end. */
@@ -31,7 +31,7 @@ export class InFlightSweeper {
       if (value && isActive(value, activeOffset)) unfinished++;
       if (this.#map.delete(key)) this.#swept++;
     }
-    if (this.#swept !== before) this.#sweptMap?.update(u32(0), u64(this.#swept));
+    if (this.#swept !== before) this.#sweptMap?.update(u32(this.#layout.swept!.index), u64(this.#swept));
     return unfinished;
   }
 }

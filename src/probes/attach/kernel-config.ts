@@ -1,4 +1,5 @@
-import { Config, Constant, Sampler } from '../layout.gen.ts';
+import { randomBytes } from 'node:crypto';
+import { Config, Constant, ProbeHead, Sampler } from '../layout.gen.ts';
 
 /** How requests without a sampled or unsampled parent are chosen; OpenTelemetry's standard samplers. */
 export interface SamplerConfig {
@@ -31,6 +32,7 @@ const samplers = {
 export function encodeKernelConfig(config: KernelConfig): Uint8Array {
   const bytes = new Uint8Array(Config.size);
   const view = new DataView(bytes.buffer);
+  bytes.set(randomBytes(8), Config.idSeed);
   view.setBigUint64(Config.wakeBytes, BigInt(config.ringBytes >> 2), true);
   view.setBigUint64(Config.ratioThreshold, BigInt(Math.floor(config.sampler.ratio * 2 ** 63)), true);
   view.setUint32(Config.sampler, samplers[config.sampler.kind], true);
@@ -38,5 +40,19 @@ export function encodeKernelConfig(config: KernelConfig): Uint8Array {
   view.setUint32(Config.maxTargetBytes, Math.min(config.maxPathBytes, Constant.TARGET_MAX_BYTES), true);
   view.setUint32(Config.maxStatementBytes, Math.min(config.maxStatementBytes, Constant.STATEMENT_MAX_BYTES), true);
   view.setUint32(Config.inFlightKeep, config.maxInFlight, true);
+  return bytes;
+}
+
+/** `struct uspan_probe_head`: how the spans of one attachment are chosen and cut. */
+export function encodeProbeHead(config: KernelConfig, filterByProcess: boolean): Uint8Array {
+  const { sampler, maxPathBytes, maxStatementBytes } = config;
+  const bytes = new Uint8Array(ProbeHead.size);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(ProbeHead.ratioThreshold, BigInt(Math.floor(sampler.ratio * 2 ** 63)), true);
+  view.setUint32(ProbeHead.filterByProcess, filterByProcess ? 1 : 0, true);
+  view.setUint32(ProbeHead.sampler, samplers[sampler.kind], true);
+  view.setUint32(ProbeHead.parentBased, sampler.parentBased ? 1 : 0, true);
+  view.setUint32(ProbeHead.maxTargetBytes, Math.min(maxPathBytes, Constant.TARGET_MAX_BYTES), true);
+  view.setUint32(ProbeHead.maxStatementBytes, Math.min(maxStatementBytes, Constant.STATEMENT_MAX_BYTES), true);
   return bytes;
 }

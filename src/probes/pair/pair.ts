@@ -65,7 +65,7 @@ const frames: InFlight = {
   map: 'usdt_frames',
   pidOffset: UsdtFrameKey.pid,
   activeOffset: UsdtFrame.open,
-  sweptSection: '.data.swept',
+  swept: { map: '.data.swept', index: 0 },
 };
 
 export function usdtPair(pair: UsdtPair): ProbeDefinition {

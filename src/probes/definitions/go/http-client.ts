@@ -1,12 +1,6 @@
 import type { Binary } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import {
-  Constant,
-  GoHttpClientConfig,
-  HttpClientInFlight,
-  HttpClientMoment,
-  HttpInFlightKey,
-} from '../../layout.gen.ts';
+import { Constant, GoHttpClientConfig, HttpClientInFlight, HttpClientMoment, OpenSpanKey } from '../../layout.gen.ts';
 import { goErrors } from './errors.ts';
 import { writeHttpClientSpan } from './http-client-span.ts';
 import { goLinkConfig } from './link.ts';
@@ -44,9 +38,9 @@ export const goHttpClient = {
   inFlight: [
     {
       map: 'go_http_client_in_flight',
-      pidOffset: HttpInFlightKey.pid,
+      pidOffset: OpenSpanKey.pid,
       activeOffset: HttpClientInFlight.active,
-      sweptSection: '.data.client_swept',
+      swept: { map: '.data.client_swept', index: 0 },
     },
   ],
   // Half of it for finished calls of goroutines that make more of them.

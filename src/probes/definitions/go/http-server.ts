@@ -1,7 +1,9 @@
 import type { Binary, GoTypes } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { writeHttpServerSpan } from '../../../semconv/http-server-span.ts';
-import { Constant, GoHttpConfig, HttpInFlight, HttpInFlightKey, HttpServerMoment } from '../../layout.gen.ts';
+import { httpServerSpan } from '../../../semconv/http-server.ts';
+import { spanWriter } from '../../../semconv/span-table.ts';
+import { Constant, EventKind, GoHttpConfig, HttpServerMoment } from '../../layout.gen.ts';
+import { openSpans } from '../../open-spans.ts';
 import { goMapLayout } from './map-layout.ts';
 
 const absent = Constant.FIELD_ABSENT;
@@ -27,14 +29,7 @@ export const goHttpServer = {
   object: 'go_http',
   program: 'go_http_server',
   configMap: 'go_http_configs',
-  inFlight: [
-    {
-      map: 'go_http_in_flight',
-      pidOffset: HttpInFlightKey.pid,
-      activeOffset: HttpInFlight.active,
-      sweptSection: '.data.swept',
-    },
-  ],
+  inFlight: [openSpans('go_http_in_flight', EventKind.HTTP_SERVER)],
   // Half of it for the finished requests of connections that are kept open.
   entriesPerRequest: { go_http_in_flight: 2 },
   instrumentedBy: [
@@ -75,7 +70,8 @@ export const goHttpServer = {
   // Not the handler's entry: profile-guided builds can inline that, which is a reason to tell, not an absent library.
   matches: (binary) => binary.symbols.find('net/http.(*conn).serve') !== undefined,
   constants,
-  write: writeHttpServerSpan,
+  // An answer without a status set is 200.
+  write: spanWriter(httpServerSpan({ implicitStatus: 200 })),
 } as const satisfies ProbeDefinition;
 
 type ConfigField = keyof typeof GoHttpConfig;

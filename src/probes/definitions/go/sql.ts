@@ -1,6 +1,6 @@
 import type { Binary, GoTypes } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { Constant, GoSqlConfig, HttpInFlightKey, SqlDriverType, SqlErrorType, SqlInFlight } from '../../layout.gen.ts';
+import { Constant, GoSqlConfig, OpenSpanKey, SqlDriverType, SqlErrorType, SqlInFlight } from '../../layout.gen.ts';
 import { goLinkConfig } from './link.ts';
 import { driverErrors, driverTypes } from './sql-drivers.ts';
 import { goSqlPoints } from './sql-points.ts';
@@ -33,9 +33,9 @@ export const goSql = {
   inFlight: [
     {
       map: 'go_sql_in_flight',
-      pidOffset: HttpInFlightKey.pid,
+      pidOffset: OpenSpanKey.pid,
       activeOffset: SqlInFlight.active,
-      sweptSection: '.data.sql_swept',
+      swept: { map: '.data.sql_swept', index: 0 },
     },
   ],
   // Half of it for finished operations of goroutines that run more of them.

@@ -23,9 +23,9 @@ export const nodeHttp = {
       map: 'node_connections',
       pidOffset: NodeKey.pid,
       activeOffset: NodeConnection.active,
-      sweptSection: undefined,
+      swept: undefined,
     },
-    { map: 'node_waiting', pidOffset: NodeKey.pid, activeOffset: undefined, sweptSection: undefined },
+    { map: 'node_waiting', pidOffset: NodeKey.pid, activeOffset: undefined, swept: undefined },
   ],
   entriesPerRequest: { node_connections: 4, node_waiting: 1 },
   points: [

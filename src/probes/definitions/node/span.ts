@@ -1,9 +1,9 @@
 import type { Written } from '../../../contract/decision.ts';
 import type { Resource, Slab, SpanWriter } from '../../../contract/span.ts';
-import { type HttpServer, writeHttpServerSpan } from '../../../semconv/http-server-span.ts';
 import { EventHead, EventKind } from '../../layout.gen.ts';
 import { writeNodeClientSpan } from './client-span.ts';
 import { writeClient } from './peer.ts';
+import { type HttpServer, writeHttpServerSpan } from './server-span.ts';
 import { writeNodeSqlSpan } from './sql-span.ts';
 
 /** Without a status nothing was sent; the peer is a `struct uspan_node_peer`. */

@@ -20,9 +20,7 @@ export const nodeSqlite = {
   object: 'node_sqlite',
   program: 'node_sqlite',
   configMap: 'node_sqlite_configs',
-  inFlight: [
-    { map: 'node_sqlite_in_flight', pidOffset: NodeSqliteKey.pid, activeOffset: undefined, sweptSection: undefined },
-  ],
+  inFlight: [{ map: 'node_sqlite_in_flight', pidOffset: NodeSqliteKey.pid, activeOffset: undefined, swept: undefined }],
   entriesPerRequest: { node_sqlite_in_flight: 1 },
   points: [
     {

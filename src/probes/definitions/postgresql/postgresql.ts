@@ -23,9 +23,7 @@ export const postgresql = {
   object: 'postgresql',
   program: 'postgresql',
   configMap: 'postgresql_configs',
-  inFlight: [
-    { map: 'postgresql_backends', pidOffset: 0, activeOffset: PostgresqlBackend.reports, sweptSection: undefined },
-  ],
+  inFlight: [{ map: 'postgresql_backends', pidOffset: 0, activeOffset: PostgresqlBackend.reports, swept: undefined }],
   entriesPerRequest: { postgresql_backends: 1 },
   points: [
     {

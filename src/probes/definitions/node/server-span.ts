@@ -1,12 +1,20 @@
 /**
- * A `struct uspan_http_server_event` as a span, by the stable HTTP semantic conventions (design §6).
+ * A `struct uspan_http_server_event` as a span, by the stable HTTP semantic conventions .
  * Hot path: works on bytes; strings are made only for what is rare.
  */
-import { attributeKey } from '../contract/attribute-key.ts';
-import type { Written } from '../contract/decision.ts';
-import { type Resource, type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
-import { HttpServerEvent, HttpText, SpanFlag, SpanHead } from '../probes/layout.gen.ts';
-import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
+import { attributeKey } from '../../../contract/attribute-key.ts';
+import type { Written } from '../../../contract/decision.ts';
+import { type Resource, type Slab, SpanKind, type SpanWriter } from '../../../contract/span.ts';
+import {
+  isOwnExport,
+  lastComma,
+  protocolVersion,
+  writeHost,
+  writeOutcome,
+  writeTarget,
+} from '../../../semconv/http-server.ts';
+import { indexOf, knownMethod } from '../../../semconv/http-text.ts';
+import { HttpServerEvent, HttpText, SpanFlag, SpanHead } from '../../layout.gen.ts';
 
 const key = {
   method: attributeKey('http.request.method'),
@@ -48,9 +56,6 @@ export interface HttpServer {
   writePeer(slab: Slab, from: number, length: number, out: SpanWriter): void;
 }
 
-/** Go's answers 200 when the handler sets no status, and keeps the peer as `ip:port`. */
-const goServer: HttpServer = { implicitStatus: 200, writePeer: writePeerText };
-
 /**
  * Writes the record at byte offset `at`, unless its texts do not fit the length it tells, or it is of our own export.
  */
@@ -59,7 +64,7 @@ export function writeHttpServerSpan(
   at: number,
   resource: Resource,
   out: SpanWriter,
-  server: HttpServer = goServer,
+  server: HttpServer,
 ): Written {
   const { bytes } = slab;
   const lengths = at + HttpServerEvent.textLen;
@@ -111,86 +116,6 @@ export function writeHttpServerSpan(
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, names(bytes[at + HttpServerEvent.unreadableMask]!));
   out.end();
   return 'server';
-}
-
-/** `uspan/…`, as the exporter calls itself: a collector on this host that is traced too would otherwise make spans of our spans. */
-function isOwnExport(bytes: Uint8Array, from: number, length: number): boolean {
-  return (
-    length > 6 &&
-    bytes[from] === 0x75 &&
-    bytes[from + 1] === 0x73 &&
-    bytes[from + 2] === 0x70 &&
-    bytes[from + 3] === 0x61 &&
-    bytes[from + 4] === 0x6e &&
-    bytes[from + 5] === 0x2f
-  );
-}
-
-/** Go's server takes every HTTP/1.x; anything but 1.1 and 1.0 is rare. */
-function protocolVersion(minor: number): string {
-  return minor === 1 ? '1.1' : `1.${minor}`;
-}
-
-/** A cut tracestate keeps whole members only (W3C Trace Context §3.3.1.5); the position of the last comma, or `from`. */
-function lastComma(bytes: Uint8Array, from: number, to: number): number {
-  let i = to - 1;
-  while (i > from && bytes[i] !== 0x2c) i--;
-  return Math.max(i, from);
-}
-
-function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): void {
-  const { bytes } = slab;
-  if (from === to) return;
-  const path = pathStart(bytes, from, to);
-  const mark = queryMark(bytes, path, to);
-  if (mark > path) out.bytes(key.path, slab, path, mark - path);
-  if (mark + 1 >= to) return;
-  if (hasSecret(bytes, mark + 1, to)) out.text(key.query, redactedQuery(bytes, mark + 1, to));
-  else out.bytes(key.query, slab, mark + 1, to - mark - 1);
-}
-
-function writeHost(slab: Slab, from: number, to: number, out: SpanWriter): void {
-  const { bytes } = slab;
-  const end = hostEnd(bytes, from, to);
-  if (end === from) return;
-  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
-  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
-  const number = port(bytes, end + 1, to);
-  if (number >= 0) out.int(key.serverPort, number);
-}
-
-/** `ip:port` of a TCP peer; a Unix socket has none. */
-function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter): void {
-  const { bytes } = slab;
-  const to = from + length;
-  const end = hostEnd(bytes, from, to);
-  const number = port(bytes, end + 1, to);
-  if (number < 0) return;
-  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
-  out.bytes(key.clientAddress, slab, from + bracketed, end - from - 2 * bracketed);
-  out.bytes(key.peerAddress, slab, from + bracketed, end - from - 2 * bracketed);
-  out.int(key.peerPort, number);
-}
-
-/** Error on 5xx, on a panic that left the handler, and when the client went away before the end. */
-function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
-  const panicked = (flags & SpanFlag.PANIC) !== 0;
-  const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
-  // One that panicked or took the connection over answers nothing we can see.
-  const status = written !== 0 ? written : panicked || hijacked ? 0 : implicit;
-  if (status !== 0) out.int(key.status, status);
-  if (hijacked) out.bool(key.hijacked, true);
-  if (panicked) {
-    out.text(key.errorType, 'panic');
-    out.status(StatusCode.error, 'the handler panicked');
-  } else if (status >= 500) {
-    out.text(key.errorType, String(status));
-    out.status(StatusCode.error);
-  } else if (flags & SpanFlag.ABORTED && !hijacked) {
-    // (Reading the end of a connection taken over through net/http's own buffer sets the mark too; that is how it should end.)
-    out.text(key.errorType, 'aborted');
-    out.status(StatusCode.error, 'the client went away before the response was complete');
-  }
 }
 
 function names(mask: number): string {

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Fields of a span's record, put one behind the other: see bpf/events/record.h. */
+#ifndef USPAN_SPAN_FIELDS_H
+#define USPAN_SPAN_FIELDS_H
+
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+
+#define FIELD_HEAD sizeof(struct uspan_field_head)
+
+/* Reads user memory behind a field's head, where room for `room` bytes is left at the least. */
+#define READ_WITHIN(room)                                                                          \
+	if (at <= USPAN_FIELDS_BYTES - FIELD_HEAD - (room) && bytes <= (room))                       \
+		error = bpf_probe_read_user(span->fields + at + FIELD_HEAD, bytes, (void *)from);    \
+	else
+
+/*
+ * Copies a text of `len` bytes, which the caller has cut if `marks` say so. Where the record has no room for it, it is read at the end.
+ * The verifier can bound two numbers, but not their sum, hence the classes. Global, so that it looks at this once.
+ */
+__noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u32 field_and_marks)
+{
+	struct uspan_field_head head = { .field = field_and_marks, .marks = field_and_marks >> 8, .len = len };
+	__u64 at, bytes = len; /* as wide as registers, so that what is compared is what is used */
+	long error = 0;
+
+	if (!span)
+		return 0;
+	at = span->used;
+	barrier_var(at);
+	barrier_var(bytes);
+	READ_WITHIN(512)
+	READ_WITHIN(384)
+	READ_WITHIN(256)
+	READ_WITHIN(128)
+	READ_WITHIN(64)
+	READ_WITHIN(16)
+	{
+		__u32 late = span->late;
+
+		if (late < USPAN_LATE_TEXTS) {
+			struct uspan_late_text *text = &span->late_text[late];
+
+			text->ptr = from;
+			text->len = len;
+			text->field = head.field;
+			text->marks = head.marks;
+			span->late = late + 1;
+			return 0;
+		}
+		error = 1;
+		if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
+			return 0;
+	}
+	if (error) {
+		head.marks |= USPAN_FIELD_UNREADABLE;
+		head.len = len = 0;
+	}
+	*(struct uspan_field_head *)(span->fields + at) = head;
+	span->used = at + FIELD_HEAD + ((len + 3) & ~3u);
+	return 0;
+}
+
+/* A text of the process, as far as `max_bytes` go. One that is empty is left out. */
+static __always_inline void span_put(struct uspan_open_span *span, __u32 field, struct uspan_text_ref text, __u32 max_bytes)
+{
+	if (text.len > max_bytes)
+		put_text(span, text.ptr, max_bytes, field | USPAN_FIELD_CUT << 8);
+	else if (text.len)
+		put_text(span, text.ptr, text.len, field);
+}
+
+/* A field of which nothing can be read. */
+static __always_inline void span_put_unreadable(struct uspan_open_span *span, __u32 field)
+{
+	struct uspan_field_head head = { .field = field, .marks = USPAN_FIELD_UNREADABLE };
+	__u64 at = span->used;
+
+	barrier_var(at);
+	if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
+		return;
+	*(struct uspan_field_head *)(span->fields + at) = head;
+	span->used = at + FIELD_HEAD;
+}
+
+static __always_inline void span_put_number(struct uspan_open_span *span, __u32 field, __u32 value)
+{
+	struct {
+		struct uspan_field_head head;
+		__u32 value;
+	} number = { .head = { .field = field, .len = 4 }, .value = value };
+	__u64 at = span->used;
+
+	barrier_var(at);
+	if (at > USPAN_FIELDS_BYTES - sizeof(number))
+		return;
+	__builtin_memcpy(span->fields + at, &number, sizeof(number));
+	span->used = at + sizeof(number);
+}
+
+/* Bytes of the kernel's memory: a session's name, what is kept of an earlier span. `room` is a constant, and `len` no more. */
+#define span_put_kernel(span, field_number, from, room, length)                                                    \
+	do {                                                                                                       \
+		__u64 at_ = (span)->used, len_ = (length);                                                         \
+		struct uspan_field_head head_ = { .field = (field_number), .len = len_ };                          \
+		barrier_var(at_);                                                                                  \
+		barrier_var(len_);                                                                                 \
+		if (at_ <= USPAN_FIELDS_BYTES - FIELD_HEAD - (room) && len_ <= (room) &&                           \
+		    bpf_probe_read_kernel((span)->fields + at_ + FIELD_HEAD, len_, from) == 0) {                   \
+			*(struct uspan_field_head *)((span)->fields + at_) = head_;                                \
+			(span)->used = at_ + FIELD_HEAD + ((len_ + 3) & ~3u);                                      \
+		}                                                                                                  \
+	} while (0)
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * The life of a span: open, begin, put, end. Every source of spans goes this way.
+ *
+ *     OPEN_SPANS(go_http_in_flight);                              its map
+ *     span = span_find(&go_http_in_flight, &key);                 who it is of may have one already: kept, or not ended
+ *     span = span_open(&go_http_in_flight, source, &key);         ... or gets one
+ *     span_start(span);                                           its time
+ *     span_begin(span, probe, key.owner, SPAN_ROOT);              its ids and whether it is sampled
+ *     span_put(span, FIELD, from, len, max);                      fields, if it is (span/fields.h)
+ *     span_end(span, &site, pid, source);                         what is known now goes to the agent
+ *     span_release(&go_http_in_flight, source, &key);             the entry stays for its owner's next span, or goes
+ *
+ * What will hang on the life of a span (metrics, the span that a thread is in) belongs into span_begin() and span_end().
+ */
+#ifndef USPAN_SPAN_LIFE_H
+#define USPAN_SPAN_LIFE_H
+
+#include "span/fields.h"
+#include "span/ids.h"
+#include "span/spans.h"
+
+/*
+ * What has begun and not ended, of one source, and what is kept for its owner's next span. The agent sizes it by `--max-in-flight`.
+ * Key: struct uspan_open_span_key; the agent finds the pid in it, and sweeps out what ended processes leave.
+ */
+#define OPEN_SPANS(name)                                        \
+	struct {                                                \
+		__uint(type, BPF_MAP_TYPE_HASH);                \
+		__uint(map_flags, BPF_F_NO_PREALLOC);           \
+		__uint(max_entries, 2 * 16384);                 \
+		__type(key, struct uspan_open_span_key);        \
+		__type(value, struct uspan_open_span);          \
+	} name SEC(".maps")
+
+/* Entries of each source's map, with those that the agent has swept. Index: enum uspan_event_kind. Written when one comes or goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_SOURCES);
+	__type(key, __u32);
+	__type(value, __u64);
+} open_span_entries SEC(".maps");
+
+/* Entries that the agent has swept, written by it alone. Index as above. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_SOURCES);
+	__type(key, __u32);
+	__type(value, __u64);
+} open_span_swept SEC(".maps");
+
+/* All zero: what a new entry starts from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct uspan_open_span);
+} blank_span SEC(".maps");
+
+#define span_find(map, key) ((struct uspan_open_span *)bpf_map_lookup_elem(map, key))
+
+static __always_inline void add_entries(__u32 source, __s64 number)
+{
+	__u64 *entries = bpf_map_lookup_elem(&open_span_entries, &source);
+
+	if (entries)
+		__sync_fetch_and_add(entries, number);
+}
+
+/* A new entry; 0: there is no room, which is counted. */
+static __always_inline struct uspan_open_span *span_new(void *map, __u32 source, const struct uspan_open_span_key *key)
+{
+	__u32 first = 0;
+	void *blank = bpf_map_lookup_elem(&blank_span, &first);
+
+	if (!blank || bpf_map_update_elem(map, key, blank, BPF_ANY)) {
+		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+		return 0;
+	}
+	add_entries(source, 1);
+	return bpf_map_lookup_elem(map, key);
+}
+
+/* The owner's entry, which may be open still; 0: there is no room, which is counted. */
+static __always_inline struct uspan_open_span *span_open(void *map, __u32 source, const struct uspan_open_span_key *key)
+{
+	struct uspan_open_span *span = bpf_map_lookup_elem(map, key);
+
+	return span ? span : span_new(map, source, key);
+}
+
+static __always_inline void span_delete(void *map, __u32 source, const struct uspan_open_span_key *key)
+{
+	if (bpf_map_delete_elem(map, key) == 0)
+		add_entries(source, -1);
+}
+
+/*
+ * An entry that is no longer open stays for its owner's next span, which saves two map writes a span. Only the first half of the map may be
+ * held that way, so the other half is always there for spans that begin.
+ */
+static __always_inline void span_release(void *map, __u32 source, const struct uspan_open_span_key *key)
+{
+	__u64 *entries = bpf_map_lookup_elem(&open_span_entries, &source);
+	__u64 *swept = bpf_map_lookup_elem(&open_span_swept, &source);
+
+	if (entries && swept && (__s64)(*entries - *swept) > (__s64)uspan_config.in_flight_keep)
+		span_delete(map, source, key);
+}
+
+/* The span that is open in an entry does not end any more. */
+static __always_inline void span_abandon(struct uspan_open_span *span)
+{
+	count(USPAN_COUNTER_LOST_NEVER_ENDED);
+	span->open = 0;
+}
+
+/* Begins anew in an entry, now. The first `kept` bytes of the fields stay. */
+static __always_inline void span_start(struct uspan_open_span *span, __u16 kept)
+{
+	span->head.start_ktime_ns = bpf_ktime_get_ns();
+	span->head.span_flags = 0;
+	span->used = kept;
+	span->late = 0;
+}
+
+enum span_parent {
+	SPAN_ROOT = 0,   /* none */
+	SPAN_REMOTE = 1, /* head has its trace, id and flags, taken from text that came from elsewhere: the sampler decides */
+};
+
+/* Gives a span its ids, and decides whether it is sampled. */
+static __always_inline void span_begin(struct uspan_open_span *span, const struct uspan_probe_head *probe, __u64 owner,
+				       enum span_parent parent)
+{
+	__u64 state = id_state(span->head.start_ktime_ns, owner);
+
+	put_span_id(&span->head, state);
+	if (parent == SPAN_ROOT)
+		put_new_trace(&span->head, state);
+	span->sampled = is_sampled(probe, &span->head, parent == SPAN_REMOTE);
+	span->open = 1;
+}
+
+/* The same for the child of a span of this agent's; head has its trace, id and flags, and the child goes with it. */
+static __always_inline void span_begin_child(struct uspan_open_span *span, __u64 owner, bool sampled)
+{
+	put_span_id(&span->head, id_state(span->head.start_ktime_ns, owner));
+	span->sampled = sampled;
+	span->open = 1;
+}
+
+#define LATE_HEADS_BYTES 64
+
+/*
+ * Sends a record in which texts are late: put together in a buffer, as the entry has no room for them. Global, so that the verifier looks
+ * at it once in each program.
+ */
+__noinline int send_late(struct uspan_open_span *span)
+{
+	struct uspan_large *buffer;
+	__u32 used, at;
+
+	if (!span)
+		return 0;
+	buffer = take_large();
+	if (!buffer) {
+		count(USPAN_COUNTER_LOST_RING_FULL);
+		return 0;
+	}
+	used = span->used;
+	if (used > USPAN_FIELDS_BYTES)
+		used = USPAN_FIELDS_BYTES; /* Never: for the verifier. */
+	bpf_probe_read_kernel(buffer->bytes, sizeof(span->head) + USPAN_FIELDS_BYTES, &span->head);
+	at = sizeof(span->head) + used;
+	for (__u32 i = 0; i < USPAN_LATE_TEXTS; i++) {
+		const struct uspan_late_text *text = &span->late_text[i];
+		struct uspan_field_head head = { .field = text->field, .marks = text->marks };
+		__u32 len = text->len;
+
+		if (i >= span->late)
+			break;
+		/* The heads of those behind it fit in any case. */
+		if (at + len > USPAN_LARGE_BYTES - LATE_HEADS_BYTES) {
+			len = at < USPAN_LARGE_BYTES - LATE_HEADS_BYTES ? USPAN_LARGE_BYTES - LATE_HEADS_BYTES - at : 0;
+			head.marks |= USPAN_FIELD_CUT;
+		}
+		len &= USPAN_LARGE_BYTES - 1;
+		if (bpf_probe_read_user(buffer->bytes + (at & (USPAN_LARGE_BYTES - 1)) + sizeof(head), len, (void *)text->ptr)) {
+			head.marks |= USPAN_FIELD_UNREADABLE;
+			len = 0;
+		}
+		head.len = len;
+		*(struct uspan_field_head *)(buffer->bytes + (at & (USPAN_LARGE_BYTES - 1))) = head;
+		at += sizeof(head) + ((len + 3) & ~3u);
+	}
+	barrier_var(at);
+	if (at <= USPAN_LARGE_BYTES)
+		submit(buffer->bytes, at);
+	give_large(buffer);
+	return 0;
+}
+
+/* Fills in what every record begins with. The end is now, unless `end_ktime_ns` says when it was. */
+static __always_inline void span_finish_head(struct uspan_open_span *span, const struct site *site, __u64 pid_tgid, __u16 source,
+					     __u64 end_ktime_ns)
+{
+	span->head.head.ktime_ns = end_ktime_ns;
+	span->head.head.pid = pid_tgid >> 32;
+	span->head.head.tid = (__u32)pid_tgid;
+	span->head.head.kind = source;
+	span->head.head.probe_id = site->probe_id;
+}
+
+/* Sends a finished record. */
+static __always_inline void span_send(struct uspan_open_span *span)
+{
+	__u32 used = span->used;
+
+	if (span->late) {
+		send_late(span);
+		return;
+	}
+	barrier_var(used);
+	if (used <= USPAN_FIELDS_BYTES)
+		submit(&span->head, sizeof(span->head) + used);
+}
+
+#endif

@@ -1,0 +1,12 @@
+import type { InFlight } from '../contract/decision.ts';
+import { OpenSpan, OpenSpanKey } from './layout.gen.ts';
+
+/** A map that bpf/span/life.h's OPEN_SPANS made, of records of a kind (`enum uspan_event_kind`). */
+export function openSpans(map: string, source: number): InFlight {
+  return {
+    map,
+    pidOffset: OpenSpanKey.pid,
+    activeOffset: OpenSpan.open,
+    swept: { map: 'open_span_swept', index: source },
+  };
+}

@@ -1,0 +1,79 @@
+import type { Slab } from '../contract/span.ts';
+import { Constant, FieldHead, FieldMark, SpanHead } from './layout.gen.ts';
+
+/**
+ * The fields of a record that describes itself (bpf/events/record.h), found in one walk. Made once and used for every record: what
+ * it says holds until the next `read`. Fields are numbered by the enum of their source; offsets are into the slab's bytes.
+ */
+export class SpanRecord {
+  slab: Slab = { bytes: new Uint8Array(0), words: new Uint32Array(0) };
+  /** Byte offset of the record. */
+  start = 0;
+  /** `enum uspan_span_flag`. */
+  flags = 0;
+  /** Bit by field: there is more of it than the record has. */
+  cut = 0;
+  /** Bit by field: it could not be read. */
+  unreadable = 0;
+  readonly #at = new Uint32Array(Constant.MAX_FIELDS);
+  readonly #length = new Uint32Array(Constant.MAX_FIELDS);
+  /** Bit by field: it is there, and the entries above are its. */
+  #present = 0;
+
+  /** Finds the fields of the record at byte offset `start`. False when they do not fit the length it tells. */
+  read(slab: Slab, start: number): boolean {
+    const { words } = slab;
+    const bytes = words[(start + SpanHead.headLen) >> 2]!;
+    if (bytes < SpanHead.size) return false;
+    const end = start + bytes;
+    this.slab = slab;
+    this.start = start;
+    this.flags = words[(start + SpanHead.spanFlags) >> 2]!;
+    this.cut = 0;
+    this.unreadable = 0;
+    this.#present = 0;
+    let at = start + SpanHead.size;
+    while (at + FieldHead.size <= end) {
+      const head = words[at >> 2]!;
+      const field = head & 0xff;
+      const length = head >>> 16;
+      const marks = (head >>> 8) & 0xff;
+      at += FieldHead.size;
+      if (field >= Constant.MAX_FIELDS || at + length > end) return false;
+      if (marks !== 0) {
+        if (marks & FieldMark.CUT) this.cut |= 1 << field;
+        if (marks & FieldMark.UNREADABLE) this.unreadable |= 1 << field;
+      }
+      this.set(field, at, length);
+      at += (length + 3) & ~3;
+    }
+    // The last field's padding may be left out.
+    return at >= end;
+  }
+
+  has(field: number): boolean {
+    return (this.#present & (1 << field)) !== 0;
+  }
+
+  /** Byte offset of a field; of one that is not there, anything. */
+  at(field: number): number {
+    return this.#at[field]!;
+  }
+
+  /** Bytes of a field; 0 of one that is not there. */
+  length(field: number): number {
+    return this.#present & (1 << field) ? this.#length[field]! : 0;
+  }
+
+  /** A field of 4 bytes as an unsigned number; `absent` when it is not there. */
+  number(field: number, absent = 0): number {
+    return this.length(field) === 4 ? this.slab.words[this.#at[field]! >> 2]! : absent;
+  }
+
+  /** Has a field be where a part of another is. */
+  set(field: number, at: number, length: number): void {
+    this.#present |= 1 << field;
+    this.#at[field] = at;
+    this.#length[field] = length;
+  }
+}

@@ -1,0 +1,210 @@
+/** HTTP server spans by the stable HTTP semantic conventions. Hot path: works on bytes; strings are made only for what is rare. */
+import { attributeKey } from '../contract/attribute-key.ts';
+import type { Written } from '../contract/decision.ts';
+import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
+import { HttpServerField as Field, SpanFlag } from '../probes/layout.gen.ts';
+import type { SpanRecord } from '../probes/span-record.ts';
+import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
+import type { FieldCodec, SpanTable } from './span-table.ts';
+import { text } from './span-table.ts';
+
+const key = {
+  method: attributeKey('http.request.method'),
+  methodOriginal: attributeKey('http.request.method_original'),
+  path: attributeKey('url.path'),
+  query: attributeKey('url.query'),
+  scheme: attributeKey('url.scheme'),
+  route: attributeKey('http.route'),
+  status: attributeKey('http.response.status_code'),
+  serverAddress: attributeKey('server.address'),
+  serverPort: attributeKey('server.port'),
+  clientAddress: attributeKey('client.address'),
+  peerAddress: attributeKey('network.peer.address'),
+  peerPort: attributeKey('network.peer.port'),
+  protocolVersion: attributeKey('network.protocol.version'),
+  errorType: attributeKey('error.type'),
+  hijacked: attributeKey('uspan.connection.hijacked'),
+} as const;
+
+const space = 0x20;
+const slash = 0x2f;
+/** Of the marks of a request line. */
+const line = 1 << Field.REQUEST_LINE;
+
+/** In what servers differ. */
+export interface HttpServer {
+  /** What was sent when the record has no status; 0: nothing. */
+  readonly implicitStatus: number;
+}
+
+/** A record of `enum uspan_http_server_field` as a span. */
+export function httpServerSpan({ implicitStatus }: HttpServer): SpanTable {
+  return {
+    kind: SpanKind.server,
+    written: 'server',
+    prepare: takeApart,
+    name: writeName,
+    fields: {
+      [Field.METHOD]: ['http.request.method'],
+      [Field.TARGET]: ['url', target],
+      [Field.PATTERN]: ['http.route', route],
+      [Field.HOST]: ['server.address', host],
+      [Field.PEER]: ['network.peer.address', peer],
+      [Field.USER_AGENT]: text('user_agent.original'),
+      [Field.TRACESTATE]: ['tracestate', traceState],
+    },
+    end(record, out) {
+      writeMethod(record, out);
+      out.text(key.scheme, record.flags & SpanFlag.TLS ? 'https' : 'http');
+      out.text(key.protocolVersion, protocolVersion(record.number(Field.PROTOCOL) & 0xff));
+      writeOutcome(record.number(Field.STATUS), implicitStatus, record.flags, out);
+    },
+  };
+}
+
+/** Finds method and target in a request line. Leaves out what is of this agent's own export. */
+function takeApart(record: SpanRecord): Written | undefined {
+  const { bytes } = record.slab;
+  if (record.has(Field.REQUEST_LINE)) {
+    const at = record.at(Field.REQUEST_LINE);
+    const end = at + record.length(Field.REQUEST_LINE);
+    const blank = indexOf(bytes, space, at, end);
+    record.set(Field.METHOD, at, blank - at);
+    record.set(Field.TARGET, Math.min(blank + 1, end), Math.max(end - blank - 1, 0));
+    if (record.cut & line) record.cut ^= line | (1 << Field.TARGET);
+    if (record.unreadable & line) record.unreadable ^= line | (1 << Field.METHOD) | (1 << Field.TARGET);
+  }
+  return isOwnExport(bytes, record.at(Field.USER_AGENT), record.length(Field.USER_AGENT)) ? 'own_export' : undefined;
+}
+
+function methodOf(record: SpanRecord) {
+  return knownMethod(record.slab.bytes, record.at(Field.METHOD), record.length(Field.METHOD));
+}
+
+function writeName(record: SpanRecord, out: SpanWriter): void {
+  out.nameText(methodOf(record) ?? 'HTTP');
+  const at = routeStart(record);
+  const end = record.at(Field.PATTERN) + record.length(Field.PATTERN);
+  if (at === end) return;
+  out.nameText(' ');
+  out.nameBytes(record.slab, at, end - at);
+}
+
+function writeMethod(record: SpanRecord, out: SpanWriter): void {
+  const known = methodOf(record);
+  const length = record.length(Field.METHOD);
+  out.text(key.method, known ?? '_OTHER');
+  if (known === undefined && length > 0) out.bytes(key.methodOriginal, record.slab, record.at(Field.METHOD), length);
+}
+
+/** A ServeMux pattern is "[METHOD ][HOST]/[PATH]"; the route is its path. The pattern's end where there is none. */
+function routeStart(record: SpanRecord): number {
+  const at = record.at(Field.PATTERN);
+  return indexOf(record.slab.bytes, slash, at, at + record.length(Field.PATTERN));
+}
+
+const route: FieldCodec = (record, field, out) => {
+  const at = routeStart(record);
+  const end = record.at(field) + record.length(field);
+  if (at < end) out.bytes(key.route, record.slab, at, end - at);
+};
+
+const target: FieldCodec = (record, field, out) => {
+  const at = record.at(field);
+  writeTarget(record.slab, at, at + record.length(field), out);
+};
+
+const host: FieldCodec = (record, field, out) => {
+  const at = record.at(field);
+  writeHost(record.slab, at, at + record.length(field), out);
+};
+
+const peer: FieldCodec = (record, field, out) =>
+  writePeerText(record.slab, record.at(field), record.length(field), out);
+
+const traceState: FieldCodec = (record, field, out) => {
+  const at = record.at(field);
+  const end = at + record.length(field);
+  const whole = record.cut & (1 << field) ? lastComma(record.slab.bytes, at, end) : end;
+  if (whole > at) out.traceState(record.slab, at, whole - at);
+};
+
+/** `uspan/…`, as the exporter calls itself: a collector on this host that is traced too would otherwise make spans of our spans. */
+export function isOwnExport(bytes: Uint8Array, from: number, length: number): boolean {
+  return (
+    length > 6 &&
+    bytes[from] === 0x75 &&
+    bytes[from + 1] === 0x73 &&
+    bytes[from + 2] === 0x70 &&
+    bytes[from + 3] === 0x61 &&
+    bytes[from + 4] === 0x6e &&
+    bytes[from + 5] === 0x2f
+  );
+}
+
+/** Go's server takes every HTTP/1.x; anything but 1.1 and 1.0 is rare. */
+export function protocolVersion(minor: number): string {
+  return minor === 1 ? '1.1' : `1.${minor}`;
+}
+
+/** A cut tracestate keeps whole members only (W3C Trace Context §3.3.1.5); the position of the last comma, or `from`. */
+export function lastComma(bytes: Uint8Array, from: number, to: number): number {
+  let i = to - 1;
+  while (i > from && bytes[i] !== 0x2c) i--;
+  return Math.max(i, from);
+}
+
+export function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): void {
+  const { bytes } = slab;
+  if (from === to) return;
+  const path = pathStart(bytes, from, to);
+  const mark = queryMark(bytes, path, to);
+  if (mark > path) out.bytes(key.path, slab, path, mark - path);
+  if (mark + 1 >= to) return;
+  if (hasSecret(bytes, mark + 1, to)) out.text(key.query, redactedQuery(bytes, mark + 1, to));
+  else out.bytes(key.query, slab, mark + 1, to - mark - 1);
+}
+
+export function writeHost(slab: Slab, from: number, to: number, out: SpanWriter): void {
+  const { bytes } = slab;
+  const end = hostEnd(bytes, from, to);
+  if (end === from) return;
+  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
+  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  const number = port(bytes, end + 1, to);
+  if (number >= 0) out.int(key.serverPort, number);
+}
+
+/** `ip:port` of a TCP peer; a Unix socket has none. */
+export function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter): void {
+  const { bytes } = slab;
+  const to = from + length;
+  const end = hostEnd(bytes, from, to);
+  const number = port(bytes, end + 1, to);
+  if (number < 0) return;
+  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
+  out.bytes(key.clientAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  out.bytes(key.peerAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  out.int(key.peerPort, number);
+}
+
+/** Error on 5xx, on a panic that left the handler, and when the client went away before the end. */
+export function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
+  const panicked = (flags & SpanFlag.PANIC) !== 0;
+  const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
+  // One that panicked or took the connection over answers nothing we can see.
+  const status = written !== 0 ? written : panicked || hijacked ? 0 : implicit;
+  if (status !== 0) out.int(key.status, status);
+  if (hijacked) out.bool(key.hijacked, true);
+  if (panicked) {
+    out.text(key.errorType, 'panic');
+    out.status(StatusCode.error, 'the handler panicked');
+  } else if (status >= 500) {
+    out.text(key.errorType, String(status));
+    out.status(StatusCode.error);
+  } else if (flags & SpanFlag.ABORTED && !hijacked) {
+    // (Reading the end of a connection taken over through net/http's own buffer sets the mark too; that is how it should end.)
+    out.text(key.errorType, 'aborted');
+    out.status(StatusCode.error, 'the client went away before the response was complete');
+  }
+}

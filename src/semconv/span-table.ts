@@ -1,0 +1,67 @@
+/** A definition's spans as a table: field → what it becomes. */
+import { attributeKey } from '../contract/attribute-key.ts';
+import type { Written } from '../contract/decision.ts';
+import type { Resource, Slab, SpanKind, SpanWriter } from '../contract/span.ts';
+import { Constant } from '../probes/layout.gen.ts';
+import { SpanRecord } from '../probes/span-record.ts';
+
+/** Writes what a field says. It is called only for fields that are there. */
+export type FieldCodec = (record: SpanRecord, field: number, out: SpanWriter) => void;
+
+export interface SpanTable {
+  readonly kind: SpanKind;
+  readonly written: 'server' | 'client' | 'internal';
+  /** Takes apart what came in one piece, or refuses the record. */
+  readonly prepare?: (record: SpanRecord) => Written | undefined;
+  /** Writes the name: at least one piece. */
+  readonly name: (record: SpanRecord, out: SpanWriter) => void;
+  /** By field: the attribute's name, which marks bear, and its codec. A field without a codec is read by `name` or `end`. */
+  readonly fields: Readonly<Record<number, readonly [attribute: string, codec?: FieldCodec]>>;
+  /** Writes what several fields together say: status, error, what is not in the record. */
+  readonly end?: (record: SpanRecord, out: SpanWriter) => void;
+}
+
+const truncated = attributeKey('uspan.truncated');
+const unreadable = attributeKey('uspan.unreadable');
+
+/** A text as it is, as a string attribute. */
+export function text(attribute: string): [string, FieldCodec] {
+  const key = attributeKey(attribute);
+  return [attribute, (record, field, out) => out.bytes(key, record.slab, record.at(field), record.length(field))];
+}
+
+/** A number of 4 bytes, as an integer attribute. */
+export function number(attribute: string): [string, FieldCodec] {
+  const key = attributeKey(attribute);
+  return [attribute, (record, field, out) => out.int(key, record.number(field))];
+}
+
+/** The `write` of a definition whose records `table` describes. */
+export function spanWriter(table: SpanTable): (slab: Slab, at: number, resource: Resource, out: SpanWriter) => Written {
+  const record = new SpanRecord();
+  const fields = Object.keys(table.fields).map(Number);
+  const coded = fields.filter((field) => table.fields[field]![1] !== undefined);
+  const codecs = coded.map((field) => table.fields[field]![1]!);
+  const marked = (bits: number) =>
+    fields
+      .filter((field) => bits & (1 << field))
+      .map((field) => table.fields[field]![0])
+      .join(',');
+  if (fields.some((field) => field >= Constant.MAX_FIELDS)) throw new RangeError('a field has too high a number');
+  return (slab, at, resource, out) => {
+    if (!record.read(slab, at)) return 'malformed';
+    const refused = table.prepare?.(record);
+    if (refused !== undefined) return refused;
+    out.begin(slab, at, resource, table.kind);
+    table.name(record, out);
+    for (let i = 0; i < coded.length; i++) {
+      const field = coded[i]!;
+      if (record.length(field) > 0) codecs[i]!(record, field, out);
+    }
+    table.end?.(record, out);
+    if (record.cut !== 0) out.text(truncated, marked(record.cut));
+    if (record.unreadable !== 0) out.text(unreadable, marked(record.unreadable));
+    out.end();
+    return table.written;
+  };
+}
