@@ -30,9 +30,8 @@ const maxSpillInstructions = 32;
 
 /** Finds the site for `place`. A missing symbol or call is an answer, not an error. */
 export function locateInFunction(program: ProgramCode, place: PlaceInFunction): Located {
-  const { symbols } = program.binary;
   const symbol =
-    place.at === 'nativeEntry' ? nativeFunction(program.binary, place.function) : symbols.find(place.function);
+    place.at === 'nativeEntry' ? nativeFunction(program.binary, place.function) : program.find(place.function);
   if (!symbol) return missing(`${place.function} is not in the binary`);
   const code = program.of(symbol);
   switch (place.at) {
@@ -124,11 +123,10 @@ function growsStack(program: ProgramCode, code: FunctionCode, target: number | u
 /** The call itself, where it is on the wanted path only. */
 function callSite(program: ProgramCode, code: FunctionCode, place: Extract<Place, { at: 'call' }>): Located {
   const { callees, behind } = place;
-  const { symbols } = program.binary;
-  const first = behind === undefined ? undefined : symbols.find(behind);
+  const first = behind === undefined ? undefined : program.find(behind);
   const suffix = behind === undefined ? '' : ` behind that of ${behind}`;
   for (const callee of callees) {
-    const target = symbols.find(callee);
+    const target = program.find(callee);
     if (!target) continue;
     let passed = behind === undefined;
     for (const instruction of code.from()) {
@@ -153,9 +151,9 @@ function chosenSite(program: ProgramCode, code: FunctionCode, chosen: Chosen): L
 
 /** Every call of the callee, in address order. */
 export function locateCalls(program: ProgramCode, place: PlaceOfCalls): readonly Located[] {
-  const symbol = program.binary.symbols.find(place.function);
+  const symbol = program.find(place.function);
   if (!symbol) return [missing(`${place.function} is not in the binary`)];
-  const callee = program.binary.symbols.find(place.callee);
+  const callee = program.find(place.callee);
   const code = program.of(symbol);
   const located: Located[] = [];
   for (const instruction of code.from()) {
@@ -167,9 +165,8 @@ export function locateCalls(program: ProgramCode, place: PlaceOfCalls): readonly
 
 /** Straight down from the call: what is met first is always run, so the first emulated instruction will do. */
 function afterCallSite(program: ProgramCode, code: FunctionCode, callees: readonly string[]): Located {
-  const { symbols } = program.binary;
   const { name } = code.symbol;
-  const known = new Map(callees.map((callee) => [symbols.find(callee)?.address, callee]));
+  const known = new Map(callees.map((callee) => [program.find(callee)?.address, callee]));
   known.delete(undefined);
   if (known.size === 0) return missing(`${callees.join(' or ')} is not in the binary`);
   let callee: string | undefined;

@@ -71,7 +71,7 @@ function returnOf(
   callee: string,
   of: 'callee' | 'result',
 ): number | undefined {
-  const target = program.binary.symbols.find(callee);
+  const target = program.find(callee);
   if (!target) return undefined;
   let called = false;
   for (const instruction of code.from()) {
