@@ -10,7 +10,7 @@ const source = resolve(import.meta.dirname, '../../src');
 const files = globSync('**/*.ts', { cwd: source });
 const text = (path: string) => readFileSync(resolve(source, path), 'utf8');
 
-const disassembler = /\bfrom 'iced-x86'/;
+const disassembler = /'iced-x86'/;
 const registers = /\b([re]?([abcd]x|[sd]i|[sb]p)|r(8|9|1[0-5])[dwb]?|[abcd][lh]|xmm\d+)\b/i;
 const opcodes =
   /\b(endbr64|bti|movzx?|mov[blqw]|lea|j[zelgab]e?|jn[ezlgab]|jrcxz|test[bwlq]|cmp[bwlq]?|xor[lq]?|ud2|ret[qf]?)\b/i;

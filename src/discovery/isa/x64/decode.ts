@@ -4,90 +4,118 @@
  * `push reg`, `jmp rel`, `jcc rel`, `call rel32`. The longer nops (0f 1f) are emulated by new kernels only, so they are passed over;
  * everything else is single-stepped, but for what the same file refuses to probe.
  */
-import { Code, Decoder, DecoderOptions, FlowControl, Instruction as IcedInstruction } from 'iced-x86';
+import type { Code, FlowControl, Instruction as IcedInstruction } from 'iced-x86';
 import type { Flow, Handling, Instruction } from '../isa.ts';
+import { type Iced, iced } from './iced.ts';
 
 /** See Isa.decode. */
 export function decode(code: Uint8Array, address: number, maxInstructions: number): Instruction[] {
+  const { Decoder, DecoderOptions, Instruction: IcedInstruction } = iced();
+  tables ??= tablesOf(iced());
   const decoder = new Decoder(64, code, DecoderOptions.None);
-  const iced = new IcedInstruction();
+  const instruction = new IcedInstruction();
   decoder.ip = BigInt(address);
   const decoded: Instruction[] = [];
   try {
     let offset = 0;
     while (decoded.length < maxInstructions && decoder.canDecode) {
-      decoder.decodeOut(iced);
-      const { code: opcode, length } = iced;
-      if (opcode === Code.INVALID) break;
-      decoded.push(instructionOf(iced, opcode, code.subarray(offset, offset + length), address + offset));
-      offset += length;
+      decoder.decodeOut(instruction);
+      const kind = tables.kinds.get(instruction.code);
+      if (kind === 'invalid') break;
+      const bytes = code.subarray(offset, offset + instruction.length);
+      decoded.push(
+        instructionOf(instruction, tables.flows.get(instruction.flowControl) ?? 'next', kind, bytes, address + offset),
+      );
+      offset += bytes.length;
     }
     return decoded;
   } finally {
-    iced.free();
+    instruction.free();
     decoder.free();
   }
 }
 
-function instructionOf(iced: IcedInstruction, opcode: Code, bytes: Uint8Array, address: number): Instruction {
-  const flow = flowOf(iced.flowControl);
-  const relative = flow !== 'next' && (iced.isJccShortOrNear || iced.isJmpShortOrNear || iced.isCallNear);
-  // loop and jrcxz are branches too, but not emulated.
-  const handling = classOf(opcode, bytes, relative, flow);
+/** Instructions that are not all like others. */
+type Kind = 'invalid' | 'push' | 'nop' | 'exchange' | 'call' | 'jump' | 'breakpoint' | 'landingPad';
+
+interface Tables {
+  readonly kinds: ReadonlyMap<Code, Kind>;
+  readonly flows: ReadonlyMap<FlowControl, Flow>;
+}
+
+let tables: Tables | undefined;
+
+function tablesOf({ Code, FlowControl }: Iced): Tables {
+  return {
+    kinds: new Map<Code, Kind>([
+      [Code.INVALID, 'invalid'],
+      [Code.Push_r64, 'push'],
+      [Code.Nopd, 'nop'],
+      [Code.Nopq, 'nop'],
+      [Code.Nopw, 'nop'],
+      [Code.Xchg_r64_RAX, 'exchange'],
+      [Code.Xchg_r32_EAX, 'exchange'],
+      [Code.Xchg_r16_AX, 'exchange'],
+      [Code.Call_rel32_64, 'call'],
+      [Code.Jmp_rel8_64, 'jump'],
+      [Code.Jmp_rel32_64, 'jump'],
+      [Code.Int3, 'breakpoint'],
+      [Code.Endbr64, 'landingPad'],
+    ]),
+    flows: new Map<FlowControl, Flow>([
+      [FlowControl.ConditionalBranch, 'branch'],
+      [FlowControl.Call, 'call'],
+      [FlowControl.IndirectCall, 'call'],
+      [FlowControl.UnconditionalBranch, 'leaves'],
+      [FlowControl.IndirectBranch, 'leaves'],
+      [FlowControl.Return, 'leaves'],
+      [FlowControl.Exception, 'leaves'],
+    ]),
+  };
+}
+
+function instructionOf(
+  instruction: IcedInstruction,
+  flow: Flow,
+  kind: Kind | undefined,
+  bytes: Uint8Array,
+  address: number,
+): Instruction {
+  const relative =
+    flow !== 'next' && (instruction.isJccShortOrNear || instruction.isJmpShortOrNear || instruction.isCallNear);
+  const handling = classOf(kind, bytes, relative, flow);
   return {
     address,
     length: bytes.length,
     class: handling,
     flow,
-    target: relative ? Number(iced.nearBranchTarget) : undefined,
+    target: relative ? Number(instruction.nearBranchTarget) : undefined,
     taken: handling === 'jcc' ? takenWhen(bytes) : undefined,
-    landingPad: opcode === Code.Endbr64,
+    landingPad: kind === 'landingPad',
   };
 }
 
-function flowOf(flow: FlowControl): Flow {
-  switch (flow) {
-    case FlowControl.ConditionalBranch:
-      return 'branch';
-    case FlowControl.Call:
-    case FlowControl.IndirectCall:
-      return 'call';
-    case FlowControl.UnconditionalBranch:
-    case FlowControl.IndirectBranch:
-    case FlowControl.Return:
-    case FlowControl.Exception:
-      return 'leaves';
-    default:
-      return 'next';
-  }
-}
-
-function classOf(opcode: Code, bytes: Uint8Array, relative: boolean, flow: Flow): Handling {
+function classOf(kind: Kind | undefined, bytes: Uint8Array, relative: boolean, flow: Flow): Handling {
   for (let at = 0; isPrefix(bytes[at]!); at++) {
     if (refusedPrefixes.has(bytes[at]!)) return 'refused';
     // Intel and AMD read a 16-bit branch differently.
     if (relative && bytes[at] === 0x66) return 'refused';
   }
-  switch (opcode) {
-    case Code.Push_r64:
+  switch (kind) {
+    case 'push':
       return bytes.length === 1 || (bytes.length === 2 && bytes[0] === 0x41) ? 'push' : 'stepped';
-    case Code.Nopd:
-    case Code.Nopq:
-    case Code.Nopw:
-      return 'nop';
-    case Code.Xchg_r64_RAX:
-    case Code.Xchg_r32_EAX:
-    case Code.Xchg_r16_AX:
+    case 'exchange':
       // With %r8 it has the opcode of nop, for which kernels before 6.18 take it.
       return bytes.at(-1) === 0x90 ? 'refused' : 'stepped';
-    case Code.Call_rel32_64:
-      return 'call';
-    case Code.Jmp_rel8_64:
-    case Code.Jmp_rel32_64:
-      return 'jmp';
-    case Code.Int3:
+    case 'breakpoint':
       return 'refused';
+    case 'nop':
+    case 'call':
+      return kind;
+    case 'jump':
+      return 'jmp';
     default:
+      // loop and jrcxz are branches too, but not emulated.
       return relative && flow === 'branch' ? 'jcc' : 'stepped';
   }
 }

@@ -1,18 +1,11 @@
-import {
-  Code,
-  Decoder,
-  DecoderOptions,
-  Instruction,
-  InstructionInfoFactory,
-  OpAccess,
-  OpKind,
-  Register,
-} from 'iced-x86';
+import type { Code, Instruction, InstructionInfoFactory } from 'iced-x86';
 import type { Effects } from '../isa.ts';
+import { type Iced, iced } from './iced.ts';
 import { generalRegister } from './registers.ts';
 
 /** See Isa.effects. */
 export function* effects(code: Uint8Array): Generator<Effects, void> {
+  const { Decoder, DecoderOptions, Instruction, InstructionInfoFactory } = iced();
   const decoder = new Decoder(64, code, DecoderOptions.None);
   const factory = new InstructionInfoFactory();
   const instruction = new Instruction();
@@ -36,6 +29,7 @@ export function* effects(code: Uint8Array): Generator<Effects, void> {
 }
 
 function writesOf(factory: InstructionInfoFactory, instruction: Instruction): number {
+  const { OpAccess } = iced();
   const info = factory.info(instruction);
   let writes = 0;
   try {
@@ -50,46 +44,48 @@ function writesOf(factory: InstructionInfoFactory, instruction: Instruction): nu
   }
 }
 
-const testCodes: ReadonlySet<Code> = new Set([
-  Code.Test_rm8_r8,
-  Code.Test_rm16_r16,
-  Code.Test_rm32_r32,
-  Code.Test_rm64_r64,
-]);
-
 /** `test r, r`. */
 function testsOf(instruction: Instruction): number | undefined {
-  if (!testCodes.has(instruction.code) || instruction.op0Kind !== OpKind.Register) return undefined;
-  return instruction.op0Register === instruction.op1Register ? generalRegister(instruction.op0Register) : undefined;
+  const { Mnemonic, OpKind } = iced();
+  if (instruction.mnemonic !== Mnemonic.Test || instruction.op0Kind !== OpKind.Register) return undefined;
+  return instruction.op1Kind === OpKind.Register && instruction.op0Register === instruction.op1Register
+    ? generalRegister(instruction.op0Register)
+    : undefined;
 }
 
 /** `mov r, offset(%rsp)`. */
 function savesOf(instruction: Instruction): Effects['saves'] {
+  const { Code, OpKind, Register } = iced();
   if (instruction.code !== Code.Mov_rm64_r64 || instruction.op0Kind !== OpKind.Memory) return undefined;
   if (instruction.memoryBase !== Register.RSP || instruction.memoryIndex !== Register.None) return undefined;
   const register = generalRegister(instruction.op1Register);
   return register === undefined ? undefined : { register, offset: Number(instruction.memoryDisplacement) };
 }
 
-/** How accessors of C read a field, by its width in bytes. */
-const readCodes: ReadonlyMap<Code, number> = new Map([
-  [Code.Cmp_rm8_imm8, 1],
-  [Code.Movzx_r32_rm8, 1],
-  [Code.Mov_r8_rm8, 1],
-  [Code.Mov_r32_rm32, 4],
-  [Code.Mov_r64_rm64, 8],
-]);
+let readBytes: ReadonlyMap<Code, number> | undefined;
+
+/** How accessors of C read a field, with its width in bytes. */
+function readBytesOf({ Code }: Iced): ReadonlyMap<Code, number> {
+  return new Map([
+    [Code.Cmp_rm8_imm8, 1],
+    [Code.Movzx_r32_rm8, 1],
+    [Code.Mov_r8_rm8, 1],
+    [Code.Mov_r32_rm32, 4],
+    [Code.Mov_r64_rm64, 8],
+  ]);
+}
 
 function readsOf(instruction: Instruction): Effects['reads'] {
-  const bytes = readCodes.get(instruction.code);
-  if (bytes === undefined || instruction.memoryIndex !== Register.None) return undefined;
+  readBytes ??= readBytesOf(iced());
+  const bytes = readBytes.get(instruction.code);
+  if (bytes === undefined || instruction.memoryIndex !== iced().Register.None) return undefined;
   const base = generalRegister(instruction.memoryBase);
   return base === undefined ? undefined : { base, offset: Number(instruction.memoryDisplacement), bytes };
 }
 
 /** `mov $imm32, r32`. */
 function setsOf(instruction: Instruction): Effects['sets'] {
-  if (instruction.code !== Code.Mov_r32_imm32) return undefined;
+  if (instruction.code !== iced().Code.Mov_r32_imm32) return undefined;
   const register = generalRegister(instruction.op0Register);
   return register === undefined ? undefined : { register, value: instruction.immediate32 };
 }

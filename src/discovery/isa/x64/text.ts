@@ -1,5 +1,5 @@
-import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from 'iced-x86';
 import type { Instruction, Surroundings } from '../isa.ts';
+import { iced } from './iced.ts';
 
 /** By their numbers in machine code. */
 const registers = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
@@ -51,6 +51,7 @@ export function disassemble(
   at: number,
   nameOf: (target: number) => string | undefined,
 ): string {
+  const { Decoder, DecoderOptions, Formatter, FormatterSyntax } = iced();
   const decoder = new Decoder(64, code.subarray(at - address, at - address + 15), DecoderOptions.None);
   const formatter = new Formatter(FormatterSyntax.Gas);
   formatter.uppercaseHex = false;
