@@ -93,12 +93,16 @@ export interface GoContextWrapper {
   readonly parent: number;
 }
 
-export interface GoInfo {
+/** What the build info of a Go program says it is. */
+export interface GoFacts {
   /** As in build info: `go1.26.8`; empty when the binary has none. */
   readonly version: string;
   /** Path of the main package, e.g. `example.com/shop/cmd/api`. */
   readonly path: string;
   readonly main: { readonly path: string; readonly version: string } | undefined;
+}
+
+export interface GoInfo extends GoFacts {
   readonly modules: ReadonlyMap<string, string>;
   /** `-buildmode`, `CGO_ENABLED`, `vcs.revision`, … */
   readonly settings: ReadonlyMap<string, string>;
@@ -148,17 +152,22 @@ export interface UsdtNote {
   readonly arguments: readonly UsdtArgument[];
 }
 
-export interface Binary {
+/** What is still known of a file when nobody reads it any more. Plain data. */
+export interface BinaryFacts {
   /** GNU or Go build id when there is one, and the real device and inode: the same file never gets two keys. */
   readonly key: string;
   /** A path for people, as the process sees it. */
   readonly path: string;
+  readonly runtime: 'go' | 'node' | 'native';
+  readonly go: GoFacts | undefined;
+}
+
+export interface Binary extends BinaryFacts {
   readonly buildId: string | undefined;
   readonly machine: Machine;
   readonly pie: boolean;
   readonly stripped: boolean;
   readonly sizeBytes: number;
-  readonly runtime: 'go' | 'node' | 'native';
   readonly symbols: SymbolTable;
   readonly go: GoInfo | undefined;
   /** Its USDT sites, in the order of the file. */

@@ -1,5 +1,5 @@
 /** plan → attach: what is to be attached where, and why the rest is not. */
-import type { Binary } from './binary.ts';
+import type { Binary, BinaryFacts } from './binary.ts';
 import type { Resource, Slab, SpanWriter } from './span.ts';
 
 /**
@@ -150,10 +150,12 @@ export interface ProbeDefinition {
   /** Entries of its maps for each request that may be in flight at a time (`--max-in-flight`). */
   readonly entriesPerRequest: Readonly<Record<string, number>>;
   readonly points: readonly Point[];
+  /** Kinds of its records, values of `enum uspan_event_kind` below 32: no other record is given to `write`. */
+  readonly recordKinds: readonly number[];
   /** Whether the binary has the library at all. */
   matches(binary: Binary): boolean;
   constants(binary: Binary): Constants;
-  /** Pure: turns the record at byte offset `at` into a span, or says why it is none. */
+  /** Pure: turns the record at byte offset `at`, of one of `recordKinds`, into a span, or says why it is none. */
   write(slab: Slab, at: number, resource: Resource, out: SpanWriter): Written;
 }
 
@@ -170,7 +172,7 @@ export type Decision =
   | {
       readonly do: 'attach';
       readonly definition: ProbeDefinition;
-      readonly binary: Binary;
+      readonly binary: BinaryFacts;
       readonly sites: readonly Site[];
       readonly constants: Uint8Array;
       readonly entries: readonly MapEntry[];
@@ -179,7 +181,7 @@ export type Decision =
   | {
       readonly do: 'skip';
       readonly definition: ProbeDefinition;
-      readonly binary: Binary;
+      readonly binary: BinaryFacts;
       readonly reason: SkipReason;
       readonly detail: string;
     };

@@ -1,9 +1,6 @@
-/** Tells the user something once; `details` are for structured logs. */
-export type Notify = (
-  level: 'debug' | 'info' | 'warn',
-  message: string,
-  details: Readonly<Record<string, string | number>>,
-) => void;
+import type { Notify } from '../contract/notify.ts';
+
+export type { Notify };
 
 /** Where spans or events were lost, why, and how many. */
 export interface Loss {

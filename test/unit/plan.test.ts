@@ -46,6 +46,7 @@ function definition(changes: Partial<ProbeDefinition> = {}): ProbeDefinition {
     entriesPerRequest: {},
     instrumentedBy: goHttpServer.instrumentedBy,
     points: [start, end, panic],
+    recordKinds: [],
     matches: (binary) => binary.symbols.find('lib.Serve') !== undefined,
     constants: () => found,
     write: () => expect.unreachable('a plan writes no span'),

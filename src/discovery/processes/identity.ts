@@ -1,4 +1,4 @@
-import type { GoInfo } from '../../contract/binary.ts';
+import type { GoFacts } from '../../contract/binary.ts';
 import type { Attributes, AttributeValue, Resource } from '../../contract/span.ts';
 import { readSupervision, type Supervision } from './cgroup.ts';
 import { readEnviron } from './environ.ts';
@@ -15,7 +15,7 @@ export interface IdentityOptions {
   /** By a rule of the user: goes before anything the process says of itself. */
   readonly serviceName?: string | undefined;
   /** What is known of its executable, if it is looked into already. */
-  readonly binary?: { readonly runtime: 'go' | 'node' | 'native'; readonly go: GoInfo | undefined } | undefined;
+  readonly binary?: { readonly runtime: 'go' | 'node' | 'native'; readonly go: GoFacts | undefined } | undefined;
 }
 
 /** The process's own words, as read from /proc. */
@@ -84,7 +84,7 @@ function isPod({ environ, supervision }: Surroundings): boolean {
 }
 
 /** The main module's version, where it is one: not `(devel)`, and not the time and hash of a commit. */
-function versionOf(go: GoInfo | undefined): string | undefined {
+function versionOf(go: GoFacts | undefined): string | undefined {
   const version = go?.main?.version;
   return version && /^v\d+\.\d+\.\d+/.test(version) && !/[.-]\d{14}-[0-9a-f]{12}/.test(version) ? version : undefined;
 }

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import type { GoInfo } from '../../contract/binary.ts';
+import type { GoFacts } from '../../contract/binary.ts';
 import type { ProcessFacts } from './process-facts.ts';
 
 /** Script names that say nothing: the directory's name stands for the program. */
@@ -13,7 +13,7 @@ const takesValue = /^(-r|--require|--import|--loader|--experimental-loader|-C|--
  * What to call a program nobody named: the package of a Go program, the script of a Node.js or Python one, else the executable.
  * Undefined only when even that may not be read and the kernel has no name for it.
  */
-export function programName(facts: ProcessFacts, go?: Pick<GoInfo, 'path'>): string | undefined {
+export function programName(facts: ProcessFacts, go?: Pick<GoFacts, 'path'>): string | undefined {
   const exe = facts.exe && basename(facts.exe.path);
   return (go && goName(go.path)) || (exe && scriptName(exe, facts.argv ?? [])) || exe || facts.comm || undefined;
 }

@@ -4,6 +4,7 @@ import type { Binary } from '../../contract/binary.ts';
 import type { Constants, InFlight, Point, ProbeDefinition } from '../../contract/decision.ts';
 import {
   Constant,
+  EventKind,
   UsdtCapture,
   UsdtCaptureKind,
   UsdtFrame,
@@ -87,6 +88,7 @@ export function usdtPair(pair: UsdtPair): ProbeDefinition {
     configMap: 'usdt_pair_configs',
     inFlight: [frames],
     entriesPerRequest: { usdt_frames: 2 },
+    recordKinds: [EventKind.USDT],
     points,
     matches: (binary) =>
       (pair.programs?.(binary.path) ?? true) &&

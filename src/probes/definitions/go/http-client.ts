@@ -1,6 +1,13 @@
 import type { Binary } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { Constant, GoHttpClientConfig, HttpClientInFlight, HttpClientMoment, OpenSpanKey } from '../../layout.gen.ts';
+import {
+  Constant,
+  EventKind,
+  GoHttpClientConfig,
+  HttpClientInFlight,
+  HttpClientMoment,
+  OpenSpanKey,
+} from '../../layout.gen.ts';
 import { goErrors } from './errors.ts';
 import { writeHttpClientSpan } from './http-client-span.ts';
 import { goLinkConfig } from './link.ts';
@@ -49,6 +56,7 @@ export const goHttpClient = {
     'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
     'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
   ],
+  recordKinds: [EventKind.HTTP_CLIENT],
   points: [
     {
       moment: HttpClientMoment.START,

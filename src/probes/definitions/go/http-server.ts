@@ -36,6 +36,7 @@ export const goHttpServer = {
     'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
     'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
   ],
+  recordKinds: [EventKind.HTTP_SERVER],
   points: [
     {
       moment: HttpServerMoment.START,

@@ -1,6 +1,14 @@
 import type { Binary, GoTypes } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { Constant, GoSqlConfig, OpenSpanKey, SqlDriverType, SqlErrorType, SqlInFlight } from '../../layout.gen.ts';
+import {
+  Constant,
+  EventKind,
+  GoSqlConfig,
+  OpenSpanKey,
+  SqlDriverType,
+  SqlErrorType,
+  SqlInFlight,
+} from '../../layout.gen.ts';
 import { goLinkConfig } from './link.ts';
 import { driverErrors, driverTypes } from './sql-drivers.ts';
 import { goSqlPoints } from './sql-points.ts';
@@ -46,6 +54,7 @@ export const goSql = {
     'github.com/uptrace/opentelemetry-go-extra/otelsql',
     'github.com/DataDog/dd-trace-go/contrib/database/sql/v2',
   ],
+  recordKinds: [EventKind.SQL],
   points: goSqlPoints,
   matches: (binary) => binary.symbols.find(sql('(*DB).retry')) !== undefined,
   constants,

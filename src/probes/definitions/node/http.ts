@@ -1,6 +1,6 @@
 import type { Binary } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { NodeConfig, NodeConnection, NodeKey, NodeMoment } from '../../layout.gen.ts';
+import { EventKind, NodeConfig, NodeConnection, NodeKey, NodeMoment } from '../../layout.gen.ts';
 import { returnedConstant } from '../../sites/accessors.ts';
 import { writeNodeSpan } from './span.ts';
 
@@ -28,6 +28,7 @@ export const nodeHttp = {
     { map: 'node_waiting', pidOffset: NodeKey.pid, activeOffset: undefined, swept: undefined },
   ],
   entriesPerRequest: { node_connections: 4, node_waiting: 1 },
+  recordKinds: [EventKind.NODE_HTTP_SERVER, EventKind.NODE_HTTP_CLIENT, EventKind.NODE_SQL],
   points: [
     {
       moment: NodeMoment.REQUEST,

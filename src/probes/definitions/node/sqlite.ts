@@ -1,6 +1,6 @@
 import type { Binary, FunctionSymbol } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { NodeSqliteConfig, NodeSqliteKey, NodeSqliteMoment } from '../../layout.gen.ts';
+import { EventKind, NodeSqliteConfig, NodeSqliteKey, NodeSqliteMoment } from '../../layout.gen.ts';
 import { firstFieldRead } from '../../sites/accessors.ts';
 import { writeNodeSqliteSpan } from './sqlite-span.ts';
 
@@ -22,6 +22,7 @@ export const nodeSqlite = {
   configMap: 'node_sqlite_configs',
   inFlight: [{ map: 'node_sqlite_in_flight', pidOffset: NodeSqliteKey.pid, activeOffset: undefined, swept: undefined }],
   entriesPerRequest: { node_sqlite_in_flight: 1 },
+  recordKinds: [EventKind.NODE_SQLITE],
   points: [
     {
       moment: NodeSqliteMoment.RESET,

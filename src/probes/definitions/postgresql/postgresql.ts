@@ -1,6 +1,6 @@
 import type { Binary, UsdtArgument, UsdtNote } from '../../../contract/binary.ts';
 import type { Constants, MapEntry, Place, Point, ProbeDefinition } from '../../../contract/decision.ts';
-import { Constant, PostgresqlBackend, PostgresqlConfig, PostgresqlMoment } from '../../layout.gen.ts';
+import { Constant, EventKind, PostgresqlBackend, PostgresqlConfig, PostgresqlMoment } from '../../layout.gen.ts';
 import { encodeSpec, notesOf, specOf } from '../../sites/argument-specs.ts';
 import { writePostgresqlSpan } from './span.ts';
 
@@ -25,6 +25,7 @@ export const postgresql = {
   configMap: 'postgresql_configs',
   inFlight: [{ map: 'postgresql_backends', pidOffset: 0, activeOffset: PostgresqlBackend.reports, swept: undefined }],
   entriesPerRequest: { postgresql_backends: 1 },
+  recordKinds: [EventKind.POSTGRESQL],
   points: [
     {
       moment: PostgresqlMoment.STATUS,
