@@ -22,7 +22,8 @@ export interface AgentReport {
   readonly all: Report;
 }
 
-const uspan = join(import.meta.dirname, '..', '..', 'bin', 'uspan');
+/** Another build to measure, such as an older one. */
+const uspan = process.env.USPAN_BIN || join(import.meta.dirname, '..', '..', 'bin', 'uspan');
 
 /** Starts `uspan run` with more arguments and waits until it is ready. */
 export async function startAgent(endpoint: string, args: readonly string[]): Promise<Agent> {
