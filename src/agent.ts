@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import type { ProbeDefinition } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
-import type { Resource } from './contract/span.ts';
+import type { Resource, Slab } from './contract/span.ts';
 import { endedIdentity, identity } from './discovery/processes/identity.ts';
 import type { ProcessFacts } from './discovery/processes/process-facts.ts';
 import { readProcess } from './discovery/processes/read-process.ts';
 import { scanProcesses } from './discovery/processes/scan-processes.ts';
 import { selectTargets, type TargetRules } from './discovery/processes/select-targets.ts';
+import { Guard } from './guard.ts';
 import type { ClockedSpanWriter } from './otel/clocked-span-writer.ts';
 import type { Losses, Notify } from './otel/losses.ts';
 import type { ExportState, SpanExporter } from './otel/span-exporter.ts';
@@ -20,8 +21,10 @@ import { ProcessEvents } from './probes/attach/process-events.ts';
 import { movedDetail } from './probes/attach/runs-copy.ts';
 import { VmaFiles } from './probes/attach/vma-files.ts';
 import { Correlator } from './probes/correlate.ts';
-import { counterNames } from './probes/layout.gen.ts';
+import { Counter, counterNames } from './probes/layout.gen.ts';
 import type { PlanOptions } from './probes/plan.ts';
+import { ProbeTable } from './probes/probe-table.ts';
+import { otherProcess, ProcessTable } from './probes/process-table.ts';
 import { makeReport, type Report } from './report.ts';
 
 export interface AgentOptions extends PlanOptions {
@@ -63,13 +66,15 @@ const librariesPerRescan = 64;
 
 interface Target {
   readonly facts: ProcessFacts;
-  readonly resource: Resource;
   /** Its program first, then libraries. */
   readonly known: readonly KnownBinary[];
 }
 
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #guard: Guard;
+  readonly #probes = new ProbeTable();
+  readonly #processes = new ProcessTable((pid, probeId) => this.#identify(pid, probeId));
   readonly #attacher: Attacher;
   readonly #vmaFiles: VmaFiles | undefined;
   readonly #binaries: Binaries;
@@ -79,8 +84,6 @@ export class Agent {
   readonly #targets = new Map<number, Target>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #countersSeen: number[] = [];
-  #lastPid = -1;
-  #lastResource: Resource | undefined;
   #shortLived = 0;
   #processEventsLost = 0;
   #stopping: Promise<Report> | undefined;
@@ -88,8 +91,10 @@ export class Agent {
   /** Loads the programs and begins to follow processes. @throws UspanError-coded errors when the kernel refuses */
   constructor(options: AgentOptions) {
     this.#options = options;
-    const { kernel, losses, rules } = options;
-    this.#attacher = new Attacher(options.definitions, kernel);
+    const { kernel, losses, rules, notify } = options;
+    const lose = (stage: string, reason: string, count: number) => losses.add(stage, reason, count);
+    this.#guard = new Guard({ lose, notify });
+    this.#attacher = new Attacher(options.definitions, kernel, this.#probes);
     this.#vmaFiles = this.#optional('real inodes of overlay files', () => new VmaFiles());
     this.#binaries = new Binaries({
       ...options,
@@ -98,24 +103,28 @@ export class Agent {
       filterByProcess: rules.pids.length + rules.ports.length > 0,
     });
     this.#correlator = new Correlator({
-      definitionOf: (probeId) => this.#attacher.definitionOf(probeId),
-      resourceOf: (pid, probeId) => this.#resourceOf(pid, probeId),
+      probes: this.#probes,
+      processes: this.#processes,
       writer: options.writer,
-      lose: (stage, reason, count) => losses.add(stage, reason, count),
+      lose,
+      onWriteError: ({ name }, error) =>
+        notify('warn', 'a span could not be written; going on', { definition: name, error: describeError(error) }),
     });
     options.writer.setClockOffsetNs(clockOffsetNs());
-    this.#drainLoop = new DrainLoop(this.#attacher, kernel.ringBytes, (slab, length) =>
-      this.#correlator.write(slab, length),
-    );
+    const handle = (slab: Slab, length: number) => this.#correlator.write(slab, length);
+    this.#drainLoop = new DrainLoop(this.#attacher, kernel.ringBytes, handle, this.#guard);
     this.#every(housekeepingMs, () => this.#housekeep());
     // Before the first scan, so that nothing starts unseen in between.
     this.#events = this.#optional(
       'exec and exit events',
       () =>
-        new ProcessEvents({
-          exec: (pid) => this.#onExec(pid),
-          exit: (pid) => this.#onExit(pid),
-        }),
+        new ProcessEvents(
+          {
+            exec: (pid) => this.#onExec(pid),
+            exit: (pid) => this.#onExit(pid),
+          },
+          this.#guard,
+        ),
     );
     this.#every(rescanMs, () => this.scan());
   }
@@ -192,7 +201,7 @@ export class Agent {
       spans: this.#correlator.spans,
       attachments: this.#binaries.attachments(),
       binaries: this.#binaries.all(),
-      counters: this.#attacher.counters(),
+      counters: this.#counters(),
       exporter: this.exportState(),
       losses: this.#options.losses,
       shortLivedProcesses: this.#shortLived,
@@ -201,9 +210,19 @@ export class Agent {
     });
   }
 
+  /** The kernel's, and what user space adds to them. */
+  #counters(): number[] {
+    const counters = this.#attacher.counters();
+    counters[Counter.OTHER_PROCESS]! += this.#correlator.otherProcesses;
+    return counters;
+  }
+
   #onExec(pid: number): void {
-    // The number now runs another program.
-    if (this.#targets.has(pid)) this.#forget(pid);
+    // The number now runs another program. What the last one left in the ring is still its own.
+    const before = this.#targets.get(pid);
+    if (before && isTraced(before)) this.#drainLoop.drain();
+    if (before) this.#forget(pid);
+    this.#processes.forget(pid);
     const { rules } = this.#options;
     // With nothing but pids to go by, other programs are not looked at: hosts can start hundreds a second.
     const byPidOnly = rules.pids.length > 0 && rules.exeGlobs.length + rules.ports.length === 0;
@@ -218,6 +237,9 @@ export class Agent {
       const [target] = selectTargets([facts], rules);
       if (target) {
         this.#consider(target);
+        // It may end before its first span is read, and what it says of itself with it.
+        const taken = this.#targets.get(pid);
+        if (taken && isTraced(taken)) this.#processes.resourceOf(pid, -1);
         this.#awaitLibraries(pid);
       }
       return target !== undefined;
@@ -233,7 +255,13 @@ export class Agent {
 
   #onExit(pid: number): void {
     const target = this.#targets.get(pid);
-    if (!target) return;
+    if (!target) {
+      const forget = () => {
+        if (!this.#targets.has(pid)) this.#processes.forget(pid);
+      };
+      if (this.#processes.has(pid)) this.#after(lingerMs, forget);
+      return;
+    }
     // Its spans may still be in the ring; its probes must go at once.
     this.#binaries.remove(pid);
     this.#after(lingerMs, () => {
@@ -244,7 +272,7 @@ export class Agent {
   #forget(pid: number): void {
     const target = this.#targets.get(pid);
     this.#targets.delete(pid);
-    this.#lastPid = -1;
+    this.#processes.forget(pid);
     this.#binaries.remove(pid);
     if (!target || !isTraced(target)) return;
     this.#options.losses.add(
@@ -265,16 +293,15 @@ export class Agent {
       this.#shortLived++;
       return;
     }
-    this.#targets.set(facts.pid, { facts, known, resource: this.#identify(facts, program) });
-    this.#lastPid = -1;
+    this.#targets.set(facts.pid, { facts, known });
+    this.#processes.forget(facts.pid);
     this.#tell(facts.pid, program.path, known, startedAt);
   }
 
   /** Whether it was forked from a target and still is the same program, as the sessions of PostgreSQL are: a host can have hundreds. */
   #isFork(pid: number): boolean {
     const facts = this.#targets.get(pid)?.facts;
-    const parent = facts && this.#targets.get(facts.ppid)?.facts;
-    return parent?.exe !== undefined && parent.exe.ino === facts?.exe?.ino && parent.exe.dev === facts.exe.dev;
+    return facts !== undefined && this.#isForkOfTarget(facts);
   }
 
   #awaitLibraries(pid: number): void {
@@ -289,7 +316,7 @@ export class Agent {
   }
 
   /** Attaches libraries that a target has loaded since. */
-  #lookForLibraries({ facts, known: before, resource }: Target): void {
+  #lookForLibraries({ facts, known: before }: Target): void {
     // It may have ended, or become another program that nobody has told of yet.
     if (!isSameProgram(facts, readProcess(facts.pid))) return;
     const startedAt = performance.now();
@@ -298,7 +325,7 @@ export class Agent {
     if (!program) return;
     // To the end of the line.
     this.#targets.delete(facts.pid);
-    this.#targets.set(facts.pid, { facts, known, resource });
+    this.#targets.set(facts.pid, { facts, known });
     const added = known.filter((file) => !before.includes(file));
     if (added.length > 0) this.#tell(facts.pid, program.path, added, startedAt);
   }
@@ -322,32 +349,30 @@ export class Agent {
     });
   }
 
-  #identify(facts: ProcessFacts, { binary }: KnownBinary): Resource {
+  /** The resource of a process whose first span has come. */
+  #identify(pid: number, probeId: number): Resource | undefined {
+    const target = this.#targets.get(pid) ?? this.#unseen(pid);
+    if (target === 'other') return otherProcess;
     const { version, serviceName } = this.#options;
-    return identity(facts, { agentVersion: version, serviceName, binary });
+    const options = { agentVersion: version, serviceName };
+    if (target) return identity(target.facts, { ...options, binary: target.known[0]?.binary });
+    // It ended before it could be looked at: all that is known is what it ran.
+    const binary = this.#probes.binaryOf(probeId);
+    return binary && endedIdentity(pid, binary.path, { ...options, binary });
   }
 
-  /** Called for every span; spans of one process come in runs. */
-  #resourceOf(pid: number, probeId: number): Resource | undefined {
-    if (pid === this.#lastPid) return this.#lastResource;
-    let target = this.#targets.get(pid);
-    if (!target) {
-      // Its exec event is still on the way, or it was forked from a target.
-      const facts = readProcess(pid);
-      if (facts) this.#consider(facts);
-      target = this.#targets.get(pid);
-    }
-    this.#lastPid = pid;
-    this.#lastResource = target ? target.resource : this.#identifyEnded(pid, probeId);
-    return this.#lastResource;
+  /** A process that has spans before anybody told of it: its exec event is still on the way, or it was forked from a target. */
+  #unseen(pid: number): Target | 'other' | undefined {
+    const facts = readProcess(pid);
+    if (!facts) return undefined;
+    if (selectTargets([facts], this.#options.rules).length === 0 && !this.#isForkOfTarget(facts)) return 'other';
+    this.#consider(facts);
+    return this.#targets.get(pid);
   }
 
-  /** A process that ended before it could be looked at: all that is known is what it ran. */
-  #identifyEnded(pid: number, probeId: number): Resource | undefined {
-    const known = this.#binaries.ofProbe(probeId);
-    if (!known) return undefined;
-    const { version, serviceName } = this.#options;
-    return endedIdentity(pid, known.path, { agentVersion: version, serviceName, binary: known.binary });
+  #isForkOfTarget({ ppid, exe }: ProcessFacts): boolean {
+    const parent = this.#targets.get(ppid)?.facts.exe;
+    return parent !== undefined && parent.ino === exe?.ino && parent.dev === exe.dev;
   }
 
   /** Follows clock steps, and gives kernel losses a voice. */
@@ -377,13 +402,13 @@ export class Agent {
   }
 
   #every(ms: number, run: () => void): void {
-    this.#timers.add(setInterval(run, ms));
+    this.#timers.add(setInterval(() => this.#guard.run('regular work', run), ms));
   }
 
   #after(ms: number, run: () => void): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      run();
+      this.#guard.run('delayed work', run);
     }, ms);
     this.#timers.add(timer);
   }

@@ -1,42 +1,42 @@
 import type { ProbeDefinition, Written } from '../contract/decision.ts';
 import type { Resource, Slab, SpanWriter } from '../contract/span.ts';
-import { decode } from './decode.ts';
+import { decode, type RecordHandler } from './decode.ts';
+import { EventHead } from './layout.gen.ts';
+import type { ProbeTable } from './probe-table.ts';
+import { otherProcess, type ProcessTable } from './process-table.ts';
 
 /** Spans by OTLP kind. */
 export type SpanCounts = Readonly<Record<'server' | 'client' | 'internal', number>>;
 
 export interface CorrelatorOptions {
-  /** The definition whose attachment made a record. */
-  readonly definitionOf: (probeId: number) => ProbeDefinition | undefined;
-  /** The resource of a process, also one that has ended, whose span came from an attached probe; undefined if nobody knows it. */
-  readonly resourceOf: (pid: number, probeId: number) => Resource | undefined;
+  readonly probes: ProbeTable;
+  readonly processes: Pick<ProcessTable, 'resourceOf'>;
   readonly writer: SpanWriter;
   /** `stage` is `decode` or `correlate`. */
   readonly lose: (stage: string, reason: string, count: number) => void;
+  /** Told of the first exception that a definition's `write` throws; all of them are counted. */
+  readonly onWriteError: (definition: ProbeDefinition, error: unknown) => void;
 }
 
 /** Joins drained records with what only user space knows, their process, and has their definition write them as spans. */
 export class Correlator {
   readonly #options: CorrelatorOptions;
   readonly #counts: Record<Written, number> = { server: 0, client: 0, internal: 0, malformed: 0, own_export: 0 };
+  readonly #threw = new Set<ProbeDefinition>();
+  /** One function for all records. */
+  readonly #handle: RecordHandler = (at, pid, probeId) => this.#record(at, pid, probeId);
+  #slab: Slab = { bytes: new Uint8Array(0), words: new Uint32Array(0) };
+  #otherProcesses = 0;
 
   constructor(options: CorrelatorOptions) {
     this.#options = options;
   }
 
-  /** Writes every record in the first `length` bytes of `slab`. */
+  /** Writes every record in the first `length` bytes of `slab`. Never throws for what is in a record. */
   write(slab: Slab, length: number): void {
-    const { definitionOf, resourceOf, writer, lose } = this.#options;
-    const rest = decode(slab, length, (at, pid, probeId) => {
-      const definition = definitionOf(probeId);
-      if (!definition) return lose('decode', 'unknown_probe', 1);
-      const resource = resourceOf(pid, probeId);
-      if (!resource) return lose('correlate', 'unknown_process', 1);
-      const written = definition.write(slab, at, resource, writer);
-      this.#counts[written]++;
-      if (written === 'malformed') lose('decode', 'malformed_record', 1);
-    });
-    if (rest > 0) lose('decode', 'malformed_record', 1);
+    this.#slab = slab;
+    const rest = decode(slab, length, this.#handle);
+    if (rest > 0) this.#options.lose('decode', 'malformed_record', 1);
   }
 
   /** Requests of this agent's own export that a traced collector served; they are no spans and no loss. */
@@ -44,9 +44,44 @@ export class Correlator {
     return this.#counts.own_export;
   }
 
+  /** Records of processes that run a traced file but that no rule selects; they are no spans and no loss. */
+  get otherProcesses(): number {
+    return this.#otherProcesses;
+  }
+
   /** Spans written so far, by OTLP kind. */
   get spans(): SpanCounts {
     const { server, client, internal } = this.#counts;
     return { server, client, internal };
+  }
+
+  #record(at: number, pid: number, probeId: number): void {
+    const { probes, processes, lose } = this.#options;
+    const definition = probes.definitionOf(probeId);
+    const kind = this.#slab.words[(at + EventHead.kind) >> 2]! & 0xffff;
+    if (!definition) lose('decode', 'unknown_probe', 1);
+    // The id may have been given to another definition since.
+    else if (!probes.makes(probeId, kind)) lose('decode', 'wrong_kind', 1);
+    else {
+      const resource = processes.resourceOf(pid, probeId);
+      if (!resource) lose('correlate', 'unknown_process', 1);
+      else if (resource === otherProcess) this.#otherProcesses++;
+      else this.#write(definition, at, resource);
+    }
+  }
+
+  #write(definition: ProbeDefinition, at: number, resource: Resource): void {
+    const { writer, lose, onWriteError } = this.#options;
+    try {
+      const written = definition.write(this.#slab, at, resource, writer);
+      this.#counts[written]++;
+      if (written === 'malformed') lose('decode', 'malformed_record', 1);
+    } catch (error) {
+      // A span that was begun and not ended is dropped by the writer's next begin().
+      lose('decode', 'write_failed', 1);
+      if (this.#threw.has(definition)) return;
+      this.#threw.add(definition);
+      onWriteError(definition, error);
+    }
   }
 }

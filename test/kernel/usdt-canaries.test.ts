@@ -13,6 +13,7 @@ import { inspectFile } from '../../src/probes/attach/inspect.ts';
 import { Correlator } from '../../src/probes/correlate.ts';
 import { counterNames } from '../../src/probes/layout.gen.ts';
 import { usdtPair } from '../../src/probes/pair/pair.ts';
+import { ProbeTable } from '../../src/probes/probe-table.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
 import { buildNativeFixture, describeKernel } from './native-fixture.ts';
@@ -171,13 +172,9 @@ describeKernel('canaries', () => {
 /** Attaches one definition in this process; its spans, and the counters by name. */
 async function traced(path: string, definition: ProbeDefinition, act: () => Promise<unknown>) {
   const sampler = { kind: 'always_on', parentBased: true, ratio: 1 } as const;
-  const attacher = new Attacher([definition], {
-    sampler,
-    maxInFlight: 64,
-    maxPathBytes: 1024,
-    maxStatementBytes: 1024,
-    ringBytes: 1 << 20,
-  });
+  const config = { sampler, maxInFlight: 64, maxPathBytes: 1024, maxStatementBytes: 1024, ringBytes: 1 << 20 };
+  const probes = new ProbeTable();
+  const attacher = new Attacher([definition], config, probes);
   const spans: SpanObject[] = [];
   try {
     const options = { definitions: [definition], allowSingleStep: false, allowInstrumented: false };
@@ -189,10 +186,11 @@ async function traced(path: string, definition: ProbeDefinition, act: () => Prom
     await act();
     const slab = newSlab(1 << 16);
     const correlator = new Correlator({
-      definitionOf: (probeId) => attacher.definitionOf(probeId),
-      resourceOf: () => ({ attributes: {} }),
+      probes,
+      processes: { resourceOf: () => ({ attributes: {} }) },
       writer: new ObjectSpanWriter((span) => spans.push(span)),
       lose: (stage, reason) => expect.fail(`${stage} ${reason}`),
+      onWriteError: (_, error) => expect.fail(String(error)),
     });
     correlator.write(slab, attacher.drain(slab.bytes));
     const counters = Object.fromEntries(attacher.counters().map((value, slot) => [counterNames[slot]!, value]));

@@ -1,17 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { ProbeDefinition } from '../../src/contract/decision.ts';
 import type { Resource } from '../../src/contract/span.ts';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import type { EncodedSpans } from '../../src/otel/encoded-spans.ts';
+import { ExportRequestBuilder } from '../../src/otel/export-request.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import { OtlpSpanWriter } from '../../src/otel/otlp-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
 import { TeeSpanWriter } from '../../src/otel/tee-span-writer.ts';
 import { Correlator } from '../../src/probes/correlate.ts';
 import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
-import { EventHead, FieldHead, SpanHead } from '../../src/probes/layout.gen.ts';
+import { EventHead, EventKind, FieldHead, SpanHead } from '../../src/probes/layout.gen.ts';
+import { ProbeTable } from '../../src/probes/probe-table.ts';
+import { otherProcess, ProcessTable } from '../../src/probes/process-table.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { randomFrom } from '../fuzz/random.ts';
+import { decodeExportRequest } from '../support/otlp-decode.ts';
 import { slabOf } from '../support/otlp-slab.ts';
 import { plain, slabOfRecords } from './http-record.ts';
 
@@ -21,22 +26,37 @@ const cart: Resource = { attributes: { 'service.name': 'cart' } };
 let spans: SpanObject[];
 let lost: [stage: string, reason: string, count: number][];
 let asked: number[];
+let threw: [definition: string, error: unknown][];
 
 beforeEach(() => {
   spans = [];
   lost = [];
   asked = [];
+  threw = [];
 });
+
+/** Every attachment id but 999 is this definition's. */
+function tableOf(definition: ProbeDefinition): ProbeTable {
+  const table = new ProbeTable();
+  const binary = { key: 'k', path: '/bin/shop', runtime: 'go', go: undefined } as const;
+  for (let id = 0; id < 1 << 16; id++) if (id !== 999) table.set(id, definition, binary);
+  return table;
+}
+
+const probes = tableOf(goHttpServer);
 
 function correlator(resources: Readonly<Record<number, Resource>> = { 77: shop, 78: cart }): Correlator {
   return new Correlator({
-    definitionOf: (probeId) => (probeId === 999 ? undefined : goHttpServer),
-    resourceOf: (pid) => {
-      asked.push(pid);
-      return resources[pid];
+    probes,
+    processes: {
+      resourceOf: (pid) => {
+        asked.push(pid);
+        return resources[pid];
+      },
     },
     writer: new ObjectSpanWriter((span) => spans.push(span)),
     lose: (...loss) => lost.push(loss),
+    onWriteError: ({ name }, error) => threw.push([name, error]),
   });
 }
 
@@ -79,6 +99,84 @@ test('a record that contradicts itself is counted, the next is fine', () => {
   expect(spans).toHaveLength(1);
   expect(subject.spans.server).toBe(1);
   expect(lost).toEqual([['decode', 'malformed_record', 1]]);
+});
+
+test('a record of a kind that its definition does not make is counted, and its process is not looked up', () => {
+  const { slab, length } = slabOfRecords(plain, plain);
+  slab.bytes[EventHead.kind] = EventKind.SQL;
+  correlator().write(slab, length);
+  expect(spans).toHaveLength(1);
+  expect(asked).toEqual([77]);
+  expect(lost).toEqual([['decode', 'wrong_kind', 1]]);
+});
+
+test.each([31, 32, 33, 0x8001, 0xffff])('kind %i of a record', (kind) => {
+  const { slab, length } = slabOfRecords(plain);
+  new DataView(slab.bytes.buffer).setUint16(EventHead.kind, kind, true);
+  correlator().write(slab, length);
+  expect(lost).toEqual([['decode', 'wrong_kind', 1]]);
+});
+
+test('an exception in a write costs that record, in both writers; it is told once', () => {
+  const error = new Error('a fault');
+  let written = 0;
+  const faulty: ProbeDefinition = {
+    ...goHttpServer,
+    name: 'faulty',
+    write(recordSlab, at, resource, out) {
+      if (written++ % 2 === 1) return goHttpServer.write(recordSlab, at, resource, out);
+      out.begin(recordSlab, at, resource, SpanKind.client);
+      out.nameText('half of it');
+      throw error;
+    },
+  };
+  const encoded: EncodedSpans[] = [];
+  const limits = { maxBatchSpans: 1000, maxBatchBytes: 1 << 20, maxOpenBytes: 1 << 20 };
+  const otlp = new OtlpSpanWriter((batch) => void encoded.push(batch), limits);
+  const subject = new Correlator({
+    probes: tableOf(faulty),
+    processes: { resourceOf: () => shop },
+    writer: new TeeSpanWriter(otlp, new ObjectSpanWriter((span) => spans.push(span))),
+    lose: (...loss) => lost.push(loss),
+    onWriteError: ({ name }, cause) => threw.push([name, cause]),
+  });
+  const { slab, length } = slabOfRecords(plain, plain, plain, { ...plain, method: 'PUT' });
+  subject.write(slab, length);
+  otlp.flush();
+  const request = new ExportRequestBuilder({ name: 'uspan', version: '0', schemaUrl: '' }).build(encoded);
+  expect(spans.map(({ name }) => name)).toEqual(['GET', 'PUT']);
+  expect(decodeExportRequest(request.bytes).map(({ name }) => name)).toEqual(['GET', 'PUT']);
+  expect(subject.spans).toEqual({ server: 2, client: 0, internal: 0 });
+  expect(lost).toEqual([
+    ['decode', 'write_failed', 1],
+    ['decode', 'write_failed', 1],
+  ]);
+  expect(threw).toEqual([['faulty', error]]);
+});
+
+test('records of a process that no rule selects are neither spans nor losses', () => {
+  const { slab, length } = slabOfRecords(plain, { ...plain, pid: 78 }, plain);
+  const subject = correlator({ 77: otherProcess, 78: cart });
+  subject.write(slab, length);
+  expect(spans.map(({ resource }) => resource)).toEqual([cart]);
+  expect([subject.otherProcesses, subject.spans.server]).toEqual([2, 1]);
+  expect(lost).toEqual([]);
+});
+
+test('a process is identified with its first record, and again when its number has got another program', () => {
+  const identified: number[] = [];
+  const processes = new ProcessTable((pid) => {
+    identified.push(pid);
+    return pid === 99 ? undefined : { attributes: { 'process.pid': pid } };
+  });
+  const first = processes.resourceOf(77, 0);
+  expect(processes.resourceOf(78, 0)).not.toBe(first);
+  expect(processes.resourceOf(77, 0)).toBe(first);
+  expect(identified).toEqual([77, 78]);
+  expect([processes.resourceOf(99, 0), processes.has(99), processes.has(77)]).toEqual([undefined, false, true]);
+  processes.forget(77);
+  expect(processes.resourceOf(77, 0)).not.toBe(first);
+  expect(identified).toEqual([77, 78, 99, 77]);
 });
 
 test("the agent's own export to a collector that is traced is neither a span nor a loss", () => {
@@ -136,12 +234,13 @@ test('any bytes whatever in the records: every one is a span or counted, in both
       maxOpenBytes: 1 << 20,
     });
     const subject = new Correlator({
-      definitionOf: () => goHttpServer,
-      resourceOf: () => shop,
+      probes,
+      processes: { resourceOf: () => shop },
       writer: new TeeSpanWriter(otlp, new ObjectSpanWriter(() => objects++)),
       lose: (_stage, _reason, count) => {
         losses += count;
       },
+      onWriteError: (_, error) => expect.fail(String(error)),
     });
     subject.write(slab, at);
     otlp.flush();

@@ -13,10 +13,13 @@ interface Layer {
 
 const layers: readonly Layer[] = [
   { name: 'contract', files: /^contract\//, imports: [] },
+  { name: 'guard', files: /^guard\.ts$/, imports: ['contract'] },
   { name: 'native', files: /^native\.ts$/, imports: ['contract'] },
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
   { name: 'layout', files: /^probes\/(layout\.gen|slab|span-record|open-spans)\.ts$/, imports: ['contract'] },
+  // What each attachment id and each process number stands for: attach and targets write it, correlate reads it.
+  { name: 'tables', files: /^probes\/(probe|process)-table\.ts$/, imports: ['contract'] },
   { name: 'sql', files: /^sql\//, imports: ['contract'] },
   { name: 'semconv', files: /^semconv\//, imports: ['contract', 'layout', 'sql'] },
   {
@@ -27,10 +30,10 @@ const layers: readonly Layer[] = [
   {
     name: 'attach',
     files: /^probes\/attach[./]/,
-    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'native'],
+    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'native', 'guard', 'tables'],
   },
   { name: 'decode', files: /^probes\/decode[./]/, imports: ['contract', 'layout', 'plan'] },
-  { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode'] },
+  { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode', 'tables'] },
   { name: 'otel', files: /^otel\//, imports: ['contract'] },
   { name: 'report', files: /^report\.ts$/, imports: ['contract', 'layout', 'plan', 'attach', 'correlate', 'otel'] },
   { name: 'config', files: /^config\//, imports: ['contract'] },
@@ -38,7 +41,7 @@ const layers: readonly Layer[] = [
     name: 'agent',
     files: /^(agent|report)\.ts$/,
     imports: [
-      ...['contract', 'discovery', 'map-file', 'layout', 'plan'],
+      ...['contract', 'guard', 'discovery', 'map-file', 'layout', 'plan', 'tables'],
       ...['attach', 'decode', 'correlate', 'otel', 'report', 'config'],
     ],
   },

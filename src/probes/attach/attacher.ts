@@ -2,6 +2,7 @@
 import type { InFlight, MapEntry, ProbeDefinition, Site } from '../../contract/decision.ts';
 import { type BpfMap, type BpfObject, type Link, loadNative, type RingBuffer } from '../../native.ts';
 import { Constant, counterNames } from '../layout.gen.ts';
+import type { ProbeTable } from '../probe-table.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
 import { InFlightSweeper } from './in-flight.ts';
@@ -22,10 +23,11 @@ export class Attacher {
   readonly #sweepers = new Map<InFlight, InFlightSweeper>();
   readonly #attachments = new Set<Attachment>();
   readonly #ids = new ProbeIds();
-  readonly #definitionOf: ProbeDefinition[] = [];
+  readonly #probes: ProbeTable;
 
-  /** Makes the maps; programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
-  constructor(definitions: readonly ProbeDefinition[], config: KernelConfig) {
+  /** Makes the maps, and writes attachments into `probes`. Programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
+  constructor(definitions: readonly ProbeDefinition[], config: KernelConfig, probes: ProbeTable) {
+    this.#probes = probes;
     this.#config = config;
     this.#objects = new BpfObjects(definitions, config);
     this.uprobeMulti = this.#objects.uprobeMulti;
@@ -47,7 +49,7 @@ export class Attacher {
       if (!this.#sweepers.has(layout)) this.#sweepers.set(layout, new InFlightSweeper(layout, object));
     }
     const probeId = this.#ids.take(decision.binary.path);
-    this.#definitionOf[probeId] = definition;
+    this.#probes.set(probeId, definition, decision.binary);
     const links: Link[] = [];
     try {
       this.#configure(decision, probeId, filterByProcess);
@@ -81,11 +83,6 @@ export class Attacher {
   /** Loads a definition's programs now, so that its first attach need not wait for the verifier. @throws as attach() */
   load(definition: ProbeDefinition): void {
     this.#variantOf(definition);
-  }
-
-  /** What the attachment with this id is, or last was, of. */
-  definitionOf(probeId: number): ProbeDefinition | undefined {
-    return this.#definitionOf[probeId];
   }
 
   /** Lets a process's requests through where its binary is attached with a filter. */

@@ -88,12 +88,6 @@ export class Binaries {
     }
   }
 
-  /** The file that a probe is, or was last, attached to. */
-  ofProbe(probeId: number): KnownBinary | undefined {
-    const isOf = ({ attachments }: State) => attachments.some((attachment) => attachment.probeId === probeId);
-    return [...this.#byFile.values()].find(isOf) ?? this.#released.findLast(isOf);
-  }
-
   all(): KnownBinary[] {
     return [...this.#byFile.values()];
   }

@@ -1,4 +1,5 @@
 import type { Slab } from '../../contract/span.ts';
+import type { Guard } from '../../guard.ts';
 import { newSlab } from '../slab.ts';
 import type { Attacher } from './attacher.ts';
 
@@ -11,14 +12,16 @@ const maxSlabsAtOnce = 8;
 export class DrainLoop {
   readonly #attacher: Attacher;
   readonly #handle: (slab: Slab, length: number) => void;
+  readonly #guard: Guard;
   readonly #slab: Slab;
   /** Bytes a round that ask for the shortest pause. */
   readonly #busyBytes: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(attacher: Attacher, ringBytes: number, handle: (slab: Slab, length: number) => void) {
+  constructor(attacher: Attacher, ringBytes: number, handle: (slab: Slab, length: number) => void, guard: Guard) {
     this.#attacher = attacher;
+    this.#guard = guard;
     this.#handle = handle;
     this.#slab = newSlab(1 << 20);
     this.#busyBytes = ringBytes >> 6;
@@ -26,7 +29,7 @@ export class DrainLoop {
     this.#schedule(idleMs);
   }
 
-  /** Handles all that is in the ring now. */
+  /** Handles all that is in the ring now. Never throws. */
   drain(): number {
     let total = 0;
     for (let length = this.#next(); length > 0; length = this.#next()) total += length;
@@ -40,7 +43,7 @@ export class DrainLoop {
 
   #next(): number {
     const length = this.#attacher.drain(this.#slab.bytes);
-    if (length > 0) this.#handle(this.#slab, length);
+    if (length > 0) this.#guard.run('finished spans', () => this.#handle(this.#slab, length));
     return length;
   }
 

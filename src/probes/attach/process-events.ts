@@ -1,3 +1,4 @@
+import type { Guard } from '../../guard.ts';
 import { type BpfObject, type Link, loadNative } from '../../native.ts';
 import { EventHead, EventKind } from '../layout.gen.ts';
 import { readBpfObject } from './bpf-files.ts';
@@ -16,9 +17,11 @@ export class ProcessEvents {
   readonly #slab = new Uint8Array(64 * 1024);
   readonly #view = new DataView(this.#slab.buffer);
   readonly #handlers: ProcessEventHandlers;
+  readonly #guard: Guard;
 
-  constructor(handlers: ProcessEventHandlers) {
+  constructor(handlers: ProcessEventHandlers, guard: Guard) {
     this.#handlers = handlers;
+    this.#guard = guard;
     this.#object = loadNative().openObject({ object: readBpfObject('process'), name: 'process', uprobeMulti: false });
     this.#links = [
       this.#object.attachRawTracepoint('process_exec', 'sched_process_exec'),
@@ -33,8 +36,9 @@ export class ProcessEvents {
     for (let bytes = this.#ring.drain(this.#slab); bytes > 0; bytes = this.#ring.drain(this.#slab)) {
       for (let at = 0; at < bytes; at += EventHead.size) {
         const pid = this.#view.getUint32(at + EventHead.pid, true);
-        if (this.#view.getUint16(at + EventHead.kind, true) === EventKind.PROCESS_EXEC) this.#handlers.exec(pid);
-        else this.#handlers.exit(pid);
+        const isExec = this.#view.getUint16(at + EventHead.kind, true) === EventKind.PROCESS_EXEC;
+        if (isExec) this.#guard.run('a program that starts', () => this.#handlers.exec(pid));
+        else this.#guard.run('a process that ends', () => this.#handlers.exit(pid));
       }
     }
   }
