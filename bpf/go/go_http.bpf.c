@@ -140,8 +140,7 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_s
 	struct uspan_go_request *request;
 	struct uspan_scratch *raw;
 	struct request_texts texts;
-	__u64 bytes;
-	__u32 protocol;
+	__u32 bytes, protocol;
 	bool parented;
 
 	span = span_open(&go_http_in_flight, USPAN_EVENT_HTTP_SERVER, key);
@@ -240,7 +239,7 @@ static __always_inline void put_pattern(struct pt_regs *ctx, struct uspan_open_s
 		return;
 	}
 	if (request->pattern != pattern.ptr || request->pattern_len != pattern.len) {
-		__u64 len = pattern.len;
+		__u32 len = pattern.len;
 
 		barrier_var(len);
 		if (len > sizeof(request->pattern_text) || bpf_probe_read_user(request->pattern_text, len, (void *)pattern.ptr)) {

@@ -22,7 +22,12 @@
 __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u32 field_and_marks)
 {
 	struct uspan_field_head head = { .field = field_and_marks, .marks = field_and_marks >> 8, .len = len };
-	__u64 at, bytes = len; /* as wide as registers, so that what is compared is what is used */
+	/*
+	 * A number that is added to a pointer is as wide as a register, the length that a helper takes is not: the verifier of Linux 6.1 carries
+	 * no bound from the one to the other.
+	 */
+	__u64 at;
+	__u32 bytes = len;
 	long error = 0;
 
 	if (!span)
@@ -102,7 +107,8 @@ static __always_inline void span_put_number(struct uspan_open_span *span, __u32 
 /* Bytes of the kernel's memory: a session's name, what is kept of an earlier span. `room` is a constant, and `len` no more. */
 #define span_put_kernel(span, field_number, from, room, length)                                                    \
 	do {                                                                                                       \
-		__u64 at_ = (span)->used, len_ = (length);                                                         \
+		__u64 at_ = (span)->used; /* wide and narrow as in put_text() */                                   \
+		__u32 len_ = (length);                                                                             \
 		struct uspan_field_head head_ = { .field = (field_number), .len = len_ };                          \
 		barrier_var(at_);                                                                                  \
 		barrier_var(len_);                                                                                 \
