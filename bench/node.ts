@@ -1,10 +1,10 @@
 /** `npm run bench:node`: what tracing costs a Node.js server, by uspan and by the in-process SDK. See docs/bench.md. */
 import { parseArgs } from 'node:util';
-import { startPostgres } from '../test/support/postgres.ts';
 import { startProcess } from '../test/support/process.ts';
 import { type Column, type Contest, columns } from './support/contest.ts';
 import { describeMachine } from './support/machine.ts';
 import { buildNodePrograms, type NodePrograms } from './support/node-programs.ts';
+import { startSurroundings } from './support/order-surroundings.ts';
 import { summarize } from './support/summary.ts';
 import { runTrial, type Trial } from './support/trial.ts';
 import { type Load, requireWrk } from './support/wrk.ts';
@@ -84,32 +84,6 @@ function contestOf(programs: NodePrograms, name: Server, env: Readonly<Record<st
       });
     },
   };
-}
-
-/** What an order needs: a database with goods, and the service that is called, which answers at once. */
-async function startSurroundings() {
-  const postgres = await startPostgres();
-  try {
-    await postgres.psql(
-      "CREATE TABLE goods AS SELECT id, 'tea ' || id AS name, id * 100 AS price FROM generate_series(1, 100) AS id",
-      'ALTER TABLE goods ADD PRIMARY KEY (id)',
-      'VACUUM ANALYZE goods',
-    );
-    const upstream = await startProcess(process.execPath, [
-      new URL('../test/fixtures/node-http/main.mjs', import.meta.url).pathname,
-    ]);
-    const [, address] = await upstream.waitForLine(/^listening http (\S+)$/);
-    return {
-      env: { ...postgres.env, UPSTREAM: `http://${address}` },
-      stop: async () => {
-        await upstream.stop();
-        await postgres.stop();
-      },
-    };
-  } catch (error) {
-    await postgres.stop();
-    throw error;
-  }
 }
 
 await main().catch((error: unknown) => {
