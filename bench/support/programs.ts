@@ -53,6 +53,25 @@ export function buildSqlPrograms(): Promise<CallPrograms> {
   return buildCallPrograms('./go-sql', 'sql');
 }
 
+/** What bench/hits.ts and bench/agent.ts attach to, beside Node.js and PostgreSQL. */
+export interface HitsPrograms {
+  readonly goHandlers: string;
+  /** What is called. */
+  readonly upstream: string;
+  /** test/fixtures/usdt/pairs.c. */
+  readonly usdtPairs: string;
+}
+
+export async function buildHitsPrograms(): Promise<HitsPrograms> {
+  const goHandlers = await build(benchDir, './go-hits', 'go-hits');
+  const upstream = await build(benchDir, './go-http/plain', 'bare');
+  const usdtPairs = join(outDir, 'usdt-pairs');
+  const source = join(benchDir, '..', 'test', 'fixtures', 'usdt', 'pairs.c');
+  const { code, stderr } = await runProcess('gcc', ['-O2', '-o', usdtPairs, '-pthread', source, '-ldl']);
+  if (code !== 0) throw new Error(`gcc ${source} failed: ${stderr}`);
+  return { goHandlers, upstream, usdtPairs };
+}
+
 async function buildCallPrograms(directory: string, name: string): Promise<CallPrograms> {
   const bare = await build(benchDir, `${directory}/plain`, `${name}-bare`);
   const observed = join(outDir, `${name}-observed`);

@@ -26,12 +26,18 @@ export async function requireWrk(): Promise<void> {
   });
 }
 
-/** Loads a URL for some seconds. Any failed request fails the run: a benchmark of errors says nothing. */
-export async function wrk(url: string, load: Load, seconds: number): Promise<WrkResult> {
+/** Loads a URL for some seconds, each request with these headers. Any failed request fails the run: a benchmark of errors says nothing. */
+export async function wrk(
+  url: string,
+  load: Load,
+  seconds: number,
+  headers: readonly string[] = [],
+): Promise<WrkResult> {
   const pause = load.pauseMs === undefined ? [] : ['--', String(load.pauseMs)];
   // wrk takes whole seconds.
   const duration = `-d${Math.max(1, Math.round(seconds))}s`;
-  const args = [`-t${load.threads}`, `-c${load.connections}`, duration, '-s', script, url, ...pause];
+  const fixed = [`-t${load.threads}`, `-c${load.connections}`, duration, '-s', script];
+  const args = [...fixed, ...headers.flatMap((header) => ['-H', header]), url, ...pause];
   const { code, stdout, stderr } = await runProcess('wrk', args, { deadlineMs: (seconds + 30) * 1000 });
   const line = /^\{.*\}$/m.exec(stdout)?.[0];
   if (code !== 0 || line === undefined) throw new Error(`wrk ${args.join(' ')} failed: ${stdout}${stderr}`);
