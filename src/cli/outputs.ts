@@ -1,8 +1,8 @@
 import { once } from 'node:events';
+import { readExportSettings } from '../config/export-settings.ts';
 import { agentVersion } from '../config/version.ts';
 import type { ClockedSpanWriter } from '../otel/clocked-span-writer.ts';
 import { type SpanOutput, spanTreeOutput } from '../otel/console-output.ts';
-import { readExportSettings } from '../otel/export-settings.ts';
 import { jsonLinesOutput } from '../otel/json-output.ts';
 import type { Losses, Notify } from '../otel/losses.ts';
 import { ObjectSpanWriter } from '../otel/object-span-writer.ts';
@@ -28,7 +28,7 @@ export interface OutputOptions {
 
 /** Where spans go, by flags and OTEL_* variables. @throws UspanError E_USAGE */
 export async function openOutputs(options: OutputOptions): Promise<Outputs> {
-  const settings = readExportSettings();
+  const settings = readExportSettings(process.env);
   const { losses, notify } = options;
   const both = settings.exporters.includes('console');
   const exporter =

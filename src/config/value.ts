@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { UspanError } from '../contract/errors.ts';
 
 /**
@@ -7,6 +8,8 @@ import { UspanError } from '../contract/errors.ts';
 export interface Value<T> {
   /** For people: completes "must be …". */
   readonly allowed: string;
+  /** Never shown in an error: it may hold a password. */
+  readonly secret?: boolean;
   /** Undefined when the text is none. */
   parse(text: string): T | undefined;
 }
@@ -53,10 +56,48 @@ export function text(what: string, maxChars: number): Value<string> {
   };
 }
 
+/** A boolean of the OpenTelemetry specification: case does not matter. What is neither word is refused, not taken for false. */
+export const truth: Value<boolean> = {
+  allowed: 'true or false',
+  parse: (given) => ({ true: true, false: false })[given.toLowerCase()],
+};
+
+export const readableFile: Value<string> = {
+  allowed: 'the path of a file that can be read',
+  parse: (given) => {
+    try {
+      accessSync(given, constants.R_OK);
+      return given;
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/** Percent-encoded, as in OTEL_EXPORTER_OTLP_HEADERS (OTLP exporter configuration, "Specifying headers via environment variables"). */
+export const keyValues: Value<Readonly<Record<string, string>>> = {
+  allowed: 'a list like key=value,key=value, with values percent-encoded',
+  secret: true,
+  parse: (given) => {
+    const pairs = given.split(',').map((pair) => /^([^=]+)=(.*)$/s.exec(pair.trim()));
+    if (pairs.includes(null)) return undefined;
+    try {
+      return Object.fromEntries(pairs.map((pair) => [decoded(pair![1]!), decoded(pair![2]!)]));
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+function decoded(text: string): string {
+  return decodeURIComponent(text.trim());
+}
+
 /** @throws UspanError E_USAGE that names the flag or variable, the value, and what is allowed */
 export function parseValue<T>(name: string, value: Value<T>, given: string): T {
   const parsed = value.parse(given);
   if (parsed !== undefined) return parsed;
   const shown = given.length > 80 ? `${given.slice(0, 80)}…` : given;
-  throw new UspanError('E_USAGE', `${name} is ${JSON.stringify(shown)}, but must be ${value.allowed}`);
+  const is = value.secret ? 'has a value' : `is ${JSON.stringify(shown)}`;
+  throw new UspanError('E_USAGE', `${name} ${is}, but must be ${value.allowed}`);
 }

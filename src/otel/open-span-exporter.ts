@@ -1,15 +1,13 @@
-import type { BatchSettings } from './export-settings.ts';
+import type { BatchSettings, OtlpSettings } from '../contract/export-settings.ts';
 import type { Losses, Notify } from './losses.ts';
-import { type OtlpProtocol, openOtlpTransport } from './otlp-transport.ts';
+import { openOtlpTransport } from './otlp-transport.ts';
 import { SpanExporter } from './span-exporter.ts';
 
 /** Schema of the attributes we write: the release of @opentelemetry/semantic-conventions in package.json (a test compares). */
 export const schemaUrl = 'https://opentelemetry.io/schemas/1.45.0';
 
 export interface OpenSpanExporterOptions {
-  readonly protocol: OtlpProtocol;
-  /** Overrides `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT`. */
-  readonly endpoint?: string | undefined;
+  readonly otlp: OtlpSettings;
   readonly batch: BatchSettings;
   /** The agent's version, for scope and User-Agent. */
   readonly version: string;
@@ -22,7 +20,7 @@ export interface OpenSpanExporterOptions {
  * @throws UspanError E_USAGE on settings that cannot be followed
  */
 export async function openSpanExporter(options: OpenSpanExporterOptions): Promise<SpanExporter> {
-  const { protocol, endpoint, batch, version, losses, notify } = options;
-  const transport = await openOtlpTransport({ protocol, endpoint, userAgent: `uspan/${version}`, notify });
+  const { otlp, batch, version, losses, notify } = options;
+  const transport = await openOtlpTransport(otlp, `uspan/${version}`);
   return new SpanExporter({ transport, scope: { name: 'uspan', version, schemaUrl }, batch, losses, notify });
 }

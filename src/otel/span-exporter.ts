@@ -1,10 +1,11 @@
+import type { BatchSettings } from '../contract/export-settings.ts';
 import { BufferPool } from './buffer-pool.ts';
-import type { EncodedSpans } from './encoded-spans.ts';
-import { ExportRequestBuilder, type Scope } from './export-request.ts';
-import type { BatchSettings } from './export-settings.ts';
+import { type EncodedSpans, envelopeRoom } from './encoded-spans.ts';
+import { type ExportRequest, ExportRequestBuilder, type Scope } from './export-request.ts';
 import type { Losses, Notify } from './losses.ts';
 import { OtlpSpanWriter } from './otlp-span-writer.ts';
-import type { OtlpTransport } from './otlp-transport.ts';
+import type { OtlpTransport, SendResult } from './otlp-transport.ts';
+import { retryPauseMs } from './retry-pause.ts';
 
 /** Why spans that reached the exporter did not reach the collector: `uspan.lost{stage="export"}`. */
 export type ExportLossReason = 'queue_full' | 'rejected' | 'failed' | 'shutdown_timeout';
@@ -32,13 +33,23 @@ export interface SpanExporterOptions {
   readonly notify: Notify;
 }
 
-const firstRetryMs = 1000;
-const maxRetryMs = 5000;
+/** A request that is being sent, or waits to be sent again. */
+interface Pending extends ExportRequest {
+  /** Counted up: of two that wait, the older one goes first. */
+  readonly order: number;
+  /** What it takes of the queue's bytes. */
+  readonly queuedBytes: number;
+}
+
+/** During a shutdown there is little time left: no pause is longer. */
+const maxPauseAtShutdownMs = 200;
 
 /**
  * Queues finished batches and sends them, a few requests at a time. Full batches go at once, the rest every `scheduleDelayMs`.
- * Failed requests are retried with backoff until `exportTimeoutMs`. Nothing waits for the collector: when the queue has reached
- * its spans or bytes, new batches are dropped and counted.
+ *
+ * A request that failed for a reason that may pass is put back and sent again, after a pause and before all newer ones, for as long as it
+ * takes: the queue is bounded by its spans and bytes, never by time. Nothing waits for the collector: when the queue is full, new
+ * batches are dropped and counted, so that what is kept of an outage is its beginning, without a gap.
  */
 export class SpanExporter {
   /** Writes into this exporter. */
@@ -47,12 +58,19 @@ export class SpanExporter {
   readonly #pool: BufferPool;
   readonly #builder: ExportRequestBuilder;
   readonly #timer: NodeJS.Timeout;
-  readonly #stopping = new AbortController();
   readonly #lost: Record<ExportLossReason, number> = { queue_full: 0, rejected: 0, failed: 0, shutdown_timeout: 0 };
   #queue: EncodedSpans[] = [];
+  /** Requests that failed, the oldest first; never more than are sent at a time. */
+  #again: Pending[] = [];
   #idleWaiters: (() => void)[] = [];
+  #order = 0;
   #sending = 0;
+  /** Attempts in a row that may be repeated; while there are any, one request at a time is tried. */
+  #failures = 0;
+  #pause: NodeJS.Timeout | undefined;
+  #pauseEndsAt = 0;
   #failing = false;
+  #stopping = false;
   #abandoned = false;
   #accepted = 0;
   #exported = 0;
@@ -65,10 +83,11 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     const { maxBatchSpans, maxBatchBytes, maxQueueBytes, scheduleDelayMs } = options.batch;
     this.#options = options;
-    // Enough for the batches being filled, waiting and being sent while the collector keeps up.
-    this.#pool = new BufferPool(Math.min(4 * maxBatchBytes, maxQueueBytes));
+    // Enough for the batches being filled and sent while the collector keeps up.
+    const maxOpenBytes = Math.min(3 * maxBatchBytes, maxQueueBytes);
+    this.#pool = new BufferPool(maxOpenBytes);
     this.#builder = new ExportRequestBuilder(options.scope, this.#pool);
-    const limits = { maxBatchSpans, maxBatchBytes, maxOpenBytes: Math.min(4 * maxBatchBytes, maxQueueBytes) };
+    const limits = { maxBatchSpans, maxBatchBytes, maxOpenBytes };
     this.writer = new OtlpSpanWriter((batch) => this.#enqueue(batch), limits, this.#pool);
     this.#timer = setInterval(() => this.writer.flush(), scheduleDelayMs).unref();
   }
@@ -102,11 +121,14 @@ export class SpanExporter {
 
   async #shutDown(withinMs: number): Promise<boolean> {
     clearInterval(this.#timer);
-    this.#stopping.abort();
+    this.#stopping = true;
+    if (this.#pause !== undefined) this.#pauseUntil(performance.now());
     const drained = await this.flush(withinMs);
     this.#abandoned = true;
+    clearTimeout(this.#pause);
     this.#lose('shutdown_timeout', this.#queuedSpans);
     this.#queue = [];
+    this.#again = [];
     this.#queuedSpans = 0;
     this.#queuedBytes = 0;
     // Waits for running requests, which may take as long as their own timeout: nobody has to wait for that.
@@ -134,80 +156,99 @@ export class SpanExporter {
   }
 
   #sendNext(): void {
-    while (this.#queue.length > 0 && this.#sending < this.#options.batch.maxConcurrentExports) {
+    const atATime = this.#failures > 0 ? 1 : this.#options.batch.maxConcurrentExports;
+    while (this.#pause === undefined && this.#sending < atATime && !this.#abandoned) {
+      const request = this.#again.shift() ?? this.#nextRequest();
+      if (request === undefined) break;
       this.#sending++;
-      void this.#export(this.#takeRequest()).finally(() => {
+      void this.#send(request).finally(() => {
         this.#sending--;
         this.#sendNext();
-        if (this.#sending === 0) for (const wake of this.#idleWaiters.splice(0)) wake();
+        if (this.#isIdle()) for (const wake of this.#idleWaiters.splice(0)) wake();
       });
     }
   }
 
   /** As many batches from the front as fit a request, at least one. */
-  #takeRequest(): EncodedSpans[] {
+  #nextRequest(): Pending | undefined {
     const { maxBatchSpans, maxBatchBytes } = this.#options.batch;
     let spans = 0;
     let bytes = 0;
+    let queuedBytes = 0;
     let count = 0;
     for (const batch of this.#queue) {
       spans += batch.spans;
-      bytes += batch.bytes.length;
+      // Each brings a resource and a scope of its own.
+      bytes += batch.bytes.length + (count > 0 ? envelopeRoom.before : 0);
       if (count > 0 && (spans > maxBatchSpans || bytes > maxBatchBytes)) break;
+      queuedBytes += batch.bytes.buffer.byteLength;
       count++;
     }
-    return this.#queue.splice(0, count);
-  }
-
-  async #export(batches: readonly EncodedSpans[]): Promise<void> {
-    const { transport, batch: settings, notify } = this.#options;
+    if (count === 0) return undefined;
+    const batches = this.#queue.splice(0, count);
     const request = this.#builder.build(batches);
-    for (const { bytes } of batches) if (bytes.buffer !== request.bytes.buffer) this.#pool.give(bytes);
-    const giveUpAt = performance.now() + settings.exportTimeoutMs;
-    for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 1.5, maxRetryMs)) {
-      this.#requests++;
-      const result = await transport.send(request);
-      if (this.#abandoned) return;
-      if (result.outcome === 'sent') {
-        if (this.#failing) notify('info', 'the collector takes spans again', {});
-        this.#failing = false;
-        this.#exported += request.spans - result.rejected;
-        this.#lose('rejected', result.rejected);
-        // Only now: a socket may still hold the bytes of a request that failed.
-        this.#pool.give(request.bytes);
-        break;
-      }
-      this.#failedRequests++;
-      if (!this.#failing) notify('warn', 'cannot export spans', { error: result.error.message });
-      this.#failing = true;
-      const jitteredMs = waitMs * (0.8 + 0.4 * Math.random());
-      if (!result.retry || performance.now() + jitteredMs > giveUpAt) {
-        this.#lose('failed', request.spans);
-        break;
-      }
-      await this.#pause(jitteredMs);
-      if (this.#abandoned) return;
-    }
-    for (const batch of batches) {
-      this.#queuedSpans -= batch.spans;
-      this.#queuedBytes -= batch.bytes.buffer.byteLength;
-    }
+    for (const batch of batches) if (batch.bytes.buffer !== request.bytes.buffer) this.#pool.give(batch.bytes);
+    return { ...request, order: this.#order++, queuedBytes };
   }
 
-  /** Waits `ms`; when a shutdown begins meanwhile, not longer than a moment, for there is little time left then. */
-  async #pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const { signal } = this.#stopping;
-    const timer = setTimeout(resolve, signal.aborted ? Math.min(ms, 200) : ms);
-    const stop = () => resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', stop);
+  async #send(request: Pending): Promise<void> {
+    this.#requests++;
+    const result = await this.#options.transport.send(request);
+    if (this.#abandoned) return;
+    if (result.outcome === 'failed' && result.retry) {
+      this.#failed(result.error);
+      this.#putBack(request, result);
+      return;
+    }
+    this.#failures = 0;
+    this.#queuedSpans -= request.spans;
+    this.#queuedBytes -= request.queuedBytes;
+    if (result.outcome === 'failed') {
+      this.#failed(result.error);
+      this.#lose('failed', request.spans);
+      return;
+    }
+    if (this.#failing) this.#options.notify('info', 'the collector takes spans again', {});
+    this.#failing = false;
+    const rejected = Math.min(result.rejected, request.spans);
+    this.#exported += request.spans - rejected;
+    this.#lose('rejected', rejected);
+    // Only now: a socket may still hold the bytes of a request that failed.
+    this.#pool.give(request.bytes);
+  }
+
+  #failed(error: Error): void {
+    this.#failedRequests++;
+    if (!this.#failing) this.#options.notify('warn', 'cannot export spans', { error: error.message });
+    this.#failing = true;
+  }
+
+  #putBack(request: Pending, { retryAfterMs }: Extract<SendResult, { retry: true }>): void {
+    const at = this.#again.findIndex(({ order }) => order > request.order);
+    this.#again.splice(at < 0 ? this.#again.length : at, 0, request);
+    // Two that fail together are one failure.
+    if (this.#pause === undefined) this.#failures++;
+    else if (retryAfterMs === undefined) return;
+    const ms = retryPauseMs(this.#failures, retryAfterMs, Math.random());
+    const endsAt = performance.now() + (this.#stopping ? Math.min(ms, maxPauseAtShutdownMs) : ms);
+    if (this.#pause === undefined || endsAt > this.#pauseEndsAt) this.#pauseUntil(endsAt);
+  }
+
+  #pauseUntil(endsAt: number): void {
+    clearTimeout(this.#pause);
+    this.#pauseEndsAt = endsAt;
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      this.#sendNext();
+    }, endsAt - performance.now());
+  }
+
+  #isIdle(): boolean {
+    return this.#sending === 0 && this.#queue.length === 0 && this.#again.length === 0;
   }
 
   async #idle(withinMs: number): Promise<boolean> {
-    if (this.#sending === 0 && this.#queue.length === 0) return true;
+    if (this.#isIdle()) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), withinMs);
     this.#idleWaiters.push(() => resolve(true));

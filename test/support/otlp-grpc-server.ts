@@ -1,14 +1,13 @@
-import {
-  type Metadata,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
+import { Metadata, Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { HandleExport, OtlpReceiverOptions, RunningServer } from './otlp-receiver.ts';
+import { encodeStatus } from './rpc-status.ts';
 
 const path = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const statusCodes = {
+  unavailable: status.UNAVAILABLE,
+  invalid: status.INVALID_ARGUMENT,
+  exhausted: status.RESOURCE_EXHAUSTED,
+} as const;
 const asIs = (bytes: Buffer): Buffer => bytes;
 
 /** `TraceService/Export` over gRPC on loopback. */
@@ -33,10 +32,14 @@ export async function startGrpc(
     {
       export: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
         handle(call.request, headers(call.metadata)).then(
-          ({ status: outcome, body }) => {
-            if (outcome === 'ok') answer(null, Buffer.from(body));
-            else
-              answer({ code: outcome === 'invalid' ? status.INVALID_ARGUMENT : status.UNAVAILABLE, details: outcome });
+          ({ status: outcome, body, retryAfterSeconds }) => {
+            if (outcome === 'ok') return answer(null, Buffer.from(body));
+            const metadata = new Metadata();
+            if (retryAfterSeconds !== undefined) {
+              const details = encodeStatus(outcome, retryAfterSeconds);
+              metadata.set('grpc-status-details-bin', Buffer.from(details));
+            }
+            answer({ code: statusCodes[outcome], details: outcome, metadata });
           },
           (error: Error) => answer({ code: status.INVALID_ARGUMENT, details: error.message }),
         );

@@ -10,6 +10,7 @@ import { type DecodedSpan, decodeExportRequest } from './otlp-decode.ts';
 import { startGrpc } from './otlp-grpc-server.ts';
 import { startHttp } from './otlp-http-server.ts';
 import { ExportTraceServiceResponse } from './otlp-protos.ts';
+import { encodeStatus } from './rpc-status.ts';
 
 export type { DecodedSpan } from './otlp-decode.ts';
 
@@ -20,6 +21,10 @@ export type Behaviour =
   | { readonly kind: 'unavailable' }
   /** Answers INVALID_ARGUMENT / 400: no retry helps. */
   | { readonly kind: 'refuse' }
+  /** Answers UNAVAILABLE with a RetryInfo / 503 with a Retry-After of so many seconds. */
+  | { readonly kind: 'throttle'; readonly seconds: number }
+  /** Answers RESOURCE_EXHAUSTED without a RetryInfo / 413, as of a request too large: no retry helps. */
+  | { readonly kind: 'exhausted' }
   /** Takes the request and says that `rejectedSpans` of it were not. */
   | { readonly kind: 'partial'; readonly rejectedSpans: number }
   /** Accepts after `delayMs`. */
@@ -48,8 +53,10 @@ export interface ReceivedRequest {
 
 /** The answer to one export call. */
 export interface Answer {
-  readonly status: 'ok' | 'unavailable' | 'invalid';
+  readonly status: 'ok' | 'unavailable' | 'invalid' | 'exhausted';
   readonly body: Uint8Array;
+  /** With `unavailable`. */
+  readonly retryAfterSeconds?: number;
 }
 
 export type HandleExport = (bytes: Uint8Array, headers: Record<string, string>) => Promise<Answer>;
@@ -122,7 +129,11 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     const spans = countOnly ? countSpans(bytes) : decoded.length;
     receiver.requests.push({ spans, bytes: bytes.length, headers });
     if (behaviour.kind === 'unavailable') return { status: 'unavailable', body: new Uint8Array(0) };
-    if (behaviour.kind === 'refuse') return { status: 'invalid', body: new Uint8Array(0) };
+    if (behaviour.kind === 'throttle') {
+      return { status: 'unavailable', body: new Uint8Array(0), retryAfterSeconds: behaviour.seconds };
+    }
+    if (behaviour.kind === 'refuse') return { status: 'invalid', body: encodeStatus('as told') };
+    if (behaviour.kind === 'exhausted') return { status: 'exhausted', body: new Uint8Array(0) };
     if (behaviour.kind === 'slow') await sleep(behaviour.delayMs);
     for (const span of decoded) kept.push(span);
     receiver.spanCount += spans;

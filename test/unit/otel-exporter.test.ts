@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
+import { readExportSettings } from '../../src/config/export-settings.ts';
+import type { BatchSettings } from '../../src/contract/export-settings.ts';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
-import { type BatchSettings, defaultBatchSettings } from '../../src/otel/export-settings.ts';
 import { Losses } from '../../src/otel/losses.ts';
 import { openSpanExporter, schemaUrl } from '../../src/otel/open-span-exporter.ts';
+import { openOtlpTransport } from '../../src/otel/otlp-transport.ts';
 import type { SpanExporter } from '../../src/otel/span-exporter.ts';
 import { type OtlpReceiver, type OtlpReceiverOptions, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { slabWith } from '../support/otlp-slab.ts';
@@ -27,15 +29,25 @@ async function receiverOf(options: OtlpReceiverOptions): Promise<OtlpReceiver> {
 
 async function exporterTo(
   { endpoint, protocol = 'http/protobuf' }: { endpoint?: string; protocol?: 'grpc' | 'http/protobuf' },
-  batch: Partial<BatchSettings> = {},
+  limits: Partial<BatchSettings> = {},
+  timeoutMs = 10_000,
 ) {
+  const { otlp, batch } = readExportSettings({
+    ...process.env,
+    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+    OTEL_EXPORTER_OTLP_TIMEOUT: String(timeoutMs),
+    ...(endpoint && { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }),
+  });
   const notices: string[] = [];
   const notify = (_level: string, message: string): void => void notices.push(message);
   const losses = new Losses(notify, 50);
-  const settings = { ...defaultBatchSettings, ...batch };
-  const exporter = await openSpanExporter({ protocol, endpoint, batch: settings, version: '1.2.3', losses, notify });
+  const exporter = await openSpanExporter({ otlp, batch: { ...batch, ...limits }, version: '1.2.3', losses, notify });
   closing.push(() => exporter.shutdown(0));
   return { exporter, losses, notices };
+}
+
+function otlpTo(endpoint: string, protocol: string) {
+  return readExportSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: protocol }).otlp;
 }
 
 function writeSpans(exporter: SpanExporter, count: number, resource = shop): void {
@@ -85,6 +97,7 @@ for (const protocol of ['grpc', 'http/protobuf'] as const) {
     expect(receiver.spanCount).toBe(100);
     expect(receiver.requests[0]?.headers).toMatchObject({ 'x-tenant': 'b', 'x-team': 't' });
     if (protocol !== 'grpc') expect(receiver.requests[0]?.headers['content-encoding']).toBe('gzip');
+    if (protocol !== 'grpc') expect(receiver.requests[0]?.headers['content-length']).toMatch(/^\d+$/);
   });
 
   test(`${protocol}: a collector that comes late gets every span, once`, async () => {
@@ -97,7 +110,29 @@ for (const protocol of ['grpc', 'http/protobuf'] as const) {
     expect(await exporter.flush(5000)).toBe(true);
     expect(receiver.spanCount).toBe(50);
     expect(exporter.state()).toMatchObject({ accepted: 50, exported: 50, queuedSpans: 0 });
-    if (protocol === 'grpc') expect(notices).toEqual(['cannot export spans', 'the collector takes spans again']);
+    expect(notices).toEqual(['cannot export spans', 'the collector takes spans again']);
+  });
+
+  test(`${protocol}: a request without an answer is sent again, not lost`, async () => {
+    const receiver = await receiverOf({ protocol, behaviour: { kind: 'slow', delayMs: 60_000 } });
+    const { exporter, losses } = await exporterTo({ endpoint: receiver.endpoint, protocol }, {}, 100);
+    writeSpans(exporter, 5);
+    const flushed = exporter.flush(20_000);
+    await vi.waitUntil(() => exporter.state().failedRequests > 0, { timeout: 10_000 });
+    receiver.behaviour = { kind: 'accept' };
+    expect(await flushed).toBe(true);
+    expect(exporter.state()).toMatchObject({ exported: 5, lost: { failed: 0 }, queuedSpans: 0, queuedBytes: 0 });
+    expect(losses.total()).toBe(0);
+  });
+
+  test(`${protocol}: a collector that asks for a pause gets it`, async () => {
+    const receiver = await receiverOf({ protocol, behaviour: { kind: 'throttle', seconds: 1 } });
+    const transport = await openOtlpTransport(otlpTo(receiver.endpoint, protocol), 'uspan/1');
+    closing.push(() => transport.close());
+    const request = { bytes: new Uint8Array(0), spans: 0 };
+    expect(await transport.send(request)).toMatchObject({ outcome: 'failed', retry: true, retryAfterMs: 1000 });
+    receiver.behaviour = { kind: 'unavailable' };
+    expect(await transport.send(request)).toMatchObject({ outcome: 'failed', retry: true, retryAfterMs: undefined });
   });
 
   test(`${protocol}: a refused request is lost at once and counted`, async () => {
@@ -154,12 +189,20 @@ test('the queue is bounded in bytes too', async () => {
   expect(lost.queue_full).toBeGreaterThan(0);
 });
 
-test('retrying ends with the export timeout', async () => {
-  const receiver = await receiverOf({ behaviour: { kind: 'unavailable' } });
-  const { exporter } = await exporterTo({ endpoint: receiver.endpoint }, { exportTimeoutMs: 100 });
+test('gRPC: a request too large for the collector is not sent again and again', async () => {
+  const receiver = await receiverOf({ protocol: 'grpc', behaviour: { kind: 'exhausted' } });
+  const { exporter } = await exporterTo({ endpoint: receiver.endpoint, protocol: 'grpc' });
   writeSpans(exporter, 5);
   expect(await exporter.flush(10_000)).toBe(true);
   expect(exporter.state()).toMatchObject({ lost: { failed: 5 }, queuedSpans: 0, requests: 1 });
+});
+
+test('HTTP: what a collector says of a refusal is told', async () => {
+  const receiver = await receiverOf({ behaviour: { kind: 'refuse' } });
+  const transport = await openOtlpTransport(otlpTo(receiver.endpoint, 'http/protobuf'), 'uspan/1');
+  closing.push(() => transport.close());
+  const result = await transport.send({ bytes: new Uint8Array(0), spans: 0 });
+  expect(result).toMatchObject({ outcome: 'failed', retry: false, error: { message: 'HTTP 400: as told' } });
 });
 
 test('a slow collector gets at most two requests at a time, and all spans', async () => {

@@ -1,32 +1,31 @@
-import { afterEach, expect, test, vi } from 'vitest';
-import { UspanError } from '../../src/contract/errors.ts';
-import { readExportSettings } from '../../src/otel/export-settings.ts';
+import { expect, test } from 'vitest';
+import { readExportSettings } from '../../src/config/export-settings.ts';
 import { openOtlpTransport } from '../../src/otel/otlp-transport.ts';
 
-afterEach(() => vi.unstubAllEnvs());
-
-function stub(env: Record<string, string>): void {
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-}
-
 test('defaults', () => {
-  expect(readExportSettings()).toEqual({
+  expect(readExportSettings({})).toEqual({
     exporters: ['otlp'],
-    protocol: 'http/protobuf',
+    otlp: {
+      protocol: 'http/protobuf',
+      endpoint: 'http://localhost:4318/v1/traces',
+      headers: {},
+      compression: 'none',
+      timeoutMs: 10_000,
+      tls: undefined,
+    },
     batch: {
       scheduleDelayMs: 1000,
-      maxBatchSpans: 2048,
-      maxBatchBytes: 1_048_576,
+      maxBatchSpans: 8192,
+      maxBatchBytes: 4_000_000,
       maxQueueSpans: 262_144,
-      maxQueueBytes: 67_108_864,
-      exportTimeoutMs: 30_000,
+      maxQueueBytes: 134_217_728,
       maxConcurrentExports: 2,
     },
   });
 });
 
 test('OTEL_BSP_*, protocols and exporters are read; a batch is never larger than the queue', () => {
-  stub({
+  const env = {
     OTEL_BSP_SCHEDULE_DELAY: '250',
     OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '512',
     OTEL_BSP_MAX_QUEUE_SIZE: '100',
@@ -34,14 +33,13 @@ test('OTEL_BSP_*, protocols and exporters are read; a batch is never larger than
     OTEL_TRACES_EXPORTER: 'otlp, console',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/protobuf',
-  });
-  expect(readExportSettings()).toMatchObject({
+  };
+  expect(readExportSettings(env)).toMatchObject({
     exporters: ['otlp', 'console'],
-    protocol: 'http/protobuf',
-    batch: { scheduleDelayMs: 250, maxBatchSpans: 100, maxQueueSpans: 100, exportTimeoutMs: 5000 },
+    otlp: { protocol: 'http/protobuf', timeoutMs: 5000 },
+    batch: { scheduleDelayMs: 250, maxBatchSpans: 100, maxQueueSpans: 100 },
   });
-  stub({ OTEL_TRACES_EXPORTER: 'none' });
-  expect(readExportSettings().exporters).toEqual([]);
+  expect(readExportSettings({ ...env, OTEL_TRACES_EXPORTER: 'none' }).exporters).toEqual([]);
 });
 
 test.each([
@@ -51,10 +49,26 @@ test.each([
   { OTEL_BSP_SCHEDULE_DELAY: '-1' },
   { OTEL_BSP_MAX_QUEUE_SIZE: '0' },
   { OTEL_BSP_EXPORT_TIMEOUT: '1e12' },
+  { OTEL_EXPORTER_OTLP_COMPRESSION: 'zip' },
+  { OTEL_EXPORTER_OTLP_INSECURE: '1' },
+  { OTEL_EXPORTER_OTLP_TIMEOUT: '0' },
+  { OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant' },
+  { OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=%' },
 ] as Record<string, string>[])('what cannot be followed is refused, with the name: %o', (env) => {
-  stub(env);
-  expect(readExportSettings).toThrow(UspanError);
-  expect(readExportSettings).toThrow(expect.objectContaining({ code: 'E_USAGE', on: Object.keys(env)[0] }));
+  const [name] = Object.keys(env);
+  expect(() => readExportSettings(env)).toThrow(
+    expect.objectContaining({
+      code: 'E_USAGE',
+      message: expect.stringMatching(new RegExp(`^${name} .*, but must be `)),
+    }),
+  );
+});
+
+test('headers that cannot be read are not repeated in the error', () => {
+  const env = { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=secret%' };
+  expect(() => readExportSettings(env)).toThrow(
+    expect.not.objectContaining({ message: expect.stringContaining('secret') }),
+  );
 });
 
 test.each([
@@ -64,27 +78,56 @@ test.each([
   ['http/protobuf', { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' }],
   ['grpc', { OTEL_EXPORTER_OTLP_CERTIFICATE: '/nowhere/ca.pem' }],
   ['http/protobuf', { OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: '/nowhere/key.pem' }],
-] as const)(
-  '%s: an endpoint or file that is wrong is refused, not replaced by a default: %o',
-  async (protocol, env) => {
-    stub(env);
-    const opened = openOtlpTransport({ protocol, userAgent: 'uspan', notify: () => {} });
-    await expect(opened).rejects.toThrow(expect.objectContaining({ code: 'E_USAGE', on: Object.values(env)[0] }));
-  },
-);
+] as const)('%s: an endpoint or file that is wrong is refused, not replaced by a default: %o', (protocol, env) => {
+  const [[name, value]] = Object.entries(env) as [[string, string]];
+  expect(() => readExportSettings({ ...env, OTEL_EXPORTER_OTLP_PROTOCOL: protocol })).toThrow(
+    expect.objectContaining({
+      code: 'E_USAGE',
+      message: expect.stringContaining(`${name} is "${value}", but must be`),
+    }),
+  );
+});
+
+// OpenTelemetry specification, "Endpoint URLs for OTLP/HTTP", and its examples.
+test.each([
+  [{}, 'http://localhost:4318/v1/traces'],
+  [{ ENDPOINT: 'http://collector:4318' }, 'http://collector:4318/v1/traces'],
+  [{ ENDPOINT: 'http://collector:4318/' }, 'http://collector:4318/v1/traces'],
+  [{ ENDPOINT: 'http://collector:4318/mycollector/' }, 'http://collector:4318/mycollector/v1/traces'],
+  [{ ENDPOINT: 'https://collector/a?key=1' }, 'https://collector/a/v1/traces?key=1'],
+  [{ TRACES_ENDPOINT: 'http://collector:4318/own/path' }, 'http://collector:4318/own/path'],
+  [{ TRACES_ENDPOINT: 'http://collector:4318' }, 'http://collector:4318/'],
+  [{ ENDPOINT: 'http://other', TRACES_ENDPOINT: 'http://collector/v1/traces' }, 'http://collector/v1/traces'],
+  [{ ENDPOINT: ' ', TRACES_ENDPOINT: '' }, 'http://localhost:4318/v1/traces'],
+  [{ PROTOCOL: 'grpc' }, 'http://localhost:4317'],
+  [{ PROTOCOL: 'grpc', ENDPOINT: 'http://collector:4317' }, 'http://collector:4317'],
+  [{ PROTOCOL: 'grpc', ENDPOINT: 'collector:4317', INSECURE: 'True' }, 'http://collector:4317'],
+  [
+    { PROTOCOL: 'grpc', ENDPOINT: 'collector:4317', TRACES_INSECURE: 'false', INSECURE: 'true' },
+    'https://collector:4317',
+  ],
+])('the endpoint of %o is %s', (variables, endpoint) => {
+  const env = Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [`OTEL_EXPORTER_OTLP_${name}`, value]),
+  );
+  const { otlp } = readExportSettings(env);
+  expect(otlp).toMatchObject({ endpoint });
+  expect(otlp.tls !== undefined).toBe(endpoint.startsWith('https:'));
+});
 
 test.each(['localhost:4317', 'http://[::1]:4317', 'https://collector.example', 'unix:///run/otel.sock'])(
   'gRPC takes %s',
   async (endpoint) => {
-    const transport = await openOtlpTransport({ protocol: 'grpc', endpoint, userAgent: 'uspan', notify: () => {} });
+    const env = { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
+    const transport = await openOtlpTransport(readExportSettings(env).otlp, 'uspan/1');
     await transport.close();
   },
 );
 
-test("the official exporter's warnings are told once", async () => {
-  stub({ OTEL_EXPORTER_OTLP_COMPRESSION: 'zip' });
-  const notices: string[] = [];
-  const notify = (_: string, message: string): void => void notices.push(message);
-  await openOtlpTransport({ protocol: 'http/protobuf', userAgent: 'uspan', notify });
-  expect(notices).toEqual([expect.stringContaining('OTEL_EXPORTER_OTLP_COMPRESSION')]);
+test('headers: percent-encoded, those of the traces win', () => {
+  const { otlp } = readExportSettings({
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Basic%20abc==, x-tenant=a',
+    OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-tenant=b',
+  });
+  expect(otlp.headers).toEqual({ authorization: 'Basic abc==', 'x-tenant': 'b' });
 });

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { readExportSettings } from '../../src/config/export-settings.ts';
 import { SpanKind } from '../../src/contract/span.ts';
-import { defaultBatchSettings } from '../../src/otel/export-settings.ts';
 import { Losses } from '../../src/otel/losses.ts';
 import { openSpanExporter } from '../../src/otel/open-span-exporter.ts';
 import { type Certificates, makeCertificates, mutualTls } from '../support/otlp-certificates.ts';
@@ -16,8 +16,7 @@ afterEach(() => vi.unstubAllEnvs());
 
 async function exportOneSpan(protocol: 'grpc' | 'http/protobuf') {
   const exporter = await openSpanExporter({
-    protocol,
-    batch: { ...defaultBatchSettings, exportTimeoutMs: 500 },
+    ...readExportSettings({ ...process.env, OTEL_EXPORTER_OTLP_PROTOCOL: protocol, OTEL_EXPORTER_OTLP_TIMEOUT: '500' }),
     version: '0',
     losses: new Losses(),
     notify: () => {},
