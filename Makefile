@@ -60,6 +60,9 @@ soak-node: build examples ## Load every Node.js release while uspan attaches and
 	@scripts/setup.sh test
 	node scripts/soak-node.ts
 
+soak-outage: build ## Take the collector away for five minutes under load (root; six minutes)
+	node scripts/soak-outage.ts
+
 bench: build ## Measure what tracing costs a Go server (minutes; writes nothing)
 	@scripts/setup.sh test
 	node bench/go-http.ts
@@ -76,4 +79,4 @@ typecheck: ## Check types
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: demo examples setup build clean test test-kernels test-backends fuzz soak-node bench lint format typecheck help
+.PHONY: demo examples setup build clean test test-kernels test-backends fuzz soak-node soak-outage bench lint format typecheck help
