@@ -1,21 +1,21 @@
 /** W3C Trace Context level 1 (https://www.w3.org/TR/trace-context/) and the standard samplers, as BPF does them. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BpfObject } from '../../native/native.d.ts';
-import { encodeKernelConfig, type SamplerConfig } from '../../src/probes/attach/kernel-config.ts';
-import { Config, SpanHead } from '../../src/probes/layout.gen.ts';
+import { encodeProbeHead, type SamplerConfig } from '../../src/probes/attach/kernel-config.ts';
+import { ProbeHead, SpanHead } from '../../src/probes/layout.gen.ts';
 import { randomFrom } from '../fuzz/random.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { openBpfTest, runCase } from './bpf-case.ts';
 
 /** `struct trace_case` of trace_context.bpf.c. */
 const layout = {
-  config: 0,
-  span: Config.size,
-  len: Config.size + SpanHead.size,
-  parented: Config.size + SpanHead.size + 8,
-  result: Config.size + SpanHead.size + 12,
-  text: Config.size + SpanHead.size + 16,
-  size: Config.size + SpanHead.size + 16 + 64,
+  probe: 0,
+  span: ProbeHead.size,
+  len: ProbeHead.size + SpanHead.size,
+  parented: ProbeHead.size + SpanHead.size + 8,
+  result: ProbeHead.size + SpanHead.size + 12,
+  text: ProbeHead.size + SpanHead.size + 16,
+  size: ProbeHead.size + SpanHead.size + 16 + 64,
 };
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -46,7 +46,7 @@ describeKernel('trace context in BPF', () => {
   });
   afterAll(() => object.close());
 
-  /** As begin_trace() calls it: only headers of 55 bytes and more, of which 56 are read. */
+  /** As take_traceparent() calls it: only headers of 55 bytes and more, of which 56 are read. */
   const parse = (header: string): Parent | undefined => {
     const text = Buffer.from(header, 'latin1');
     if (text.length < 55) return undefined;
@@ -136,6 +136,7 @@ describeKernel('trace context in BPF', () => {
 
   test('new traces: ids never zero, always others, a root that is sampled', () => {
     const seen = new Set<string>();
+    const spans = new Set<string>();
     for (let i = 0; i < 2000; i++) {
       const output = runCase(object, 'test_new_trace', new Uint8Array(layout.size).fill(0xee));
       const span = Buffer.from(output.buffer, output.byteOffset + layout.span, SpanHead.size);
@@ -145,8 +146,11 @@ describeKernel('trace context in BPF', () => {
       // Bit 8: whether the parent is remote is known; bit 9: it is not.
       expect(span.readUInt32LE(SpanHead.traceFlags)).toBe(0x101);
       seen.add(id);
+      spans.add(span.toString('hex', SpanHead.spanId, SpanHead.spanId + 8));
     }
     expect(seen.size).toBe(2000);
+    expect(spans.size).toBe(2000);
+    for (const id of spans) expect(id).not.toMatch(/^0+$/);
     // Every byte but the last, of which one bit is always set, takes many values.
     for (let byte = 0; byte < 16; byte++) {
       expect(new Set([...seen].map((id) => id.slice(2 * byte, 2 * byte + 2))).size).toBeGreaterThan(
@@ -158,14 +162,8 @@ describeKernel('trace context in BPF', () => {
   describe('sampling', () => {
     const sampled = (sampler: SamplerConfig, id: string, parent?: { flags: number }): boolean => {
       const input = Buffer.alloc(layout.size);
-      const config = encodeKernelConfig({
-        sampler,
-        maxInFlight: 1,
-        maxPathBytes: 1024,
-        maxStatementBytes: 4096,
-        ringBytes: 1 << 20,
-      });
-      input.set(config, layout.config);
+      const config = { sampler, maxInFlight: 1, maxPathBytes: 1024, maxStatementBytes: 4096, ringBytes: 1 << 20 };
+      input.set(encodeProbeHead(config, false), layout.probe);
       input.set(Buffer.from(id, 'hex'), layout.span + SpanHead.traceId);
       input.writeUInt32LE(parent?.flags ?? 1, layout.span + SpanHead.traceFlags);
       input.writeUInt32LE(parent ? 1 : 0, layout.parented);

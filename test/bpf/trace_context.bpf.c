@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-/* bpf/span/traceparent.h, one function a program: what is in `cases` goes in, what it says comes out. */
+/* bpf/span/{traceparent,ids}.h, one function a program: what is in `cases` goes in, what it says comes out. */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
@@ -8,7 +8,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 struct trace_case {
-	struct uspan_config config;
+	struct uspan_probe_head probe;
 	struct uspan_span_head span;
 	__u64 len; /* of the header, of which `text` is the beginning */
 	__u32 parented;
@@ -45,8 +45,12 @@ int test_new_trace(void *ctx __attribute__((unused)))
 {
 	struct trace_case *it = the_case();
 
-	if (it)
-		new_trace(&it->span);
+	if (it) {
+		__u64 state = id_state(bpf_ktime_get_ns(), 1);
+
+		put_span_id(&it->span, state);
+		put_new_trace(&it->span, state);
+	}
 	return 0;
 }
 
@@ -56,6 +60,6 @@ int test_sample(void *ctx __attribute__((unused)))
 	struct trace_case *it = the_case();
 
 	if (it)
-		it->result = sample(&it->config, &it->span, it->parented);
+		it->result = is_sampled(&it->probe, &it->span, it->parented);
 	return 0;
 }
