@@ -72,7 +72,6 @@ STRUCT(sql_in_flight);
 ENUM(usdt_location);
 STRUCT(usdt_argument);
 STRUCT(usdt_spec);
-STRUCT(usdt_spec_key);
 ENUM(usdt_moment);
 ENUM(usdt_capture_kind);
 STRUCT(usdt_capture);
@@ -126,6 +125,7 @@ enum uspan_constant {
 	CONSTANT(LARGE_BUFFERS),
 	CONSTANT(MAX_PROBES),
 	CONSTANT(USDT_ARGUMENTS),
+	CONSTANT(USDT_SPECS),
 	CONSTANT(USDT_NO_REGISTER),
 	CONSTANT(USDT_SITE),
 	CONSTANT(USDT_CAPTURES),

@@ -31,15 +31,12 @@ struct uspan_usdt_argument {
 	__u8 reserved;
 };
 
-/* One for each different argument string of an attached file; the upper half of a site's cookie says which. */
+/* One for each different argument string of an attached file; the upper half of a site's cookie is its index among those of all files. */
 struct uspan_usdt_spec {
 	struct uspan_usdt_argument argument[USPAN_USDT_ARGUMENTS];
 };
 
-struct uspan_usdt_spec_key {
-	__u32 probe_id;
-	__u32 spec;
-};
+#define USPAN_USDT_SPECS 4096 /* of all attached files; a site whose index is no lower has none */
 
 enum uspan_usdt_moment {
 	USPAN_USDT_START = 0,

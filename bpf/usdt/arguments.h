@@ -15,10 +15,9 @@
 #include <bpf/bpf_helpers.h>
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
-	__type(key, struct uspan_usdt_spec_key);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, USPAN_USDT_SPECS);
+	__type(key, __u32);
 	__type(value, struct uspan_usdt_spec);
 } usdt_specs SEC(".maps");
 
@@ -87,9 +86,7 @@ static __always_inline long read_user(void *to, __u32 bytes, __u64 from)
 /* What sites of `site`'s specification need; looked up once a hit. */
 static __always_inline void usdt_hit(struct usdt_hit *hit, const struct pt_regs *ctx, const struct site *site)
 {
-	struct uspan_usdt_spec_key key = { .probe_id = site->probe_id, .spec = site->spec };
-
-	hit->spec = bpf_map_lookup_elem(&usdt_specs, &key);
+	hit->spec = bpf_map_lookup_elem(&usdt_specs, &site->spec);
 	hit->ip = USDT_IP(ctx);
 	save_registers(ctx, hit->registers);
 }

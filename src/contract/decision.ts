@@ -23,7 +23,7 @@ export interface Site {
   readonly instruction: string;
   /** Why this one, for `discover --explain`. */
   readonly why: string;
-  /** What this site alone knows, for the program: upper half of its cookie, a u32. */
+  /** What this site alone knows, for the program: upper half of its cookie, a u32. With a `MapEntry` for it, that one's index. */
   readonly spec?: number;
   /** File offset of the semaphore the kernel counts up while the site is attached (u16, `sys/sdt.h`). */
   readonly refCtrOffset?: number;
@@ -93,11 +93,11 @@ export interface Point {
   readonly spec?: 'address';
 }
 
-/** One more map entry that a program needs for a binary. It is made before the first site is attached. */
+/** What sites of a binary have in an array of their program's. It is written before the first site is attached. */
 export interface MapEntry {
   readonly map: string;
-  /** What comes behind the probe id, a u32, in the key. */
-  readonly key: Uint8Array;
+  /** The `Site.spec` of the sites that it is for: their cookies have its index in the array in the place of that. */
+  readonly spec: number;
   readonly value: Uint8Array;
 }
 

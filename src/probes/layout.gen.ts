@@ -627,12 +627,6 @@ export const UsdtSpec = {
   argument: 0,
 } as const;
 
-export const UsdtSpecKey = {
-  size: 8,
-  probeId: 0,
-  spec: 4,
-} as const;
-
 export const UsdtCapture = {
   size: 4,
   kind: 0,
@@ -1306,6 +1300,7 @@ export const Constant = {
   LARGE_BUFFERS: 16,
   MAX_PROBES: 1024,
   USDT_ARGUMENTS: 12,
+  USDT_SPECS: 4096,
   USDT_NO_REGISTER: 255,
   USDT_SITE: 254,
   USDT_CAPTURES: 12,

@@ -90,7 +90,7 @@ describe('plan', () => {
       ['start', 0x1003, 'nop', 3, 0x3000],
       ['end', 0x1004, 'nop', 4, 0],
     ]);
-    expect(decision.entries.map(({ map, key }) => [map, new Uint32Array(key.slice().buffer)[0]])).toEqual([
+    expect(decision.entries.map(({ map, spec }) => [map, spec])).toEqual([
       ['usdt_specs', 0],
       ['usdt_specs', 2],
       ['usdt_specs', 3],

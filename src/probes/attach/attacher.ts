@@ -1,5 +1,5 @@
 /** The door to the kernel for span probes: loads the objects, attaches decisions, reads rings and counters. */
-import type { InFlight, MapEntry, ProbeDefinition, Site } from '../../contract/decision.ts';
+import type { InFlight, ProbeDefinition, Site } from '../../contract/decision.ts';
 import { type BpfMap, type BpfObject, type Link, loadNative, type RingBuffer } from '../../native.ts';
 import { Constant, counterNames } from '../layout.gen.ts';
 import type { ProbeTable } from '../probe-table.ts';
@@ -7,8 +7,8 @@ import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
 import { InFlightSweeper } from './in-flight.ts';
 import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
-import { keyOf, sumOfCpus, u32 } from './map-values.ts';
-import { ProbeIds } from './probe-ids.ts';
+import { sumOfCpus, u32 } from './map-values.ts';
+import { Numbers } from './numbers.ts';
 
 export class Attacher {
   readonly uprobeMulti: boolean;
@@ -22,7 +22,8 @@ export class Attacher {
   readonly #targets: BpfMap;
   readonly #sweepers = new Map<InFlight, InFlightSweeper>();
   readonly #attachments = new Set<Attachment>();
-  readonly #ids = new ProbeIds();
+  readonly #ids = new Numbers(Constant.MAX_PROBES, 'definitions can be attached at a time');
+  readonly #specSlots = new Numbers(Constant.USDT_SPECS, 'different places of USDT arguments can be known at a time');
   readonly #probes: ProbeTable;
 
   /** Makes the maps, and writes attachments into `probes`. Programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
@@ -51,29 +52,32 @@ export class Attacher {
     const probeId = this.#ids.take(decision.binary.path);
     this.#probes.set(probeId, definition, decision.binary);
     const links: Link[] = [];
+    /** By `Site.spec`. */
+    const slots = new Map<number, number>();
     try {
       this.#configure(decision, probeId, filterByProcess);
+      this.#putEntries(decision, slots);
       for (const [program, its] of Map.groupBy(sites, (site) => programOf(definition, site) ?? usual)) {
         links.push(
           object.attachUprobes({
             program,
             path,
             offsets: BigUint64Array.from(its, ({ fileOffset }) => BigInt(fileOffset)),
-            cookies: BigUint64Array.from(its, (site) => cookie(probeId, site)),
+            cookies: BigUint64Array.from(its, (site) => cookie(probeId, site, slots)),
             refCtrOffsets: BigUint64Array.from(its, ({ refCtrOffset }) => BigInt(refCtrOffset ?? 0)),
           }),
         );
       }
     } catch (error) {
       for (const link of links) void link.close();
-      this.#forget(decision, probeId);
+      this.#forget(probeId, slots);
       throw error;
     }
     const attachment: Attachment = new Attachment(decision, probeId, links, {
       hits: (moment) => this.#hitsOf(probeId, moment),
       closed: () => {
         this.#attachments.delete(attachment);
-        this.#forget(decision, probeId);
+        this.#forget(probeId, slots);
       },
     });
     this.#attachments.add(attachment);
@@ -130,21 +134,25 @@ export class Attacher {
     await this.#objects.close();
   }
 
-  #configure({ definition, constants, entries }: AttachDecision, probeId: number, filterByProcess: boolean): void {
+  #configure({ definition, constants }: AttachDecision, probeId: number, filterByProcess: boolean): void {
     const config = Uint8Array.from(constants);
     config.set(encodeProbeHead(this.#config, filterByProcess)); // the first member of every configuration
     this.#clearHits(probeId);
     this.#variantOf(definition).object.map(definition.configMap).update(u32(probeId), config);
-    for (const entry of entries) this.#mapOf(definition, entry).update(keyOf(probeId, entry.key), entry.value);
   }
 
-  #forget({ definition, entries }: AttachDecision, probeId: number): void {
-    for (const entry of entries) this.#mapOf(definition, entry).delete(keyOf(probeId, entry.key));
+  /** Gives each entry a slot of its array, which goes into `slots`. */
+  #putEntries({ definition, binary, entries }: AttachDecision, slots: Map<number, number>): void {
+    for (const { map, spec, value } of entries) {
+      const slot = this.#specSlots.take(binary.path);
+      slots.set(spec, slot);
+      this.#variantOf(definition).object.map(map).update(u32(slot), value);
+    }
+  }
+
+  #forget(probeId: number, slots: ReadonlyMap<number, number>): void {
+    for (const slot of slots.values()) this.#specSlots.give(slot);
     this.#ids.give(probeId);
-  }
-
-  #mapOf(definition: ProbeDefinition, { map }: MapEntry): BpfMap {
-    return this.#variantOf(definition).object.map(map);
   }
 
   /** The object and program this kernel can run best. */
@@ -172,7 +180,9 @@ function programOf({ points }: ProbeDefinition, site: Site): string | undefined 
   return points.find(({ moment }) => moment === site.moment)?.program;
 }
 
-function cookie(probeId: number, { moment, spec = 0 }: Site): bigint {
+function cookie(probeId: number, { moment, spec = 0 }: Site, slots: ReadonlyMap<number, number>): bigint {
   const low = (BigInt(probeId) << BigInt(Constant.COOKIE_MOMENT_BITS)) | BigInt(moment);
-  return (BigInt(spec) << BigInt(Constant.COOKIE_SPEC_SHIFT)) | low;
+  // A site that has none of its binary's entries must not find another's.
+  const high = slots.size === 0 ? spec : (slots.get(spec) ?? Constant.USDT_SPECS);
+  return (BigInt(high) << BigInt(Constant.COOKIE_SPEC_SHIFT)) | low;
 }

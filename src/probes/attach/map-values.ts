@@ -8,14 +8,6 @@ export function u64(value: number): Uint8Array {
   return new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
 }
 
-/** A key that begins with a u32. */
-export function keyOf(first: number, rest: Uint8Array): Uint8Array {
-  const key = new Uint8Array(4 + rest.byteLength);
-  key.set(u32(first));
-  key.set(rest, 4);
-  return key;
-}
-
 /** Sum of the u64 that each CPU has in a per-CPU map's slot; exact up to 2^53. */
 export function sumOfCpus(values: Uint8Array): number {
   const view = new DataView(values.buffer, values.byteOffset, values.byteLength);

@@ -30,7 +30,7 @@ export function specEntries(binary: Binary, points: readonly Point[]): MapEntry[
   }
   return [...wanted].map(([spec, note]) => ({
     map: 'usdt_specs',
-    key: new Uint8Array(Uint32Array.of(spec).buffer),
+    spec,
     value: encodeSpec(note.arguments, binary.machine),
   }));
 }

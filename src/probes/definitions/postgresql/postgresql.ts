@@ -136,7 +136,7 @@ function statusSpecs(binary: Binary): { entries: MapEntry[]; complete: boolean }
     const all = [...own, variable('MyProcPort', port, site!), variable('application_name', applicationName, site!)];
     return {
       map: 'usdt_specs',
-      key: new Uint8Array(Uint32Array.of(spec).buffer),
+      spec,
       value: encodeSpec(all, binary.machine),
     };
   });
