@@ -38,6 +38,7 @@ ENUM(field_mark);
 STRUCT(probe_head);
 STRUCT(open_span_key);
 STRUCT(late_text);
+ENUM(late_from);
 STRUCT(open_span);
 STRUCT(scratch);
 STRUCT(go_request);
@@ -93,10 +94,8 @@ STRUCT(node_key);
 STRUCT(node_request);
 STRUCT(node_connection);
 ENUM(node_sqlite_moment);
-STRUCT(node_sqlite_event);
+ENUM(node_sqlite_field);
 STRUCT(node_sqlite_config);
-STRUCT(node_sqlite_key);
-STRUCT(node_sqlite_in_flight);
 
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),

@@ -11,11 +11,10 @@ enum uspan_node_sqlite_moment {
 	USPAN_NODE_SQLITE_PREPARED = 4, /* which has returned */
 };
 
-struct uspan_node_sqlite_event {
-	struct uspan_span_head span;
-	__u32 result_code; /* extended, as in sqlite3.h; 0: it went well */
-	__u16 text_len;    /* the statement follows, or for EXEC all of them */
-	__u16 prepare;     /* 1: it could not be prepared */
+enum uspan_node_sqlite_field {
+	USPAN_NODE_SQLITE_STATEMENT = 0,   /* for EXEC all of them */
+	USPAN_NODE_SQLITE_RESULT_CODE = 1, /* a number, extended as in sqlite3.h; it failed */
+	USPAN_NODE_SQLITE_OPERATION = 2,   /* a number, enum uspan_sql_operation; else it is a statement */
 };
 
 /* Per attached binary (index: probe id): offsets in bytes in a prepared statement, `struct Vdbe` of SQLite's vdbeInt.h. */
@@ -27,20 +26,6 @@ struct uspan_node_sqlite_config {
 	__u16 result_code;       /* rc, an int */
 	__u16 sql;               /* zSql, a char * */
 	__u16 reserved;
-};
-
-struct uspan_node_sqlite_key {
-	__u64 id; /* a prepared statement's address; or a thread, with the highest bit set */
-	__u32 pid;
-	__u32 reserved;
-};
-
-/* What has begun. */
-struct uspan_node_sqlite_in_flight {
-	__u64 sql; /* address of the text, while a thread is in a call that it gave it to */
-	__u32 sampled;
-	__u32 reserved;
-	struct uspan_node_sqlite_event event;
 };
 
 #endif

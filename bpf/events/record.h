@@ -49,7 +49,13 @@ struct uspan_late_text {
 	__u32 len;
 	__u8 field;
 	__u8 marks;
-	__u16 reserved;
+	__u16 from; /* enum uspan_late_from */
+};
+
+enum uspan_late_from {
+	USPAN_LATE_USER = 0,   /* memory of the process */
+	USPAN_LATE_STRING = 1, /* the same, up to a NUL; `len` is the most that is kept */
+	USPAN_LATE_KERNEL = 2, /* a copy that the source has */
 };
 
 #define USPAN_OWN_BYTES 112   /* what a source keeps of its own between start and end */

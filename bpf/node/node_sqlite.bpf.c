@@ -15,8 +15,7 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
-#include "span/spans.h"
-#include "span/traceparent.h"
+#include "span/life.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -32,13 +31,8 @@ char LICENSE[] SEC("license") = "GPL";
 #define IP(ctx) ((ctx)->pc)
 #endif
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
-	__type(key, struct uspan_node_sqlite_key);
-	__type(value, struct uspan_node_sqlite_in_flight);
-} node_sqlite_in_flight SEC(".maps");
+/* Owner: a prepared statement, by its address; or a thread, with the highest bit set. */
+OPEN_SPANS(node_sqlite_in_flight);
 
 /* Index: probe id. */
 struct {
@@ -51,9 +45,9 @@ struct {
 /* A hit, for what it calls. */
 struct hit {
 	const struct uspan_node_sqlite_config *config;
-	struct uspan_node_sqlite_key key;
-	__u32 probe_id;
-	__u32 moment;
+	const struct site *site;
+	__u64 thread;
+	struct uspan_open_span_key key;
 };
 
 /* vdbeInt.h: prepared and bound, but not begun. */
@@ -77,53 +71,45 @@ static __always_inline bool called_by_node(const struct pt_regs *ctx, const stru
 	return distance >= config->callers_low && distance < config->callers_high;
 }
 
+/* An open one is over: what began in it was never run, or its statement went away before its end. `sql`: its text, where that is known. */
 static __always_inline void begin(const struct hit *hit, __u64 sql)
 {
-	struct uspan_node_sqlite_in_flight entry = { .sql = sql };
-	struct uspan_span_head *span = &entry.event.span;
+	struct uspan_open_span *span = span_open(&node_sqlite_in_flight, USPAN_EVENT_NODE_SQLITE, &hit->key);
 
-	span->start_ktime_ns = bpf_ktime_get_ns();
-	/* The request it is run for is not known: see docs/how-it-works.md. */
-	new_trace(span);
-	new_span_id(span);
-	entry.sampled = sample(&uspan_config, span, false);
-	if (bpf_map_update_elem(&node_sqlite_in_flight, &hit->key, &entry, BPF_ANY))
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+	if (!span)
+		return;
+	span_start(span, 0);
+	span->open = 1;
+	span->own[0] = sql;
 }
 
-static __always_inline void send(const struct hit *hit, struct uspan_node_sqlite_in_flight *entry, __u64 sql)
+/* Ends it now. Its ids are made only here, as nothing can have it as its parent, and most of what is prepared is no span. */
+static __always_inline void end(const struct hit *hit, struct uspan_open_span *span)
 {
-	struct uspan_node_sqlite_event *event;
-	__u32 max = uspan_config.max_statement_bytes & (USPAN_STATEMENT_MAX_BYTES * 2 - 1);
-	struct uspan_large *buffer = take_large();
-	long bytes;
+	/* The request it is run for is not known: see docs/how-it-works.md. */
+	span_begin(span, &hit->config->probe, hit->key.owner, SPAN_ROOT);
+	span->open = 0;
+	span_finish_head(span, hit->site, hit->thread, USPAN_EVENT_NODE_SQLITE, bpf_ktime_get_ns());
+	if (!span->sampled)
+		count(USPAN_COUNTER_SAMPLED_OUT);
+}
 
-	if (!buffer) {
-		count(USPAN_COUNTER_LOST_RING_FULL);
-		return;
-	}
-	event = (void *)buffer->bytes;
-	*event = entry->event;
-	finish_head(&event->span, hit->key.pid, USPAN_EVENT_NODE_SQLITE, hit->probe_id);
-	/* With room for one character more, to tell a text that was cut. */
-	bytes = bpf_probe_read_user_str(buffer->bytes + sizeof(*event), max + 2, (void *)sql) - 1;
-	if (bytes < 0) {
-		bytes = 0;
-		event->span.span_flags |= USPAN_SPAN_UNREADABLE;
-	} else if (bytes > max) {
-		bytes = max;
-		event->span.span_flags |= USPAN_SPAN_CUT;
-	}
-	event->text_len = bytes;
-	submit(event, sizeof(*event) + (bytes & (USPAN_STATEMENT_MAX_BYTES * 2 - 1)));
-	give_large(buffer);
+static __always_inline void send(const struct hit *hit, struct uspan_open_span *span, __u64 sql, __u32 result_code)
+{
+	if (result_code)
+		span_put_number(span, USPAN_NODE_SQLITE_RESULT_CODE, result_code);
+	if (hit->site->moment == USPAN_NODE_SQLITE_PREPARED)
+		span_put_number(span, USPAN_NODE_SQLITE_OPERATION, USPAN_SQL_OP_PREPARE);
+	span_put_string(span, USPAN_NODE_SQLITE_STATEMENT, sql, hit->config->probe.max_statement_bytes);
+	span_send(span);
 }
 
 static __always_inline void on_reset(const struct pt_regs *ctx, const struct hit *hit)
 {
 	const struct uspan_node_sqlite_config *config = hit->config;
-	struct uspan_node_sqlite_in_flight *entry;
-	__u64 statement = hit->key.id, sql = 0;
+	__u64 statement = hit->key.owner, sql = 0;
+	struct uspan_open_span *span;
+	__u32 result_code = 0;
 	__u8 state = 0;
 
 	if (bpf_probe_read_user(&state, sizeof(state), (void *)(statement + config->state)))
@@ -133,67 +119,63 @@ static __always_inline void on_reset(const struct pt_regs *ctx, const struct hit
 			begin(hit, 0);
 		return;
 	}
-	entry = bpf_map_lookup_elem(&node_sqlite_in_flight, &hit->key);
-	if (!entry)
+	span = span_find(&node_sqlite_in_flight, &hit->key);
+	if (!span || !span->open)
 		return; /* SQLite's own, or begun before the probes were attached */
-	if (!entry->sampled) {
-		count(USPAN_COUNTER_SAMPLED_OUT);
-	} else {
+	end(hit, span);
+	if (span->sampled) {
 		bpf_probe_read_user(&sql, sizeof(sql), (void *)(statement + config->sql));
-		bpf_probe_read_user(&entry->event.result_code, sizeof(__u32), (void *)(statement + config->result_code));
-		send(hit, entry, sql);
+		bpf_probe_read_user(&result_code, sizeof(result_code), (void *)(statement + config->result_code));
+		send(hit, span, sql, result_code);
 	}
-	bpf_map_delete_elem(&node_sqlite_in_flight, &hit->key);
+	span_release(&node_sqlite_in_flight, USPAN_EVENT_NODE_SQLITE, &hit->key);
 }
 
 static __always_inline void on_return(const struct hit *hit, __u32 result_code)
 {
-	struct uspan_node_sqlite_in_flight *entry = bpf_map_lookup_elem(&node_sqlite_in_flight, &hit->key);
+	struct uspan_open_span *span = span_find(&node_sqlite_in_flight, &hit->key);
 
-	if (!entry) {
+	if (!span || !span->open) {
 		count(USPAN_COUNTER_END_WITHOUT_START);
 		return;
 	}
-	entry->event.result_code = result_code;
-	entry->event.prepare = hit->moment == USPAN_NODE_SQLITE_PREPARED;
-	if (hit->moment == USPAN_NODE_SQLITE_EXECUTED || result_code != 0) {
-		if (entry->sampled)
-			send(hit, entry, entry->sql);
-		else
-			count(USPAN_COUNTER_SAMPLED_OUT);
+	span->open = 0;
+	if (hit->site->moment == USPAN_NODE_SQLITE_EXECUTED || result_code != 0) {
+		end(hit, span);
+		if (span->sampled)
+			send(hit, span, span->own[0], result_code);
 	}
-	bpf_map_delete_elem(&node_sqlite_in_flight, &hit->key);
+	span_release(&node_sqlite_in_flight, USPAN_EVENT_NODE_SQLITE, &hit->key);
 }
 
 SEC("uprobe")
 int node_sqlite(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
-	__u64 thread = bpf_get_current_pid_tgid();
 	struct hit hit = {
 		.config = bpf_map_lookup_elem(&node_sqlite_configs, &site.probe_id),
-		.key.pid = thread >> 32,
-		.probe_id = site.probe_id,
-		.moment = site.moment,
+		.site = &site,
+		.thread = bpf_get_current_pid_tgid(),
 	};
 
 	if (!hit.config)
 		return 0;
+	hit.key.pid = hit.thread >> 32;
 	count_hit(site.probe_id, site.moment);
 	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid))
 		return 0;
 	switch (site.moment) {
 	case USPAN_NODE_SQLITE_RESET:
-		hit.key.id = ARG0(ctx);
+		hit.key.owner = ARG0(ctx);
 		on_reset(ctx, &hit);
 		break;
 	case USPAN_NODE_SQLITE_EXEC:
 	case USPAN_NODE_SQLITE_PREPARE:
-		hit.key.id = thread | THREAD;
+		hit.key.owner = hit.thread | THREAD;
 		begin(&hit, ARG1(ctx));
 		break;
 	default:
-		hit.key.id = thread | THREAD;
+		hit.key.owner = hit.thread | THREAD;
 		on_return(&hit, RESULT(ctx));
 	}
 	return 0;

@@ -6,18 +6,39 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
+#include "common/user_memory.h"
 
 #define FIELD_HEAD sizeof(struct uspan_field_head)
 
 /* Reads user memory behind a field's head, where room for `room` bytes is left at the least. */
 #define READ_WITHIN(room)                                                                          \
 	if (at <= USPAN_FIELDS_BYTES - FIELD_HEAD - (room) && bytes <= (room))                       \
-		error = bpf_probe_read_user(span->fields + at + FIELD_HEAD, bytes, (void *)from);    \
+		error = read_user(span->fields + at + FIELD_HEAD, bytes, from);                      \
 	else
+
+/* Keeps where a text is, so that it is read at the end. False: no more are kept. */
+static __always_inline bool put_late(struct uspan_open_span *span, __u64 from, __u64 len, struct uspan_field_head head,
+				     enum uspan_late_from kind)
+{
+	struct uspan_late_text *text;
+	__u32 late = span->late;
+
+	if (late >= USPAN_LATE_TEXTS)
+		return false;
+	text = &span->late_text[late];
+	text->ptr = from;
+	text->len = len;
+	text->field = head.field;
+	text->marks = head.marks;
+	text->from = kind;
+	span->late = late + 1;
+	return true;
+}
 
 /*
  * Copies a text of `len` bytes, which the caller has cut if `marks` say so. Where the record has no room for it, it is read at the end.
  * The verifier can bound two numbers, but not their sum, hence the classes. Global, so that it looks at this once.
+ * 1: it could not be read, which the field says.
  */
 __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u32 field_and_marks)
 {
@@ -42,18 +63,8 @@ __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u
 	READ_WITHIN(64)
 	READ_WITHIN(16)
 	{
-		__u32 late = span->late;
-
-		if (late < USPAN_LATE_TEXTS) {
-			struct uspan_late_text *text = &span->late_text[late];
-
-			text->ptr = from;
-			text->len = len;
-			text->field = head.field;
-			text->marks = head.marks;
-			span->late = late + 1;
+		if (put_late(span, from, len, head, USPAN_LATE_USER))
 			return 0;
-		}
 		error = 1;
 		if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
 			return 0;
@@ -64,7 +75,61 @@ __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u
 	}
 	*(struct uspan_field_head *)(span->fields + at) = head;
 	span->used = at + FIELD_HEAD + ((len + 3) & ~3u);
-	return 0;
+	return error != 0;
+}
+
+/* Reads a string behind a field's head, as far as room for `room` bytes goes. */
+#define READ_STRING_WITHIN(room)                                                                   \
+	if (at <= USPAN_FIELDS_BYTES - FIELD_HEAD - (room)) {                                        \
+		if (size > (room))                                                                   \
+			size = (room);                                                               \
+		bytes = read_user_string(span->fields + at + FIELD_HEAD, size, from);                \
+	} else
+
+/*
+ * The same of a string that ends at its NUL, as far as `max_bytes` go. One that turns out to be longer than the room there is, is read at
+ * the end.
+ */
+__noinline int put_string(struct uspan_open_span *span, __u64 from, __u64 max_bytes, __u32 field)
+{
+	struct uspan_field_head head = { .field = field };
+	__u64 at, len = 0; /* wide and narrow as in put_text() */
+	__u32 size;
+	long bytes = 0;
+	bool more;
+
+	if (!span)
+		return 0;
+	at = span->used;
+	/* One for the NUL, and one to tell a string that is longer. */
+	size = max_bytes + 2;
+	barrier_var(at);
+	barrier_var(size);
+	READ_STRING_WITHIN(512)
+	READ_STRING_WITHIN(260)
+	READ_STRING_WITHIN(64)
+	{
+		size = 0;
+		if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
+			return 0;
+	}
+	more = bytes == (long)size && size < max_bytes + 2;
+	if (more && put_late(span, from, max_bytes, head, USPAN_LATE_STRING))
+		return 0;
+	if (bytes <= 0)
+		head.marks |= USPAN_FIELD_UNREADABLE;
+	else
+		len = bytes - 1;
+	if (len > max_bytes) {
+		len = max_bytes;
+		more = true;
+	}
+	if (more && len)
+		head.marks |= USPAN_FIELD_CUT;
+	head.len = len;
+	*(struct uspan_field_head *)(span->fields + at) = head;
+	span->used = at + FIELD_HEAD + ((len + 3) & ~3u);
+	return bytes <= 0;
 }
 
 /* A text of the process, as far as `max_bytes` go. One that is empty is left out. */
@@ -74,6 +139,12 @@ static __always_inline void span_put(struct uspan_open_span *span, __u32 field, 
 		put_text(span, text.ptr, max_bytes, field | USPAN_FIELD_CUT << 8);
 	else if (text.len)
 		put_text(span, text.ptr, text.len, field);
+}
+
+/* A string of the process, which ends at its NUL, as far as `max_bytes` go. */
+static __always_inline void span_put_string(struct uspan_open_span *span, __u32 field, __u64 from, __u32 max_bytes)
+{
+	put_string(span, from, max_bytes, field);
 }
 
 /* A field of which nothing can be read. */

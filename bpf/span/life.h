@@ -152,6 +152,20 @@ static __always_inline void span_begin_child(struct uspan_open_span *span, __u64
 
 #define LATE_HEADS_BYTES 64
 
+/* Reads a text of `len` bytes; how many it has, which for a string can be less, or one more: it is longer. Negative: an error. */
+static __always_inline long read_late(__u8 *to, __u64 len, const struct uspan_late_text *text)
+{
+	long error;
+
+	if (text->from == USPAN_LATE_STRING)
+		return read_user_string(to, len + 2, text->ptr) - 1;
+	if (text->from == USPAN_LATE_KERNEL)
+		error = bpf_probe_read_kernel(to, len, (void *)text->ptr);
+	else
+		error = read_user(to, len, text->ptr);
+	return error ? -1 : (long)len;
+}
+
 /*
  * Sends a record in which texts are late: put together in a buffer, as the entry has no room for them. Global, so that the verifier looks
  * at it once in each program.
@@ -177,6 +191,7 @@ __noinline int send_late(struct uspan_open_span *span)
 		const struct uspan_late_text *text = &span->late_text[i];
 		struct uspan_field_head head = { .field = text->field, .marks = text->marks };
 		__u32 len = text->len;
+		long bytes;
 
 		if (i >= span->late)
 			break;
@@ -186,9 +201,14 @@ __noinline int send_late(struct uspan_open_span *span)
 			head.marks |= USPAN_FIELD_CUT;
 		}
 		len &= USPAN_LARGE_BYTES - 1;
-		if (bpf_probe_read_user(buffer->bytes + (at & (USPAN_LARGE_BYTES - 1)) + sizeof(head), len, (void *)text->ptr)) {
+		bytes = read_late(buffer->bytes + (at & (USPAN_LARGE_BYTES - 1)) + sizeof(head), len, text);
+		if (bytes < 0) {
 			head.marks |= USPAN_FIELD_UNREADABLE;
 			len = 0;
+		} else if (bytes < len) {
+			len = bytes;
+		} else if (bytes > len) {
+			head.marks |= USPAN_FIELD_CUT;
 		}
 		head.len = len;
 		*(struct uspan_field_head *)(buffer->bytes + (at & (USPAN_LARGE_BYTES - 1))) = head;

@@ -10,6 +10,7 @@
 #define USPAN_USDT_H
 
 #include "span/spans.h"
+#include "common/user_memory.h"
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
@@ -70,18 +71,6 @@ static __always_inline void save_registers(const struct pt_regs *ctx, __u64 *to)
 	to[31] = ctx->sp;
 }
 #endif
-
-/*
- * Programs that may sleep (USPAN_SLEEPABLE) bring a page in; others find it or fail. Both leave zeros behind when they fail.
- */
-static __always_inline long read_user(void *to, __u32 bytes, __u64 from)
-{
-#ifdef USPAN_SLEEPABLE
-	return bpf_copy_from_user(to, bytes, (void *)from);
-#else
-	return bpf_probe_read_user(to, bytes, (void *)from);
-#endif
-}
 
 /* What sites of `site`'s specification need; looked up once a hit. */
 static __always_inline void usdt_hit(struct usdt_hit *hit, const struct pt_regs *ctx, const struct site *site)

@@ -12,10 +12,6 @@
 #include "span/traceparent.h"
 #include "usdt/arguments.h"
 
-#ifdef USPAN_SLEEPABLE
-extern int bpf_copy_from_user_str(void *dst, __u32 dst__sz, const void *unsafe_ptr__ign, __u64 flags) __ksym;
-#endif
-
 /* Index: probe id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -53,17 +49,6 @@ static __u64 usdt_frames_entries;
 /* Frames the agent has removed. Only the agent writes it, in a map of its own, so neither overwrites the other's count. */
 volatile __u64 usdt_frames_swept SEC(".data.swept");
 
-/* Up to the NUL: bytes without it, or a negative error; `size` when it has no end within. */
-static __always_inline long read_string(__u8 *to, __u32 size, __u64 from)
-{
-#ifdef USPAN_SLEEPABLE
-	long bytes = bpf_copy_from_user_str(to, size, (void *)from, 0);
-#else
-	long bytes = bpf_probe_read_user_str(to, size, (void *)from);
-#endif
-	return bytes - 1;
-}
-
 /* Appends a text to the frame's; bytes kept, or a negative error. */
 static __always_inline long keep_text(struct uspan_usdt_frame *frame, __u64 from, bool has_length, __u64 length, bool *cut)
 {
@@ -82,7 +67,7 @@ static __always_inline long keep_text(struct uspan_usdt_frame *frame, __u64 from
 			return -1;
 	} else {
 		/* With room for one character more, to tell a string that was cut. */
-		bytes = read_string(to, USPAN_USDT_TEXT_MAX_BYTES + 2, from);
+		bytes = read_user_string(to, USPAN_USDT_TEXT_MAX_BYTES + 2, from) - 1;
 		*cut = bytes > USPAN_USDT_TEXT_MAX_BYTES;
 		if (*cut)
 			bytes = USPAN_USDT_TEXT_MAX_BYTES;

@@ -324,7 +324,7 @@ export const LateText = {
   len: 8,
   field: 12,
   marks: 13,
-  reserved: 14,
+  from: 14,
 } as const;
 
 export const OpenSpan = {
@@ -868,27 +868,6 @@ export const NodeConnection = {
   currentRecord: 776,
 } as const;
 
-export const NodeSqliteEvent = {
-  size: 80,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  resultCode: 72,
-  textLen: 76,
-  prepare: 78,
-} as const;
-
 export const NodeSqliteConfig = {
   size: 48,
   probe: 0,
@@ -905,38 +884,6 @@ export const NodeSqliteConfig = {
   resultCode: 42,
   sql: 44,
   reserved: 46,
-} as const;
-
-export const NodeSqliteKey = {
-  size: 16,
-  id: 0,
-  pid: 8,
-  reserved: 12,
-} as const;
-
-export const NodeSqliteInFlight = {
-  size: 96,
-  sql: 0,
-  sampled: 8,
-  reserved: 12,
-  event: 16,
-  eventSpan: 16,
-  eventSpanHead: 16,
-  eventSpanHeadKtimeNs: 16,
-  eventSpanHeadPid: 24,
-  eventSpanHeadTid: 28,
-  eventSpanHeadLen: 32,
-  eventSpanHeadKind: 36,
-  eventSpanHeadProbeId: 38,
-  eventSpanStartKtimeNs: 40,
-  eventSpanTraceId: 48,
-  eventSpanSpanId: 64,
-  eventSpanParentSpanId: 72,
-  eventSpanTraceFlags: 80,
-  eventSpanSpanFlags: 84,
-  eventResultCode: 88,
-  eventTextLen: 92,
-  eventPrepare: 94,
 } as const;
 
 export const EventKind = {
@@ -1093,6 +1040,12 @@ export const GoErrorReads = {
 export const FieldMark = {
   CUT: 1,
   UNREADABLE: 2,
+} as const;
+
+export const LateFrom = {
+  USER: 0,
+  STRING: 1,
+  KERNEL: 2,
 } as const;
 
 export const HttpServerField = {
@@ -1271,6 +1224,12 @@ export const NodeSqliteMoment = {
   EXECUTED: 2,
   PREPARE: 3,
   PREPARED: 4,
+} as const;
+
+export const NodeSqliteField = {
+  STATEMENT: 0,
+  RESULT_CODE: 1,
+  OPERATION: 2,
 } as const;
 
 export const Constant = {

@@ -4,6 +4,7 @@
  */
 import { attributeKey } from '../contract/attribute-key.ts';
 import { type Slab, type SpanWriter, StatusCode } from '../contract/span.ts';
+import type { SpanRecord } from '../probes/span-record.ts';
 import { SqlCache } from '../sql/cache.ts';
 import type { SqlDialect } from '../sql/scanner.ts';
 
@@ -35,8 +36,32 @@ export const sqlSystems = {
 /** Results depend on nothing but the statement, so one for all definitions. */
 const cache = new SqlCache();
 
+/** Names the span and describes the statement that a field has. Its marks are the table's. */
+export function sqlStatement(record: SpanRecord, field: number, system: SqlSystem, out: SpanWriter): void {
+  const cut = (record.cut & (1 << field)) !== 0;
+  describeStatement(record.slab, record.at(field), record.length(field), cut, system, out);
+}
+
+/** The same for preparing the statement: `PREPARE`, with its target. */
+export function sqlPrepare(record: SpanRecord, field: number, system: SqlSystem, out: SpanWriter): void {
+  const cut = (record.cut & (1 << field)) !== 0;
+  describePrepare(record.slab, record.at(field), record.length(field), cut, system, out);
+}
+
 /** Names the span and describes the statement of `length` bytes at `from`; `cut`: it was longer. */
 export function writeSqlStatement(
+  slab: Slab,
+  from: number,
+  length: number,
+  cut: boolean,
+  system: SqlSystem,
+  out: SpanWriter,
+): void {
+  describeStatement(slab, from, length, cut, system, out);
+  if (cut) out.text(key.truncated, key.text.text);
+}
+
+function describeStatement(
   slab: Slab,
   from: number,
   length: number,
@@ -51,11 +76,22 @@ export function writeSqlStatement(
   if (summary !== '') out.text(key.summary, summary);
   if (operation !== undefined) out.text(key.operation, operation);
   if (collection !== undefined) out.text(key.collection, collection);
-  if (cut) out.text(key.truncated, key.text.text);
 }
 
 /** The same for preparing the statement: `PREPARE`, with its target. */
 export function writeSqlPrepare(
+  slab: Slab,
+  from: number,
+  length: number,
+  cut: boolean,
+  system: SqlSystem,
+  out: SpanWriter,
+): void {
+  describePrepare(slab, from, length, cut, system, out);
+  if (cut) out.text(key.truncated, key.text.text);
+}
+
+function describePrepare(
   slab: Slab,
   from: number,
   length: number,
@@ -71,7 +107,6 @@ export function writeSqlPrepare(
   out.text(key.summary, summary);
   out.text(key.operation, 'PREPARE');
   if (collection !== undefined) out.text(key.collection, collection);
-  if (cut) out.text(key.truncated, key.text.text);
 }
 
 /** The same for what has no statement: `BEGIN`, `COMMIT`, `ROLLBACK`. */

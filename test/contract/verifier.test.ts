@@ -15,7 +15,7 @@ import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
  */
 const budgets: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   node_http: { node_http: 150_000 },
-  node_sqlite: { node_sqlite: 20_000 },
+  node_sqlite: { node_sqlite: 50_000 },
   go_http: { go_http_server: 150_000 },
   go_http_client: { go_http_client: 200_000 },
   go_sql: { go_sql: 150_000 },

@@ -6,8 +6,8 @@ export interface RecordField {
   readonly field: number;
   /** Text is latin1, so that any byte can be had; a number takes 4 bytes. */
   readonly value: string | number | Uint8Array;
-  readonly cut?: boolean;
-  readonly unreadable?: boolean;
+  readonly cut?: boolean | undefined;
+  readonly unreadable?: boolean | undefined;
 }
 
 export interface SpanRecordValues {
@@ -20,7 +20,7 @@ export interface SpanRecordValues {
   readonly pid?: number;
   readonly probeId?: number;
   /** What the record says of its length instead of the truth. */
-  readonly claimedBytes?: number;
+  readonly claimedBytes?: number | undefined;
 }
 
 /** The bytes of a record, padded to 8. */

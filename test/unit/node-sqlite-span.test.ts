@@ -3,31 +3,28 @@ import { expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writeNodeSqliteSpan } from '../../src/probes/definitions/node/sqlite-span.ts';
-import { NodeSqliteEvent, SpanFlag } from '../../src/probes/layout.gen.ts';
-import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
+import { nodeSqlite } from '../../src/probes/definitions/node/sqlite.ts';
+import { EventKind, NodeSqliteField as Field, FieldHead, SpanHead, SqlOperation } from '../../src/probes/layout.gen.ts';
+import { slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord } from '../support/span-record.ts';
 
 interface Values {
   readonly sql: string;
   readonly resultCode?: number;
   readonly prepare?: boolean;
-  readonly flags?: number;
+  readonly cut?: boolean;
+  readonly unreadable?: boolean;
   readonly claimedBytes?: number;
 }
 
 /** A record as bpf/node/node_sqlite.bpf.c sends it. */
-function record({ sql, resultCode = 0, prepare = false, flags = 0, claimedBytes }: Values) {
-  const text = Buffer.from(sql);
-  const slab = slabOf(new Uint8Array((NodeSqliteEvent.size + text.length + 7) & ~7));
-  putSpanHead(slab, 0, {});
-  const view = new DataView(slab.bytes.buffer);
-  view.setUint32(NodeSqliteEvent.spanHeadLen, claimedBytes ?? NodeSqliteEvent.size + text.length, true);
-  view.setUint32(NodeSqliteEvent.spanSpanFlags, flags, true);
-  view.setUint32(NodeSqliteEvent.resultCode, resultCode, true);
-  view.setUint16(NodeSqliteEvent.textLen, text.length, true);
-  view.setUint16(NodeSqliteEvent.prepare, prepare ? 1 : 0, true);
-  slab.bytes.set(text, NodeSqliteEvent.size);
-  return slab;
+function record({ sql, resultCode = 0, prepare = false, cut, unreadable, claimedBytes }: Values) {
+  const fields = [
+    ...(resultCode === 0 ? [] : [{ field: Field.RESULT_CODE, value: resultCode }]),
+    ...(prepare ? [{ field: Field.OPERATION, value: SqlOperation.OP_PREPARE }] : []),
+    { field: Field.STATEMENT, value: Buffer.from(sql), cut, unreadable },
+  ];
+  return slabOf(encodeSpanRecord({ kind: EventKind.NODE_SQLITE, fields, claimedBytes }));
 }
 
 const resource = { attributes: { 'service.name': 'app' } };
@@ -35,7 +32,7 @@ const resource = { attributes: { 'service.name': 'app' } };
 function spanOf(values: Values): SpanObject {
   const spans: SpanObject[] = [];
   const writer = new ObjectSpanWriter((span) => spans.push(span));
-  expect(writeNodeSqliteSpan(record(values), 0, resource, writer)).toBe('client');
+  expect(nodeSqlite.write(record(values), 0, resource, writer)).toBe('client');
   return spans[0]!;
 }
 
@@ -64,14 +61,14 @@ test('one that can’t be prepared', () => {
 });
 
 test('what was cut, and what could not be read', () => {
-  const cut = spanOf({ sql: "SELECT 'sec", flags: SpanFlag.CUT });
+  const cut = spanOf({ sql: "SELECT 'sec", cut: true });
   expect(cut.attributes).toMatchObject({ 'db.query.text': 'SELECT ?', 'uspan.truncated': 'db.query.text' });
-  const unreadable = spanOf({ sql: '', flags: SpanFlag.UNREADABLE });
+  const unreadable = spanOf({ sql: '', unreadable: true });
   expect(unreadable).toMatchObject({ name: 'sqlite', attributes: { 'uspan.unreadable': 'db.query.text' } });
 });
 
 test('a text that does not fit its record', () => {
   const writer = new ObjectSpanWriter(() => expect.unreachable());
-  const slab = record({ sql: 'SELECT 1', claimedBytes: NodeSqliteEvent.size + 4 });
-  expect(writeNodeSqliteSpan(slab, 0, resource, writer)).toBe('malformed');
+  const slab = record({ sql: 'SELECT 1', claimedBytes: SpanHead.size + FieldHead.size + 4 });
+  expect(nodeSqlite.write(slab, 0, resource, writer)).toBe('malformed');
 });

@@ -1,8 +1,10 @@
 import type { Binary, FunctionSymbol } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import { EventKind, NodeSqliteConfig, NodeSqliteKey, NodeSqliteMoment } from '../../layout.gen.ts';
+import { spanWriter } from '../../../semconv/span-table.ts';
+import { EventKind, NodeSqliteConfig, NodeSqliteMoment } from '../../layout.gen.ts';
+import { openSpans } from '../../open-spans.ts';
 import { firstFieldRead } from '../../sites/accessors.ts';
-import { writeNodeSqliteSpan } from './sqlite-span.ts';
+import { nodeSqliteSpan } from './sqlite-span.ts';
 
 const callback = (method: string) => `_ZN4node6sqlite${method}ERKN2v820FunctionCallbackInfoINS2_5ValueEEE`;
 const exec = callback('12DatabaseSync4Exec');
@@ -20,8 +22,9 @@ export const nodeSqlite = {
   object: 'node_sqlite',
   program: 'node_sqlite',
   configMap: 'node_sqlite_configs',
-  inFlight: [{ map: 'node_sqlite_in_flight', pidOffset: NodeSqliteKey.pid, activeOffset: undefined, swept: undefined }],
-  entriesPerRequest: { node_sqlite_in_flight: 1 },
+  inFlight: [openSpans('node_sqlite_in_flight', EventKind.NODE_SQLITE)],
+  // Half of it for statements that are kept prepared.
+  entriesPerRequest: { node_sqlite_in_flight: 2 },
   recordKinds: [EventKind.NODE_SQLITE],
   points: [
     {
@@ -62,7 +65,7 @@ export const nodeSqlite = {
   ],
   matches: (binary) => binary.symbols.find(exec) !== undefined,
   constants,
-  write: writeNodeSqliteSpan,
+  write: spanWriter(nodeSqliteSpan),
 } as const satisfies ProbeDefinition;
 
 /** Functions of node:sqlite that reset a statement before they run it. Not every release has all of them. */
