@@ -90,7 +90,7 @@ __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u
  * The same of a string that ends at its NUL, as far as `max_bytes` go. One that turns out to be longer than the room there is, is read at
  * the end.
  */
-__noinline int put_string(struct uspan_open_span *span, __u64 from, __u64 max_bytes, __u32 field)
+__noinline int put_string(struct uspan_open_span *span, __u64 from, __u32 max_bytes, __u32 field)
 {
 	struct uspan_field_head head = { .field = field };
 	__u64 at, len = 0; /* wide and narrow as in put_text() */
