@@ -25,7 +25,8 @@ const defaultQuietMs = 5000;
  * with its count, after `quietMs` without another.
  */
 export class Losses {
-  readonly #counters = new Map<string, Counter>();
+  /** In the order of their first loss. */
+  readonly #counters: Counter[] = [];
   readonly #notify: Notify;
   readonly #quietMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -47,12 +48,12 @@ export class Losses {
   }
 
   snapshot(): Loss[] {
-    return [...this.#counters.values()].map(({ stage, reason, count }) => ({ stage, reason, count }));
+    return this.#counters.map(({ stage, reason, count }) => ({ stage, reason, count }));
   }
 
   total(): number {
     let total = 0;
-    for (const { count } of this.#counters.values()) total += count;
+    for (const { count } of this.#counters) total += count;
     return total;
   }
 
@@ -60,12 +61,12 @@ export class Losses {
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    for (const counter of this.#counters.values()) this.#endRun(counter);
+    for (const counter of this.#counters) this.#endRun(counter);
   }
 
   #check(): void {
     let open = false;
-    for (const counter of this.#counters.values()) {
+    for (const counter of this.#counters) {
       if (counter.count === counter.seenAtLastCheck) this.#endRun(counter);
       else open = true;
       counter.seenAtLastCheck = counter.count;
@@ -83,12 +84,10 @@ export class Losses {
   }
 
   #counter(stage: string, reason: string): Counter {
-    const key = `${stage}\0${reason}`;
-    let counter = this.#counters.get(key);
-    if (!counter) {
-      counter = { stage, reason, count: 0, runFrom: undefined, seenAtLastCheck: 0 };
-      this.#counters.set(key, counter);
-    }
+    // A dozen at most; a lost record must not cost a string.
+    for (const counter of this.#counters) if (counter.reason === reason && counter.stage === stage) return counter;
+    const counter = { stage, reason, count: 0, runFrom: undefined, seenAtLastCheck: 0 };
+    this.#counters.push(counter);
     return counter;
   }
 }

@@ -177,21 +177,19 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
 
   status(code: StatusCode, message?: string): void {
     if (this.#nameAt !== 0) this.#closeName();
-    const text = message ? encodeUtf8(message) : noBytes;
-    const textBytes = text.length === 0 ? 0 : 1 + varintBytes(text.length) + text.length;
-    this.#reserve(textBytes + 10);
-    const out = this.#out;
-    let p = this.#pos;
-    out[p] = 0x7a; // status = 15
-    p = putVarint(out, p + 1, textBytes + 2);
-    if (textBytes > 0) {
-      out[p] = 0x12; // Status.message = 2
-      p = putVarint(out, p + 1, text.length);
-      out.set(text, p);
-      p += text.length;
+    const length = message?.length ?? 0;
+    let p = this.#statusMessage(length);
+    if (length > 0) {
+      const end = putAscii(this.#out, p, message!);
+      if (end < 0) {
+        const utf8 = encodeUtf8(message!);
+        p = this.#statusMessage(utf8.length);
+        this.#out.set(utf8, p);
+        p += utf8.length;
+      } else p = end;
     }
-    out[p] = 0x18; // Status.code = 3
-    out[p + 1] = code;
+    this.#out[p] = 0x18; // Status.code = 3
+    this.#out[p + 1] = code;
     this.#pos = p + 2;
   }
 
@@ -208,6 +206,18 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     out[from + 4] = (spanBytes >>> 21) & 0x7f;
     this.#batch = undefined;
     this.#batches.add(batch, out, this.#pos);
+  }
+
+  /** Begins a status whose message has `length` bytes; returns where these go, and the code after them. */
+  #statusMessage(length: number): number {
+    const messageBytes = length === 0 ? 0 : 1 + varintBytes(length) + length;
+    this.#reserve(messageBytes + 10);
+    const out = this.#out;
+    out[this.#pos] = 0x7a; // status = 15
+    const p = putVarint(out, this.#pos + 1, messageBytes + 2);
+    if (length === 0) return p;
+    out[p] = 0x12; // Status.message = 2
+    return putVarint(out, p + 1, length);
   }
 
   #closeName(): void {
