@@ -5,6 +5,7 @@ import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/sp
 import { HttpServerField as Field, SpanFlag } from '../probes/layout.gen.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
 import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
+import { isOwnExport } from './own-export.ts';
 import type { FieldCodec, SpanTable } from './span-table.ts';
 import { text } from './span-table.ts';
 
@@ -74,7 +75,14 @@ function takeApart(record: SpanRecord): Written | undefined {
     if (record.cut & line) record.cut ^= line | (1 << Field.TARGET);
     if (record.unreadable & line) record.unreadable ^= line | (1 << Field.METHOD) | (1 << Field.TARGET);
   }
-  return isOwnExport(bytes, record.at(Field.USER_AGENT), record.length(Field.USER_AGENT)) ? 'own_export' : undefined;
+  const own = isOwnExport(
+    bytes,
+    record.at(Field.TARGET),
+    record.length(Field.TARGET),
+    record.at(Field.USER_AGENT),
+    record.length(Field.USER_AGENT),
+  );
+  return own ? 'own_export' : undefined;
 }
 
 function methodOf(record: SpanRecord) {
@@ -128,19 +136,6 @@ const traceState: FieldCodec = (record, field, out) => {
   const whole = record.cut & (1 << field) ? lastComma(record.slab.bytes, at, end) : end;
   if (whole > at) out.traceState(record.slab, at, whole - at);
 };
-
-/** `uspan/…`, as the exporter calls itself: a collector on this host that is traced too would otherwise make spans of our spans. */
-export function isOwnExport(bytes: Uint8Array, from: number, length: number): boolean {
-  return (
-    length > 6 &&
-    bytes[from] === 0x75 &&
-    bytes[from + 1] === 0x73 &&
-    bytes[from + 2] === 0x70 &&
-    bytes[from + 3] === 0x61 &&
-    bytes[from + 4] === 0x6e &&
-    bytes[from + 5] === 0x2f
-  );
-}
 
 /** Go's server takes every HTTP/1.x; anything but 1.1 and 1.0 is rare. */
 export function protocolVersion(minor: number): string {

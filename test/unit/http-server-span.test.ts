@@ -350,5 +350,17 @@ describe('records that are no span', () => {
     const request = { ...plain, method: 'POST', target: '/v1/traces' };
     expect(written({ ...request, userAgent: 'uspan/0.1.0 OTel-OTLP-Exporter-JavaScript/0.301.0' })).toBe('own_export');
     expect(written({ ...request, userAgent: 'uspanner/1.0' })).toBe('server');
+    const userAgent = 'uspan/0.1.0';
+    for (const target of ['/otlp/v1/traces', '/v1/traces?key=1', 'http://collector:4318/v1/traces']) {
+      expect(written({ ...request, target, userAgent })).toBe('own_export');
+    }
+    expect(written({ ...request, userAgent: 'uspan/' })).toBe('server');
+  });
+
+  test('but no other request is hidden, whatever its client calls itself', () => {
+    const userAgent = 'uspan/0.1.0';
+    for (const target of ['/', '/orders', '/v1/traces/', '/v1/tracesX', '1/traces', '/?x=/v1/traces', '']) {
+      expect(written({ ...plain, target, userAgent })).toBe('server');
+    }
   });
 });

@@ -127,8 +127,9 @@ describe('a client request', () => {
     ]);
   });
 
-  test('the export of an agent is none', () => {
+  test('the export of an agent is none; another call is one, whatever its client calls itself', () => {
     expect(client('POST /v1/traces HTTP/1.1\r\nUser-Agent: uspan/1.2.3\r\n\r\n').result).toBe('own_export');
+    expect(client('POST /orders HTTP/1.1\r\nUser-Agent: uspan/1.2.3\r\n\r\n').result).toBe('client');
   });
 
   test('a peer that is not known, one by IPv6', () => {

@@ -15,6 +15,7 @@ import {
   queryMark,
   redactedQuery,
 } from '../../../semconv/http-text.ts';
+import { isOwnExport } from '../../../semconv/own-export.ts';
 import { NodeClientEvent, SpanFlag, SpanHead } from '../../layout.gen.ts';
 import { nodeErrorType } from './errors.ts';
 import { writePeer } from './peer.ts';
@@ -49,7 +50,8 @@ export function writeNodeClientSpan(slab: Slab, at: number, resource: Resource, 
   const target = Math.min(methodEnd + 1, lineEnd);
   const targetEnd = indexOf(bytes, space, target, lineEnd);
   findHeaders(bytes, lineEnd, end, headers);
-  if (isAgent(bytes, headers.userAgent)) return 'own_export';
+  const [agent, agentEnd] = headers.userAgent;
+  if (isOwnExport(bytes, target, targetEnd - target, agent, agentEnd - agent)) return 'own_export';
 
   const flags = words[(at + SpanHead.spanFlags) >> 2]!;
   const secure = (flags & SpanFlag.TLS) !== 0;
@@ -67,11 +69,6 @@ export function writeNodeClientSpan(slab: Slab, at: number, resource: Resource, 
   if (flags & SpanFlag.UNREADABLE) out.text(key.unreadable, 'url.full');
   out.end();
   return 'client';
-}
-
-/** `uspan/…`, as the exporter of an agent calls itself. */
-function isAgent(bytes: Uint8Array, [from, to]: readonly [number, number]): boolean {
-  return to - from > 6 && decoder.decode(bytes.subarray(from, from + 6)) === 'uspan/';
 }
 
 function hasParent(words: Uint32Array, at: number): boolean {

@@ -5,15 +5,9 @@
 import { attributeKey } from '../../../contract/attribute-key.ts';
 import type { Written } from '../../../contract/decision.ts';
 import { type Resource, type Slab, SpanKind, type SpanWriter } from '../../../contract/span.ts';
-import {
-  isOwnExport,
-  lastComma,
-  protocolVersion,
-  writeHost,
-  writeOutcome,
-  writeTarget,
-} from '../../../semconv/http-server.ts';
+import { lastComma, protocolVersion, writeHost, writeOutcome, writeTarget } from '../../../semconv/http-server.ts';
 import { indexOf, knownMethod } from '../../../semconv/http-text.ts';
+import { isOwnExport } from '../../../semconv/own-export.ts';
 import { HttpServerEvent, HttpText, SpanFlag, SpanHead } from '../../layout.gen.ts';
 
 const key = {
@@ -86,7 +80,7 @@ export function writeHttpServerSpan(
   const traceStateLength = length(HttpText.TRACESTATE);
   const recordBytes = slab.words[(at + SpanHead.headLen) >> 2]!;
   if (recordBytes < HttpServerEvent.size || traceState + traceStateLength > at + recordBytes) return 'malformed';
-  if (isOwnExport(bytes, userAgent, userAgentLength)) return 'own_export';
+  if (isOwnExport(bytes, target, targetLength, userAgent, userAgentLength)) return 'own_export';
 
   out.begin(slab, at, resource, SpanKind.server);
   const known = knownMethod(bytes, method, methodLength);
