@@ -1,5 +1,5 @@
-// Command receiver is an OTLP gRPC endpoint that counts spans and keeps nothing, so that it costs little of the processors
-// which the measured programs run on. GET /counts on its HTTP port gives the counts as JSON; SIGUSR1 prints them.
+// Command receiver is an OTLP endpoint, by gRPC and by HTTP, that counts spans and keeps nothing, so that it costs little of the
+// processors which the measured programs run on. GET /counts on its HTTP port gives the counts as JSON; SIGUSR1 prints them.
 package main
 
 import (
@@ -46,7 +46,10 @@ func run() error {
 
 	failed := make(chan error, 2)
 	go func() { failed <- server.Serve(otlp) }()
-	go func() { failed <- http.Serve(web, counts) }()
+	mux := http.NewServeMux()
+	mux.Handle("GET /counts", counts)
+	mux.HandleFunc("POST /v1/traces", counts.acceptHTTP)
+	go func() { failed <- http.Serve(web, mux) }()
 	fmt.Println("listening otlp", otlp.Addr())
 	fmt.Println("listening http", web.Addr())
 

@@ -4,6 +4,8 @@ import { startProcess } from '../../test/support/process.ts';
 export interface Receiver {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly endpoint: string;
+  /** The same, by OTLP/HTTP. */
+  readonly httpEndpoint: string;
   /** Spans received since the start. */
   spans(): Promise<number>;
   /** Waits until no span came for `quietMs`, for at most `deadlineMs`; gives the count. */
@@ -30,7 +32,13 @@ export async function startReceiver(path: string): Promise<Receiver> {
     }
     return count;
   };
-  return { endpoint: `http://${otlp}`, spans, settle, stop: async () => void (await child.stop()) };
+  return {
+    endpoint: `http://${otlp}`,
+    httpEndpoint: `http://${web}`,
+    spans,
+    settle,
+    stop: async () => void (await child.stop()),
+  };
 }
 
 /** An environment for a program that exports: this process's OpenTelemetry settings don't leak into it. */
