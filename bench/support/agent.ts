@@ -25,12 +25,24 @@ export interface AgentReport {
 /** Another build to measure, such as an older one. */
 const uspan = process.env.USPAN_BIN || join(import.meta.dirname, '..', '..', 'bin', 'uspan');
 
-/** Starts `uspan run` with more arguments and waits until it is ready; `program` when it is not the one built here. */
-export async function startAgent(endpoint: string, args: readonly string[], program = uspan): Promise<Agent> {
+export interface AgentStart {
+  /** Its `bin/uspan`, when it is not the one built here. */
+  readonly program?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts `uspan run` with more arguments and waits until it is ready. */
+export async function startAgent(
+  endpoint: string,
+  args: readonly string[],
+  { program = uspan, env }: AgentStart = {},
+): Promise<Agent> {
   const dir = await mkdtemp(join(tmpdir(), 'uspan-bench-'));
   const reportFile = join(dir, 'report.json');
   const started = performance.now();
-  const child = await startProcess(program, ['run', ...args, '--report', reportFile], { env: exportEnv(endpoint) });
+  const child = await startProcess(program, ['run', ...args, '--report', reportFile], {
+    env: { ...exportEnv(endpoint), ...env },
+  });
   try {
     await child.waitForLine(/\bready\b/, 20_000);
   } catch (error) {

@@ -85,7 +85,7 @@ export async function measureHits(load: HitsLoad, options: HitsOptions): Promise
 }
 
 function attach({ exe, config }: RunningLoad, endpoint: string, program?: string): Promise<Agent> {
-  return startAgent(endpoint, ['--exe', exe, ...(config ? ['--config', config] : [])], program);
+  return startAgent(endpoint, ['--exe', exe, ...(config ? ['--config', config] : [])], program ? { program } : {});
 }
 
 async function measureEmpty(running: RunningLoad, sites: readonly BpfSite[]): Promise<number | undefined> {
