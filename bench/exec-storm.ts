@@ -42,7 +42,7 @@ for (const [rules, args] of [
   ['none', ['--exclude-exe', '*/node']],
   ['--exe', ['--exe', '/nowhere/*']],
 ] as const) {
-  const agent = await startAgent(receiver.endpoint, args);
+  const agent = await startAgent(receiver, args);
   try {
     // The first round is what everything is met in for the first time.
     await storm(performance.now() + 3000);

@@ -11,7 +11,7 @@ import { describeMachine } from './support/machine.ts';
 import { buildNodePrograms } from './support/node-programs.ts';
 import { otherCpu, pinToCpu } from './support/pin.ts';
 import { buildHitsPrograms, buildReceiver } from './support/programs.ts';
-import { startReceiver } from './support/receiver.ts';
+import { type Receiver, startReceiver } from './support/receiver.ts';
 import { readable } from './support/statistics.ts';
 import { alignTable } from './support/table.ts';
 import { requireWrk } from './support/wrk.ts';
@@ -54,16 +54,18 @@ async function main(): Promise<void> {
     await withBpfStatistics(async () => {
       for (const load of chosen) {
         process.stderr.write(`${load.name} …\n`);
-        all.push(await measureHits(load, { programs, endpoint: receiver.endpoint, countingAgent, rounds }));
+        all.push(await measureHits(load, { programs, receiver, countingAgent, rounds }));
       }
     });
     console.log(tableOf(all));
     const lost = all.filter((each) => each.lost > 0);
     for (const each of lost)
       console.log(`${each.name}: ${readable(each.lost)} of ${readable(each.spans)} spans were lost`);
-    const memory = await measureMapMemory(receiver.endpoint);
+    const memory = await measureMapMemory(receiver);
+    const rss = all.map((each) => `${readable(each.memory.nowMiB)} / ${readable(each.memory.peakMiB)}`);
+    console.log(`\nagent RSS at the end of each load, MiB (now / peak): ${rss.join(', ')}`);
     console.log(
-      `\n${memory.maps} maps at defaults, nothing attached: ${readable(memory.bytes / 2 ** 20, 1)} MiB of kernel memory`,
+      `${memory.maps} maps at defaults, nothing attached: ${readable(memory.bytes / 2 ** 20, 1)} MiB of kernel memory`,
     );
     if (options.json) await writeFile(options.json, JSON.stringify({ machine, rounds, loads: all, memory }, null, 2));
   } finally {
@@ -100,8 +102,8 @@ function tableOf(all: readonly LoadHits[]): string {
 }
 
 /** Once the programs of all definitions are loaded: the number of maps no longer grows. */
-async function measureMapMemory(endpoint: string) {
-  const agent = await startAgent(endpoint, ['--exe', '/nowhere/nothing']);
+async function measureMapMemory(receiver: Receiver) {
+  const agent = await startAgent(receiver, ['--exe', '/nowhere/nothing']);
   try {
     let memory = mapMemory(agent.process.pid);
     for (let quietMs = 0; quietMs < 1000; quietMs += 100) {

@@ -45,7 +45,7 @@ async function main(): Promise<void> {
       await fillPgbench(server);
       await runPgbench(server, 'simple', 1);
     }
-    const agent = await startAgent(receiver.endpoint, ['--exe', observed.exe]);
+    const agent = await startAgent(receiver, ['--exe', observed.exe]);
     const before = cpuSnapshot(agent.process.pid);
     const rounds = await measure(bare, observed, Number(options.rounds), Number(options.seconds));
     const spans = await receiver.settle(1000, 10_000);

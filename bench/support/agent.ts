@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../../src/report.ts';
 import { type RunningProcess, startProcess } from '../../test/support/process.ts';
-import { exportEnv } from './receiver.ts';
+import { exportEnv, type Receiver } from './receiver.ts';
 
 /** The uspan agent, running and attached. */
 export interface Agent {
@@ -31,9 +31,9 @@ export interface AgentStart {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts `uspan run` with more arguments and waits until it is ready. */
+/** Starts `uspan run` with more arguments, to send by its default protocol, and waits until it is ready. */
 export async function startAgent(
-  endpoint: string,
+  receiver: Receiver,
   args: readonly string[],
   { program = uspan, env }: AgentStart = {},
 ): Promise<Agent> {
@@ -41,7 +41,7 @@ export async function startAgent(
   const reportFile = join(dir, 'report.json');
   const started = performance.now();
   const child = await startProcess(program, ['run', ...args, '--report', reportFile], {
-    env: { ...exportEnv(endpoint), ...env },
+    env: { ...exportEnv(receiver.httpEndpoint, 'http/protobuf'), ...env },
   });
   try {
     await child.waitForLine(/\bready\b/, 20_000);

@@ -41,7 +41,7 @@ export async function runCallTrial(
   let agent: Agent | undefined;
   try {
     await client.waitForLine(/^ready$/);
-    if (column === 'uspan' && receiver) agent = await startAgent(receiver.endpoint, ['--pid', String(client.pid)]);
+    if (column === 'uspan' && receiver) agent = await startAgent(receiver, ['--pid', String(client.pid)]);
     await callOnce(client, 1);
     await receiver?.settle(300, 2000);
     const spansBefore = (await receiver?.spans()) ?? 0;

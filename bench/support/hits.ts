@@ -2,7 +2,9 @@ import { type Agent, startAgent } from './agent.ts';
 import { attachedSites, type BpfProgram, type BpfSite, firstWord, uprobePrograms } from './bpftool.ts';
 import { attachEmptyProgram } from './empty-program.ts';
 import type { HitsLoad, LoadPrograms, RunningLoad } from './hits-loads.ts';
+import type { Receiver } from './receiver.ts';
 import { median } from './statistics.ts';
+import { type MemoryUse, memoryUse } from './usage.ts';
 
 /** What one BPF program did in one round, for each span. */
 interface Round {
@@ -27,6 +29,8 @@ export interface LoadHits {
   readonly unit: string;
   readonly spans: number;
   readonly lost: number;
+  /** The agent's, at the end of the rounds. */
+  readonly memory: MemoryUse;
   readonly programs: readonly ProgramHits[];
   /** All sites with the program that does nothing; undefined: this kernel does not tell where they are. */
   readonly emptyNsPerSpan: number | undefined;
@@ -34,7 +38,7 @@ export interface LoadHits {
 
 export interface HitsOptions {
   readonly programs: LoadPrograms;
-  readonly endpoint: string;
+  readonly receiver: Receiver;
   /** Its `bin/uspan`: the agent that counts reads. */
   readonly countingAgent: string;
   readonly rounds: number;
@@ -47,7 +51,7 @@ export interface HitsOptions {
 export async function measureHits(load: HitsLoad, options: HitsOptions): Promise<LoadHits> {
   const running = await load.start(options.programs);
   try {
-    const agent = await attach(running, options.endpoint);
+    const agent = await attach(running, options.receiver);
     const rounds = new Map<string, Round[]>();
     let spans = 0;
     await running.run();
@@ -63,6 +67,7 @@ export async function measureHits(load: HitsLoad, options: HitsOptions): Promise
       }
     }
     const sites = attachedSites(agent.process.pid);
+    const memory = memoryUse(agent.process.pid);
     const { report } = await agent.stop();
     const emptyNsPerSpan = await measureEmpty(running, sites);
     const reads = await countReads(running, options);
@@ -78,14 +83,14 @@ export async function measureHits(load: HitsLoad, options: HitsOptions): Promise
       };
     });
     const { name, unit } = load;
-    return { name, unit, spans, lost: report.lost, programs, emptyNsPerSpan };
+    return { name, unit, spans, lost: report.lost, memory, programs, emptyNsPerSpan };
   } finally {
     await running.stop();
   }
 }
 
-function attach({ exe, config }: RunningLoad, endpoint: string, program?: string): Promise<Agent> {
-  return startAgent(endpoint, ['--exe', exe, ...(config ? ['--config', config] : [])], program ? { program } : {});
+function attach({ exe, config }: RunningLoad, receiver: Receiver, program?: string): Promise<Agent> {
+  return startAgent(receiver, ['--exe', exe, ...(config ? ['--config', config] : [])], program ? { program } : {});
 }
 
 async function measureEmpty(running: RunningLoad, sites: readonly BpfSite[]): Promise<number | undefined> {
@@ -103,7 +108,7 @@ async function measureEmpty(running: RunningLoad, sites: readonly BpfSite[]): Pr
 
 /** By the name of the program. What is hit as a program is loaded or unloaded counts, too: it is little. */
 async function countReads(running: RunningLoad, options: HitsOptions): Promise<Map<string, number>> {
-  const agent = await attach(running, options.endpoint, options.countingAgent);
+  const agent = await attach(running, options.receiver, options.countingAgent);
   try {
     await running.run();
     const before = await readsOf(await uprobePrograms(agent.process.pid));

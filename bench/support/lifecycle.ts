@@ -19,7 +19,7 @@ export async function measureAttachAndIdle(programs: Programs, idleSeconds: numb
   const receiver = await startReceiver(programs.receiver);
   const shop = await startShop(programs);
   try {
-    const agent = await startAgent(receiver.endpoint, ['--pid', String(shop.pid)]);
+    const agent = await startAgent(receiver, ['--pid', String(shop.pid)]);
     try {
       await pause(1000); // what follows a start (first collections, first export) is not idling
       const before = cpuSnapshot(agent.process.pid);
@@ -43,7 +43,7 @@ export async function measureAttachAndIdle(programs: Programs, idleSeconds: numb
 export async function measureExecToAttached(programs: Programs): Promise<number> {
   const receiver = await startReceiver(programs.receiver);
   try {
-    const agent = await startAgent(receiver.endpoint, ['--exe', programs.shop]);
+    const agent = await startAgent(receiver, ['--exe', programs.shop]);
     try {
       const from = performance.now();
       // Not until it listens: the probes can be there first.

@@ -2,7 +2,7 @@ import { startProcess } from '../../test/support/process.ts';
 
 /** The counting OTLP receiver (bench/receiver), running. */
 export interface Receiver {
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** For OTEL_EXPORTER_OTLP_ENDPOINT, by gRPC. */
   readonly endpoint: string;
   /** The same, by OTLP/HTTP. */
   readonly httpEndpoint: string;
@@ -42,11 +42,14 @@ export async function startReceiver(path: string): Promise<Receiver> {
 }
 
 /** An environment for a program that exports: this process's OpenTelemetry settings don't leak into it. */
-export function exportEnv(endpoint: string): Record<string, string | undefined> {
+export function exportEnv(
+  endpoint: string,
+  protocol: 'grpc' | 'http/protobuf' = 'grpc',
+): Record<string, string | undefined> {
   const inherited = Object.keys(process.env).filter((name) => name.startsWith('OTEL_'));
   return {
     ...Object.fromEntries(inherited.map((name) => [name, undefined])),
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
   };
 }

@@ -55,7 +55,7 @@ async function record(programs: RecordingPrograms, to: string): Promise<void> {
     const [, nodeAddress] = await nodeServer.waitForLine(/^listening (\S+)$/);
     const exes = [goHandlers, node.observedNode, surroundings.postgres.exe];
     const agent = await startAgent(
-      receiver.endpoint,
+      receiver,
       exes.flatMap((exe) => ['--exe', exe]),
       { env: { NODE_OPTIONS: `--import=${join(root, 'bench', 'agent', 'record-ring.ts')}`, RECORD_RING: to } },
     );

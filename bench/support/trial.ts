@@ -32,7 +32,7 @@ export async function runTrial(
   let agent: Agent | undefined;
   try {
     const [, address] = await server.waitForLine(/^listening (\S+)$/);
-    if (column === 'uspan' && receiver) agent = await startAgent(receiver.endpoint, ['--pid', String(server.pid)]);
+    if (column === 'uspan' && receiver) agent = await startAgent(receiver, ['--pid', String(server.pid)]);
     const url = `http://${address}${contest.path}`;
 
     await wrk(url, load, contest.warmUpSeconds);
