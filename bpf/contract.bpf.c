@@ -73,13 +73,11 @@ STRUCT(sql_in_flight);
 ENUM(usdt_location);
 STRUCT(usdt_argument);
 STRUCT(usdt_spec);
-ENUM(usdt_moment);
-ENUM(usdt_capture_kind);
-STRUCT(usdt_capture);
-STRUCT(usdt_pair_config);
-STRUCT(usdt_event);
-STRUCT(usdt_frame_key);
-STRUCT(usdt_frame);
+ENUM(pair_moment);
+ENUM(pair_capture_kind);
+STRUCT(pair_capture);
+STRUCT(pair_config);
+STRUCT(pair_frame);
 
 ENUM(node_moment);
 STRUCT(node_config);
@@ -127,10 +125,10 @@ enum uspan_constant {
 	CONSTANT(USDT_SPECS),
 	CONSTANT(USDT_NO_REGISTER),
 	CONSTANT(USDT_SITE),
-	CONSTANT(USDT_CAPTURES),
-	CONSTANT(USDT_TEXT_BYTES),
-	CONSTANT(USDT_TEXT_MAX_BYTES),
-	CONSTANT(USDT_MAX_DEPTH),
+	CONSTANT(PAIR_CAPTURES),
+	CONSTANT(PAIR_TEXT_MAX_BYTES),
+	CONSTANT(PAIR_TEXT_BYTES),
+	CONSTANT(PAIR_MAX_DEPTH),
 	CONSTANT(NODE_TARGET_BYTES),
 	CONSTANT(NODE_HEAD_BYTES),
 	CONSTANT(NODE_STATEMENT_BYTES),

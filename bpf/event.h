@@ -16,7 +16,7 @@ enum uspan_event_kind {
 	USPAN_EVENT_PROCESS_EXIT = 3,
 	USPAN_EVENT_HTTP_CLIENT = 4,
 	USPAN_EVENT_SQL = 5,
-	USPAN_EVENT_USDT = 6,
+	USPAN_EVENT_PAIR = 6,
 	USPAN_EVENT_POSTGRESQL = 7,
 	USPAN_EVENT_NODE_HTTP_SERVER = 8,
 	USPAN_EVENT_NODE_HTTP_CLIENT = 9,
@@ -135,6 +135,7 @@ struct uspan_large {
 #include "events/http_server.h"
 #include "events/node_http.h"
 #include "events/node_sqlite.h"
+#include "events/pair.h"
 #include "events/postgresql.h"
 #include "events/usdt.h"
 #include "events/sql.h"

@@ -147,10 +147,10 @@ static __always_inline void span_put_string(struct uspan_open_span *span, __u32 
 	put_string(span, from, max_bytes, field);
 }
 
-/* A field of which nothing can be read. */
-static __always_inline void span_put_unreadable(struct uspan_open_span *span, __u32 field)
+/* A field without bytes, which says why (enum uspan_field_mark). */
+static __always_inline void span_put_mark(struct uspan_open_span *span, __u32 field, __u8 mark)
 {
-	struct uspan_field_head head = { .field = field, .marks = USPAN_FIELD_UNREADABLE };
+	struct uspan_field_head head = { .field = field, .marks = mark };
 	__u64 at = span->used;
 
 	barrier_var(at);
@@ -160,12 +160,34 @@ static __always_inline void span_put_unreadable(struct uspan_open_span *span, __
 	span->used = at + FIELD_HEAD;
 }
 
+/* A field of which nothing can be read. */
+static __always_inline void span_put_unreadable(struct uspan_open_span *span, __u32 field)
+{
+	span_put_mark(span, field, USPAN_FIELD_UNREADABLE);
+}
+
 static __always_inline void span_put_number(struct uspan_open_span *span, __u32 field, __u32 value)
 {
 	struct {
 		struct uspan_field_head head;
 		__u32 value;
 	} number = { .head = { .field = field, .len = 4 }, .value = value };
+	__u64 at = span->used;
+
+	barrier_var(at);
+	if (at > USPAN_FIELDS_BYTES - sizeof(number))
+		return;
+	__builtin_memcpy(span->fields + at, &number, sizeof(number));
+	span->used = at + sizeof(number);
+}
+
+/* A number of 8 bytes. */
+static __always_inline void span_put_u64(struct uspan_open_span *span, __u32 field, __u64 value)
+{
+	struct {
+		struct uspan_field_head head;
+		__u32 value[2];
+	} number = { .head = { .field = field, .len = 8 }, .value = { value, value >> 32 } };
 	__u64 at = span->used;
 
 	barrier_var(at);

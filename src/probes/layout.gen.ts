@@ -627,7 +627,7 @@ export const UsdtSpec = {
   argument: 0,
 } as const;
 
-export const UsdtCapture = {
+export const PairCapture = {
   size: 4,
   kind: 0,
   moment: 1,
@@ -635,7 +635,7 @@ export const UsdtCapture = {
   lengthArgument: 3,
 } as const;
 
-export const UsdtPairConfig = {
+export const PairConfig = {
   size: 112,
   probe: 0,
   probeRatioThreshold: 0,
@@ -653,66 +653,15 @@ export const UsdtPairConfig = {
   capture: 64,
 } as const;
 
-export const UsdtEvent = {
-  size: 176,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  seen: 72,
-  unreadable: 74,
-  cut: 76,
-  reserved: 78,
-  value: 80,
-} as const;
-
-export const UsdtFrameKey = {
-  size: 16,
-  pid: 0,
-  tid: 4,
-  probeId: 8,
-  depth: 12,
-} as const;
-
-export const UsdtFrame = {
-  size: 1232,
+export const PairFrame = {
+  size: 24,
   ip: 0,
   sp: 8,
-  open: 16,
-  sampled: 20,
-  textBytes: 24,
-  reserved: 28,
-  event: 32,
-  eventSpan: 32,
-  eventSpanHead: 32,
-  eventSpanHeadKtimeNs: 32,
-  eventSpanHeadPid: 40,
-  eventSpanHeadTid: 44,
-  eventSpanHeadLen: 48,
-  eventSpanHeadKind: 52,
-  eventSpanHeadProbeId: 54,
-  eventSpanStartKtimeNs: 56,
-  eventSpanTraceId: 64,
-  eventSpanSpanId: 80,
-  eventSpanParentSpanId: 88,
-  eventSpanTraceFlags: 96,
-  eventSpanSpanFlags: 100,
-  eventSeen: 104,
-  eventUnreadable: 106,
-  eventCut: 108,
-  eventReserved: 110,
-  eventValue: 112,
-  text: 208,
+  seen: 16,
+  textBytes: 18,
+  begun: 20,
+  unreadable: 21,
+  reserved: 22,
 } as const;
 
 export const NodeConfig = {
@@ -892,7 +841,7 @@ export const EventKind = {
   PROCESS_EXIT: 3,
   HTTP_CLIENT: 4,
   SQL: 5,
-  USDT: 6,
+  PAIR: 6,
   POSTGRESQL: 7,
   NODE_HTTP_SERVER: 8,
   NODE_HTTP_CLIENT: 9,
@@ -1180,13 +1129,13 @@ export const UsdtLocation = {
   MEMORY: 3,
 } as const;
 
-export const UsdtMoment = {
+export const PairMoment = {
   START: 0,
   END: 1,
   DURING: 2,
 } as const;
 
-export const UsdtCaptureKind = {
+export const PairCaptureKind = {
   NONE: 0,
   NUMBER: 1,
   STRING: 2,
@@ -1262,10 +1211,10 @@ export const Constant = {
   USDT_SPECS: 4096,
   USDT_NO_REGISTER: 255,
   USDT_SITE: 254,
-  USDT_CAPTURES: 12,
-  USDT_TEXT_BYTES: 512,
-  USDT_TEXT_MAX_BYTES: 255,
-  USDT_MAX_DEPTH: 8,
+  PAIR_CAPTURES: 12,
+  PAIR_TEXT_MAX_BYTES: 255,
+  PAIR_TEXT_BYTES: 516,
+  PAIR_MAX_DEPTH: 8,
   NODE_TARGET_BYTES: 1024,
   NODE_HEAD_BYTES: 2048,
   NODE_STATEMENT_BYTES: 2048,

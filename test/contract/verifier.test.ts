@@ -21,8 +21,8 @@ const budgets: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   go_sql: { go_sql: 150_000 },
   postgresql: { postgresql: 200_000 },
   shared: {},
-  usdt: { usdt_pair: 40_000 },
-  usdt_sleepable: { usdt_pair_sleepable: 40_000 },
+  usdt: { usdt_pair: 60_000 },
+  usdt_sleepable: { usdt_pair_sleepable: 60_000 },
   process: { process_exec: 1000, process_exit: 1000 },
   vma: { vma_files: 1000 },
 };

@@ -6,7 +6,7 @@ import { exitCodeOf } from '../../src/cli/exit-codes.ts';
 import { type ConfigFile, parseConfig, readConfigFile } from '../../src/config/config-file.ts';
 import { argumentTypes } from '../../src/config/user-probe.ts';
 import { UspanError } from '../../src/contract/errors.ts';
-import { usdtTypes } from '../../src/probes/pair/pair.ts';
+import { argumentTypes as pairTypes } from '../../src/probes/pair/pair.ts';
 
 const minimal = `probes:
   - span: checkout
@@ -92,7 +92,7 @@ test.each(['', '# nothing\n', 'probes: []\n', '{}\n'])('%j is a file that says n
 });
 
 test('its types of arguments are those of the definitions', () => {
-  expect([...argumentTypes]).toEqual([...usdtTypes]);
+  expect([...argumentTypes]).toEqual([...pairTypes]);
 });
 
 const span = (more: string) => `${minimal}    ${more}\n`;

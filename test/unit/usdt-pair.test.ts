@@ -6,18 +6,22 @@ import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
 import {
   Constant,
+  EventKind,
+  FieldHead,
+  PairCapture,
+  PairCaptureKind,
+  PairConfig,
+  PairMoment,
+  SpanHead,
   UsdtArgument,
-  UsdtCapture,
-  UsdtCaptureKind,
-  UsdtEvent,
   UsdtLocation,
-  UsdtMoment,
-  UsdtPairConfig,
   UsdtSpec,
 } from '../../src/probes/layout.gen.ts';
-import { type PairArgument, type UsdtPair, type UsdtType, usdtPair } from '../../src/probes/pair/pair.ts';
+import { type ArgumentType, type PairArgument, type UsdtPair, usdtPair } from '../../src/probes/pair/pair.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { encodeSpec } from '../../src/probes/sites/argument-specs.ts';
+import { slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord } from '../support/span-record.ts';
 import { firstAddress, programOf } from './sites-program.ts';
 
 const base: UsdtPair = {
@@ -33,7 +37,7 @@ const base: UsdtPair = {
   minDurationNs: 0,
   maxPerSecond: 0,
 };
-const argument = (key: string, type: UsdtType, more: Partial<PairArgument> = {}): PairArgument => {
+const argument = (key: string, type: ArgumentType, more: Partial<PairArgument> = {}): PairArgument => {
   return { key: attributeKey(key), of: 'start', argument: 0, type, ...more };
 };
 
@@ -178,19 +182,19 @@ describe('plan', () => {
     });
     if (decision?.do !== 'attach') throw new Error(JSON.stringify(decision));
     const view = new DataView(decision.constants.buffer);
-    expect(view.getUint32(UsdtPairConfig.captures, true)).toBe(3);
-    expect(view.getBigUint64(UsdtPairConfig.minDurationNs, true)).toBe(5_000_000n);
-    expect(view.getBigUint64(UsdtPairConfig.periodNs, true)).toBe(10_000_000n);
-    expect(view.getBigUint64(UsdtPairConfig.burstNs, true)).toBe(990_000_000n);
+    expect(view.getUint32(PairConfig.captures, true)).toBe(3);
+    expect(view.getBigUint64(PairConfig.minDurationNs, true)).toBe(5_000_000n);
+    expect(view.getBigUint64(PairConfig.periodNs, true)).toBe(10_000_000n);
+    expect(view.getBigUint64(PairConfig.burstNs, true)).toBe(990_000_000n);
     const captures = Array.from({ length: 4 }, (_, index) => {
-      const at = UsdtPairConfig.capture + index * UsdtCapture.size;
-      return [...decision.constants.subarray(at, at + UsdtCapture.size)];
+      const at = PairConfig.capture + index * PairCapture.size;
+      return [...decision.constants.subarray(at, at + PairCapture.size)];
     });
     expect(captures).toEqual([
-      [UsdtCaptureKind.TEXT, UsdtMoment.START, 1, 2],
-      [UsdtCaptureKind.STRING, UsdtMoment.DURING, 4, 0],
-      [UsdtCaptureKind.NUMBER, UsdtMoment.END, 3, 0],
-      [UsdtCaptureKind.NONE, 0, 0, 0],
+      [PairCaptureKind.TEXT, PairMoment.START, 1, 2],
+      [PairCaptureKind.STRING, PairMoment.DURING, 4, 0],
+      [PairCaptureKind.NUMBER, PairMoment.END, 3, 0],
+      [PairCaptureKind.NONE, 0, 0, 0],
     ]);
   });
 });
@@ -234,34 +238,15 @@ interface Captured {
 }
 
 /** A record as the program sends it. */
-function recordOf(captures: readonly (Captured | undefined)[], tail = '') {
-  const texts = Buffer.from(captures.map((captured) => captured?.text ?? '').join('') + tail);
-  const bytes = new Uint8Array(Math.ceil((UsdtEvent.size + texts.length) / 8) * 8 + 64);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(UsdtEvent.spanHeadLen, UsdtEvent.size + texts.length, true);
-  const mask = (of: (captured: Captured) => boolean | undefined) =>
-    captures.reduce((bits, captured, index) => bits | (captured && of(captured) ? 1 << index : 0), 0);
-  view.setUint16(
-    UsdtEvent.seen,
-    mask(() => true),
-    true,
-  );
-  view.setUint16(
-    UsdtEvent.unreadable,
-    mask(({ unreadable }) => unreadable),
-    true,
-  );
-  view.setUint16(
-    UsdtEvent.cut,
-    mask(({ cut }) => cut),
-    true,
-  );
-  captures.forEach((captured, index) => {
-    const value = captured?.value ?? BigInt(Buffer.byteLength(captured?.text ?? ''));
-    view.setBigUint64(UsdtEvent.value + 8 * index, BigInt.asUintN(64, value), true);
+function recordOf(captures: readonly (Captured | undefined)[]) {
+  const fields = captures.flatMap((captured, field) => {
+    if (!captured) return [];
+    const { value = 0n, text, unreadable, cut } = captured;
+    const number = new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, value)).buffer);
+    return [{ field, value: text === undefined ? number : Buffer.from(text), unreadable, cut }];
   });
-  bytes.set(texts, UsdtEvent.size);
-  return { slab: { bytes, words: new Uint32Array(bytes.buffer) }, view };
+  const slab = slabOf(encodeSpanRecord({ kind: EventKind.PAIR, fields }));
+  return { slab, view: new DataView(slab.bytes.buffer) };
 }
 
 function write(
@@ -281,7 +266,7 @@ function write(
 
 describe('span', () => {
   const bits = (value: number) => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
-  test.each<[UsdtType, bigint, unknown, string]>([
+  test.each<[ArgumentType, bigint, unknown, string]>([
     ['i8', 0xffn, -1, '-1'],
     ['i8', 0x17fn, 127, '127'],
     ['u8', -1n, 255, '255'],
@@ -346,12 +331,13 @@ describe('span', () => {
   test('a record that contradicts itself is none', () => {
     const texts = [{ text: 'one' }, { text: 'two' }, { text: 'three' }];
     const malformed = { written: 'malformed', name: undefined };
-    for (const length of [1000n, 2n ** 31n, 2n ** 32n - 1n]) {
-      expect(write(three, texts, (view) => view.setBigUint64(UsdtEvent.value + 8, length, true))).toMatchObject(
+    for (const length of [1000, 2 ** 15, 2 ** 16 - 1]) {
+      const second = SpanHead.size + FieldHead.size + 4;
+      expect(write(three, texts, (view) => view.setUint16(second + FieldHead.len, length, true))).toMatchObject(
         malformed,
       );
     }
-    const short = (view: DataView) => view.setUint32(UsdtEvent.spanHeadLen, UsdtEvent.size - 8, true);
+    const short = (view: DataView) => view.setUint32(SpanHead.headLen, SpanHead.size - 8, true);
     expect(write(three, texts, short)).toMatchObject(malformed);
   });
 });

@@ -1,82 +1,54 @@
-/** A `struct uspan_usdt_event` as a span of kind internal. */
-import { attributeKey } from '../../contract/attribute-key.ts';
-import type { ProbeDefinition } from '../../contract/decision.ts';
+/** A pair as a span of kind internal: its fields are its captures. */
 import { type Slab, SpanKind, type SpanWriter } from '../../contract/span.ts';
-import { SpanHead, UsdtEvent } from '../layout.gen.ts';
-import type { NamePiece, PairArgument, UsdtType } from './pair.ts';
-
-const truncated = attributeKey('uspan.truncated');
-const unreadable = attributeKey('uspan.unreadable');
+import type { SpanTable } from '../../semconv/span-table.ts';
+import type { SpanRecord } from '../span-record.ts';
+import type { ArgumentType, NamePiece, PairArgument } from './pair.ts';
 
 /** What stands in a name for a value that is not known. */
 const unknown = '?';
 
 /**
- * The `write` of a pair. `spanName` and `captures` as the program was told: a number in the name is an index into `captures`, which are in the
- * order of their texts. An argument that was not read is no attribute, never an empty one.
+ * `spanName` and `captures` as the program was told: a number in the name is an index into `captures`. An argument that was not read is no
+ * attribute, never an empty one.
  */
-export function pairWriter(
-  spanName: readonly NamePiece[],
-  captures: readonly PairArgument[],
-): ProbeDefinition['write'] {
-  /** Where each text begins; valid for the record being written. */
-  const textAt = new Int32Array(captures.length);
-  return (slab, at, resource, out) => {
-    const end = at + slab.words[(at + SpanHead.headLen) >> 2]!;
-    if (end < at + UsdtEvent.size) return 'malformed';
-    const masks = slab.words[(at + UsdtEvent.seen) >> 2]!;
-    const missing = masks >>> 16;
-    const known = masks & 0xffff & ~missing;
-    let text = at + UsdtEvent.size;
-    for (let i = 0; i < captures.length; i++) {
-      textAt[i] = text;
-      if (captures[i]!.type !== 'string' || !(known & (1 << i))) continue;
-      text += slab.words[valueAt(at, i) >> 2]!;
-      if (text > end) return 'malformed';
-    }
-
-    const cut = slab.words[(at + UsdtEvent.cut) >> 2]! & 0xffff;
-    out.begin(slab, at, resource, SpanKind.internal);
-    for (const piece of spanName) {
-      if (typeof piece === 'string') out.nameText(piece);
-      else if (!(known & (1 << piece))) out.nameText(unknown);
-      else if (captures[piece]!.type === 'string') out.nameBytes(slab, textAt[piece]!, textLength(slab, at, piece));
-      else out.nameText(numberText(captures[piece]!.type, slab, valueAt(at, piece)));
-    }
-    for (let i = 0; i < captures.length; i++) {
-      if (!(known & (1 << i))) continue;
-      const { key, type } = captures[i]!;
-      if (type !== 'string') {
-        writeNumber(key, type, slab, valueAt(at, i), out);
-        continue;
+export function pairSpan(spanName: readonly NamePiece[], captures: readonly PairArgument[]): SpanTable {
+  return {
+    kind: SpanKind.internal,
+    written: 'internal',
+    prepare(record) {
+      for (let i = 0; i < captures.length; i++) {
+        if (captures[i]!.type !== 'string' && isKnown(record, i) && record.length(i) !== 8) return 'malformed';
       }
-      const length = textLength(slab, at, i);
-      // Cut to nothing: the span had no room left.
-      if (length > 0 || !(cut & (1 << i))) out.bytes(key, slab, textAt[i]!, length);
-    }
-    if (cut !== 0) out.text(truncated, names(captures, cut));
-    if (missing !== 0) out.text(unreadable, names(captures, missing));
-    out.end();
-    return 'internal';
+      return undefined;
+    },
+    name(record, out) {
+      for (const piece of spanName) {
+        if (typeof piece === 'string') out.nameText(piece);
+        else if (!isKnown(record, piece)) out.nameText(unknown);
+        else if (captures[piece]!.type === 'string') out.nameBytes(record.slab, record.at(piece), record.length(piece));
+        else out.nameText(numberText(captures[piece]!.type, record.slab, record.at(piece)));
+      }
+    },
+    fields: Object.fromEntries(captures.map(({ key }, i) => [i, [key.text]])),
+    // Not by the table's codecs, which are not asked for an empty text: that is an attribute here.
+    end(record, out) {
+      for (let i = 0; i < captures.length; i++) {
+        if (!isKnown(record, i)) continue;
+        const { key, type } = captures[i]!;
+        const length = record.length(i);
+        if (type !== 'string') writeNumber(key, type, record.slab, record.at(i), out);
+        // Cut to nothing: the span had no room left.
+        else if (length > 0 || !(record.cut & (1 << i))) out.bytes(key, record.slab, record.at(i), length);
+      }
+    },
   };
 }
 
-function valueAt(at: number, index: number): number {
-  return at + UsdtEvent.value + 8 * index;
+function isKnown(record: SpanRecord, field: number): boolean {
+  return record.has(field) && (record.unreadable & (1 << field)) === 0;
 }
 
-function textLength(slab: Slab, at: number, index: number): number {
-  return slab.words[valueAt(at, index) >> 2]!;
-}
-
-function names(captures: readonly PairArgument[], mask: number): string {
-  return captures
-    .filter((_, index) => mask & (1 << index))
-    .map(({ key }) => key.text)
-    .join(',');
-}
-
-function writeNumber(key: PairArgument['key'], type: UsdtType, slab: Slab, at: number, out: SpanWriter): void {
+function writeNumber(key: PairArgument['key'], type: ArgumentType, slab: Slab, at: number, out: SpanWriter): void {
   switch (type) {
     case 'bool':
       out.bool(key, isTrue(slab, at));
@@ -97,7 +69,7 @@ function writeNumber(key: PairArgument['key'], type: UsdtType, slab: Slab, at: n
   }
 }
 
-function numberText(type: UsdtType, slab: Slab, at: number): string {
+function numberText(type: ArgumentType, slab: Slab, at: number): string {
   if (type === 'bool') return String(isTrue(slab, at));
   if (type === 'f64' || type === 'f32') return String(floatOf(type, slab, at));
   if (type === 'pointer') return `0x${u64(slab, at).toString(16)}`;
@@ -110,7 +82,7 @@ function isTrue({ words }: Slab, at: number): boolean {
   return (words[at >> 2]! | words[(at >> 2) + 1]!) !== 0;
 }
 
-function integerOf(type: UsdtType, { words }: Slab, at: number): number {
+function integerOf(type: ArgumentType, { words }: Slab, at: number): number {
   const lo = words[at >> 2]!;
   switch (type) {
     case 'i8':

@@ -1,26 +1,19 @@
 /** Definitions made from data: a span between two USDT probes of one provider. */
 import type { AttributeKey } from '../../contract/attribute-key.ts';
 import type { Binary } from '../../contract/binary.ts';
-import type { Constants, InFlight, Point, ProbeDefinition } from '../../contract/decision.ts';
-import {
-  Constant,
-  EventKind,
-  UsdtCapture,
-  UsdtCaptureKind,
-  UsdtFrame,
-  UsdtFrameKey,
-  UsdtMoment,
-  UsdtPairConfig,
-} from '../layout.gen.ts';
+import type { Constants, Point, ProbeDefinition } from '../../contract/decision.ts';
+import { spanWriter } from '../../semconv/span-table.ts';
+import { Constant, EventKind, PairCapture, PairCaptureKind, PairConfig, PairMoment } from '../layout.gen.ts';
+import { openSpans } from '../open-spans.ts';
 import { notesOf, specEntries } from '../sites/argument-specs.ts';
-import { pairWriter } from './pair-span.ts';
+import { pairSpan } from './pair-span.ts';
 
 /** What an argument is: an integer of a width, a float, a C string, or an address for people. */
-export const usdtTypes = [
+export const argumentTypes = [
   ...(['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'f32', 'f64'] as const),
   ...(['bool', 'pointer', 'string'] as const),
 ] as const;
-export type UsdtType = (typeof usdtTypes)[number];
+export type ArgumentType = (typeof argumentTypes)[number];
 
 /** An argument that becomes an attribute. */
 export interface PairArgument {
@@ -29,7 +22,7 @@ export interface PairArgument {
   readonly of: 'start' | 'during' | 'end';
   /** Counted from 0. */
   readonly argument: number;
-  readonly type: UsdtType;
+  readonly type: ArgumentType;
   /** For strings without a NUL: the argument that tells their length. */
   readonly lengthArgument?: number;
 }
@@ -58,16 +51,9 @@ export interface UsdtPair {
   readonly maxPerSecond: number;
 }
 
-const moments = { start: UsdtMoment.START, during: UsdtMoment.DURING, end: UsdtMoment.END } as const;
+const moments = { start: PairMoment.START, during: PairMoment.DURING, end: PairMoment.END } as const;
 /** In the order in which their probes are reached, as the program keeps texts. */
 const order = ['start', 'during', 'end'] as const;
-
-const frames: InFlight = {
-  map: 'usdt_frames',
-  pidOffset: UsdtFrameKey.pid,
-  activeOffset: UsdtFrame.open,
-  swept: { map: '.data.swept', index: 0 },
-};
 
 export function usdtPair(pair: UsdtPair): ProbeDefinition {
   const points = pointsOf(pair);
@@ -85,16 +71,17 @@ export function usdtPair(pair: UsdtPair): ProbeDefinition {
     object: 'usdt',
     program: 'usdt_pair',
     sleepable: { object: 'usdt_sleepable', program: 'usdt_pair_sleepable' },
-    configMap: 'usdt_pair_configs',
-    inFlight: [frames],
-    entriesPerRequest: { usdt_frames: 2 },
-    recordKinds: [EventKind.USDT],
+    configMap: 'pair_configs',
+    inFlight: [openSpans('open_pairs', EventKind.PAIR)],
+    // Half of it for threads whose last pair is over.
+    entriesPerRequest: { open_pairs: 2 },
+    recordKinds: [EventKind.PAIR],
     points,
     matches: (binary) =>
       (pair.programs?.(binary.path) ?? true) &&
       [pair.start, pair.end].some((name) => notesOf(binary, { provider: pair.provider, name }).length > 0),
     constants: (binary) => constants(binary, pair, captures, points),
-    write: pairWriter(spanName, captures),
+    write: spanWriter(pairSpan(spanName, captures)),
   };
 }
 
@@ -109,32 +96,32 @@ function pointsOf({ provider, start, during, end }: UsdtPair): Point[] {
   return [point('start', start), ...(during === undefined ? [] : [point('during', during)]), point('end', end)];
 }
 
-/** `struct uspan_usdt_pair_config`. */
+/** `struct uspan_pair_config`. */
 function constants(
   binary: Binary,
   pair: UsdtPair,
   captures: readonly PairArgument[],
   points: readonly Point[],
 ): Constants {
-  const bytes = new Uint8Array(UsdtPairConfig.size);
+  const bytes = new Uint8Array(PairConfig.size);
   const view = new DataView(bytes.buffer);
   const periodNs = pair.maxPerSecond > 0 ? Math.round(1e9 / pair.maxPerSecond) : 0;
-  view.setUint32(UsdtPairConfig.captures, captures.length, true);
-  view.setBigUint64(UsdtPairConfig.minDurationNs, BigInt(pair.minDurationNs), true);
-  view.setBigUint64(UsdtPairConfig.periodNs, BigInt(periodNs), true);
+  view.setUint32(PairConfig.captures, captures.length, true);
+  view.setBigUint64(PairConfig.minDurationNs, BigInt(pair.minDurationNs), true);
+  view.setBigUint64(PairConfig.periodNs, BigInt(periodNs), true);
   // A second's worth may come at once.
-  view.setBigUint64(UsdtPairConfig.burstNs, BigInt(periodNs && 1_000_000_000 - periodNs), true);
-  captures.slice(0, Constant.USDT_CAPTURES).forEach(({ of, type, argument, lengthArgument }, index) => {
-    const at = UsdtPairConfig.capture + index * UsdtCapture.size;
-    bytes[at + UsdtCapture.kind] =
+  view.setBigUint64(PairConfig.burstNs, BigInt(periodNs && 1_000_000_000 - periodNs), true);
+  captures.slice(0, Constant.PAIR_CAPTURES).forEach(({ of, type, argument, lengthArgument }, index) => {
+    const at = PairConfig.capture + index * PairCapture.size;
+    bytes[at + PairCapture.kind] =
       type !== 'string'
-        ? UsdtCaptureKind.NUMBER
+        ? PairCaptureKind.NUMBER
         : lengthArgument === undefined
-          ? UsdtCaptureKind.STRING
-          : UsdtCaptureKind.TEXT;
-    bytes[at + UsdtCapture.moment] = moments[of];
-    bytes[at + UsdtCapture.argument] = argument;
-    bytes[at + UsdtCapture.lengthArgument] = lengthArgument ?? 0;
+          ? PairCaptureKind.STRING
+          : PairCaptureKind.TEXT;
+    bytes[at + PairCapture.moment] = moments[of];
+    bytes[at + PairCapture.argument] = argument;
+    bytes[at + PairCapture.lengthArgument] = lengthArgument ?? 0;
   });
   return { found: true, bytes, notes: unreadable(binary, pair), entries: specEntries(binary, points) };
 }
