@@ -44,11 +44,11 @@ STRUCT(scratch);
 STRUCT(go_request);
 ENUM(http_server_field);
 ENUM(postgresql_moment);
-ENUM(postgresql_text);
+ENUM(postgresql_field);
 ENUM(postgresql_argument);
-STRUCT(postgresql_event);
 STRUCT(postgresql_config);
-STRUCT(postgresql_backend);
+STRUCT(postgresql_session);
+STRUCT(postgresql_text);
 STRUCT(large);
 STRUCT(vma_file);
 STRUCT(go_text_range);
@@ -98,8 +98,7 @@ STRUCT(node_sqlite_config);
 enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),
 	CONSTANT(POSTGRESQL_NAME_BYTES),
-	CONSTANT(POSTGRESQL_NAMES_BYTES),
-	CONSTANT(POSTGRESQL_BACKENDS),
+	CONSTANT(POSTGRESQL_UNKNOWN_STATE),
 	CONSTANT(GO_ERRORS),
 	CONSTANT(GO_LINK_PACKAGES),
 	CONSTANT(GO_LINK_WRAPPERS),

@@ -14,26 +14,17 @@ enum uspan_postgresql_moment {
 	USPAN_POSTGRESQL_EXIT = 7,     /* proc_exit */
 };
 
-/* Texts of a span, one after another in this order; the statement begins at the next multiple of 4. */
-enum uspan_postgresql_text {
+/* The record's pid is the postmaster's, whose service this is; its tid the backend's pid. */
+enum uspan_postgresql_field {
 	USPAN_POSTGRESQL_DATABASE = 0,
 	USPAN_POSTGRESQL_USER = 1,
 	USPAN_POSTGRESQL_APPLICATION = 2,
 	USPAN_POSTGRESQL_STATEMENT = 3,
-	USPAN_POSTGRESQL_TEXTS = 4,
+	USPAN_POSTGRESQL_PEER = 4,     /* struct uspan_node_peer */
+	USPAN_POSTGRESQL_SQLSTATE = 5, /* a number, packed as in PostgreSQL's MAKE_SQLSTATE; 0: it went well; or */
 };
 
-struct uspan_postgresql_event {
-	struct uspan_span_head span; /* pid: the postmaster's, whose service this is; tid: the backend's pid */
-	__u32 sqlstate;              /* packed as in PostgreSQL's MAKE_SQLSTATE; 0: not known */
-	__u32 failed;
-	__u16 text_len[4];           /* by enum uspan_postgresql_text */
-	__u16 peer_family;           /* AF_INET, AF_INET6; anything else: no address */
-	__u8 peer_port[2];           /* network order */
-	__u8 peer_address[16];
-	__u32 reserved;
-	/* then the texts */
-};
+#define USPAN_POSTGRESQL_UNKNOWN_STATE 0x40000000 /* it failed with nobody knows what */
 
 /* Arguments of statement__status: its own, and behind it variables of the program, as the agent adds them to its specification. */
 enum uspan_postgresql_argument {
@@ -51,24 +42,29 @@ struct uspan_postgresql_config {
 	__u16 reserved;
 };
 
-#define USPAN_POSTGRESQL_NAME_BYTES 64 /* NAMEDATALEN: 63 and the NUL */
-#define USPAN_POSTGRESQL_NAMES_BYTES 256 /* room for all three; a power of two */
-#define USPAN_POSTGRESQL_BACKENDS 4096 /* sessions at a time */
+#define USPAN_POSTGRESQL_NAME_BYTES 63 /* NAMEDATALEN without its NUL */
 
 /*
- * A session. A backend is one thread that serves one client, so the entry is also its scratch memory: per-CPU scratch is not safe in a
- * uprobe program, which can be preempted by another task that runs the same program on the same CPU.
+ * What a session keeps in uspan_open_span.own. A backend is one thread that serves one client: its entry stays until it exits, and who the
+ * client is stays at the beginning of the fields. There, `open` says how often the statement was reported: once in the simple protocol, once
+ * each for Parse, Bind and Execute.
  */
-struct uspan_postgresql_backend {
+struct uspan_postgresql_session {
 	__u64 process_started;   /* task_struct.start_time: pids come again */
 	__u64 executed_ktime_ns; /* when the statement was last executed; 0: not yet */
 	__u64 application_name;  /* what the variable pointed to when its text was read */
-	__u32 reports;           /* of the statement since it began: one in the simple protocol, one each for Parse, Bind and Execute */
+	__u64 text;              /* where the statement is, as last reported */
 	__u32 sqlstate;          /* of the last error raised since it began */
 	__u32 service_pid;       /* the postmaster, unless only the backend itself is a target */
-	__u32 names_len;
-	struct uspan_postgresql_event event;
-	__u8 text[USPAN_POSTGRESQL_NAMES_BYTES + USPAN_STATEMENT_MAX_BYTES + 128];
+	__u16 client_bytes;      /* of the fields that never change */
+	__u16 kept_bytes;        /* and with the application's name */
+	__u32 has_text;          /* the statement has been read */
+};
+
+/* A statement that is too long for the fields, between its execution and its end. */
+struct uspan_postgresql_text {
+	__u32 open; /* 0: nothing that could be lost begins here */
+	__u8 bytes[USPAN_STATEMENT_MAX_BYTES + 68]; /* with room to search its end */
 };
 
 #endif

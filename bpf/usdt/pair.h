@@ -60,7 +60,9 @@ static __always_inline void capture_text(struct uspan_open_span *pair, __u32 fie
 		error = put_text(pair, from, *length, field);
 	if (error)
 		frame->unreadable = 1;
-	frame->text_bytes += pair->used - before - FIELD_HEAD;
+	/* One that is read at the end takes nothing. */
+	if (pair->used > before)
+		frame->text_bytes += pair->used - before - FIELD_HEAD;
 }
 
 struct capture_context {

@@ -13,6 +13,9 @@
  * executed from what was only prepared, and where a pipelined statement ends.
  * An error that PL/pgSQL catches never gets to PortalErrorCleanup, which only the main loop calls, after sigsetjmp() returned there.
  *
+ * A statement's memory is valid until its session waits for the next message, which is before its end is reported: its text is read when it
+ * was executed, or has failed.
+ *
  * Own BPF rather than the generic pair because the end of one statement can be the start of the next, and who the client is, is read once
  * a session.
  */
@@ -20,28 +23,31 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 #include "common/regs.h"
-#include "span/spans.h"
 #include "common/sql_comment.h"
+#include "span/life.h"
 #include "usdt/arguments.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* By the backend's pid. */
+/* Sessions, by the backend's pid alone. */
+OPEN_SPANS(postgresql_sessions);
+
+/* Long statements, by the backend's pid. It stays for the session's next one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, USPAN_POSTGRESQL_BACKENDS);
+	__uint(max_entries, 16384);
 	__type(key, __u32);
-	__type(value, struct uspan_postgresql_backend);
-} postgresql_backends SEC(".maps");
+	__type(value, struct uspan_postgresql_text);
+} postgresql_texts SEC(".maps");
 
-/* All zero: what a new session starts from. */
+/* All zero: what a new entry starts from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct uspan_postgresql_backend);
-} postgresql_blank SEC(".maps");
+	__type(value, struct uspan_postgresql_text);
+} postgresql_blank_text SEC(".maps");
 
 /* Index: probe id. */
 struct {
@@ -58,239 +64,330 @@ struct {
 #define AF_INET 2
 #define AF_INET6 10
 
-/* Where the statement begins in the session's texts: behind the names, at a multiple of 4. */
-static __always_inline __u32 statement_at(const struct uspan_postgresql_backend *backend)
+static __always_inline struct uspan_postgresql_session *session_of(struct uspan_open_span *span)
 {
-	return (backend->names_len + 3) & (USPAN_POSTGRESQL_NAMES_BYTES - 4);
+	return (struct uspan_postgresql_session *)span->own;
 }
 
-/* Puts a name behind those there are; returns its length. */
-static __always_inline __u16 add_name(struct uspan_postgresql_backend *backend, __u64 at)
+/* Puts who the client is behind the fields there are: what Port, the session's description, tells. */
+static __always_inline void put_client(struct uspan_open_span *span, __u64 port, const struct uspan_postgresql_config *config)
 {
-	__u8 *to = backend->text + (backend->names_len & (USPAN_POSTGRESQL_NAMES_BYTES - 1));
-	long bytes = at ? bpf_probe_read_user_str(to, USPAN_POSTGRESQL_NAME_BYTES, (void *)at) : 0;
-
-	if (bytes <= 1)
-		return 0;
-	backend->names_len += bytes - 1;
-	return bytes - 1;
-}
-
-/* SET application_name gives the variable another string. */
-static __always_inline void read_application_name(const struct usdt_hit *hit, struct uspan_postgresql_backend *backend)
-{
-	__u16 *text_len = backend->event.text_len;
-	__u64 at;
-
-	if (!usdt_argument(hit, USPAN_POSTGRESQL_APPLICATION_NAME, &at) || at == backend->application_name)
-		return;
-	backend->application_name = at;
-	backend->names_len = text_len[USPAN_POSTGRESQL_DATABASE] + text_len[USPAN_POSTGRESQL_USER];
-	text_len[USPAN_POSTGRESQL_APPLICATION] = add_name(backend, at);
-}
-
-/* What Port, the session's description, tells of the client. */
-static __always_inline void read_port(struct uspan_postgresql_backend *backend, __u64 port,
-				      const struct uspan_postgresql_config *config)
-{
-	struct uspan_postgresql_event *event = &backend->event;
+	struct uspan_node_peer peer = {};
 	__u64 names[2] = {};
 	struct {
 		__u16 family;
 		__u8 port[2];
 		__u8 address4[4]; /* IPv6: the flow */
 		__u8 address6[16];
-	} peer = {};
+	} address = {};
 
 	if (config->port_database_name != USPAN_FIELD_ABSENT)
 		bpf_probe_read_user(names, sizeof(names), (void *)(port + config->port_database_name));
-	event->text_len[USPAN_POSTGRESQL_DATABASE] = add_name(backend, names[0]);
-	event->text_len[USPAN_POSTGRESQL_USER] = add_name(backend, names[1]);
+	if (names[0])
+		span_put_string(span, USPAN_POSTGRESQL_DATABASE, names[0], USPAN_POSTGRESQL_NAME_BYTES);
+	if (names[1])
+		span_put_string(span, USPAN_POSTGRESQL_USER, names[1], USPAN_POSTGRESQL_NAME_BYTES);
 	if (config->port_raddr == USPAN_FIELD_ABSENT ||
-	    bpf_probe_read_user(&peer, sizeof(peer), (void *)(port + config->port_raddr)))
+	    bpf_probe_read_user(&address, sizeof(address), (void *)(port + config->port_raddr)))
 		return;
-	if (peer.family == AF_INET)
-		__builtin_memcpy(event->peer_address, peer.address4, sizeof(peer.address4));
-	else if (peer.family == AF_INET6)
-		__builtin_memcpy(event->peer_address, peer.address6, sizeof(peer.address6));
+	if (address.family == AF_INET)
+		__builtin_memcpy(peer.address, address.address4, sizeof(address.address4));
+	else if (address.family == AF_INET6)
+		__builtin_memcpy(peer.address, address.address6, sizeof(address.address6));
 	else
 		return;
-	event->peer_family = peer.family;
-	__builtin_memcpy(event->peer_port, peer.port, sizeof(peer.port));
+	peer.family = address.family;
+	peer.port = address.port[0] << 8 | address.port[1];
+	span_put_kernel(span, USPAN_POSTGRESQL_PEER, &peer, sizeof(peer), sizeof(peer));
+}
+
+/* SET application_name gives the variable another string. */
+static __always_inline void put_application(const struct usdt_hit *hit, struct uspan_open_span *span)
+{
+	struct uspan_postgresql_session *session = session_of(span);
+	__u64 at;
+
+	if (!usdt_argument(hit, USPAN_POSTGRESQL_APPLICATION_NAME, &at) || at == session->application_name)
+		return;
+	session->application_name = at;
+	span->used = session->client_bytes;
+	if (at)
+		span_put_string(span, USPAN_POSTGRESQL_APPLICATION, at, USPAN_POSTGRESQL_NAME_BYTES);
+	session->kept_bytes = span->used;
 }
 
 /* The first statement of a session; 0 when it is none, or not wanted. */
-static __always_inline struct uspan_postgresql_backend *
-new_backend(const struct usdt_hit *hit, const struct uspan_postgresql_config *config, __u32 pid, struct task_struct *task)
+static __always_inline struct uspan_open_span *new_session(const struct usdt_hit *hit, const struct uspan_postgresql_config *config,
+							   const struct uspan_open_span_key *key, struct task_struct *task)
 {
-	__u32 postmaster = task->real_parent->tgid, service_pid = pid;
-	struct uspan_postgresql_backend *backend;
+	__u32 postmaster = task->real_parent->tgid, service_pid = key->pid;
+	struct uspan_postgresql_session *session;
+	struct uspan_open_span *span;
 	__u64 port = 0;
-	__u32 first = 0;
 
 	/* Parallel and autovacuum workers report statements too, and never an end. */
 	if (usdt_argument(hit, USPAN_POSTGRESQL_MY_PROC_PORT, &port) && !port)
 		return 0;
 	if (wanted(config->probe.filter_by_process, postmaster)) {
 		service_pid = postmaster;
-	} else if (!wanted(config->probe.filter_by_process, pid)) {
+	} else if (!wanted(config->probe.filter_by_process, key->pid)) {
 		count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;
 	}
-	backend = bpf_map_lookup_elem(&postgresql_blank, &first);
-	if (!backend || bpf_map_update_elem(&postgresql_backends, &pid, backend, BPF_ANY)) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+	span = span_new(&postgresql_sessions, USPAN_EVENT_POSTGRESQL, key);
+	if (!span)
 		return 0;
-	}
-	backend = bpf_map_lookup_elem(&postgresql_backends, &pid);
-	if (!backend)
-		return 0;
-	backend->process_started = task->start_time;
-	backend->service_pid = service_pid;
+	session = session_of(span);
+	session->process_started = task->start_time;
+	session->service_pid = service_pid;
+	/* First, at a place that is known at the end. */
+	span_put_number(span, USPAN_POSTGRESQL_SQLSTATE, 0);
 	if (port)
-		read_port(backend, port, config);
-	return backend;
+		put_client(span, port, config);
+	session->client_bytes = session->kept_bytes = span->used;
+	return span;
+}
+
+static __always_inline void set_state(struct uspan_open_span *span, __u32 state)
+{
+	__builtin_memcpy(span->fields + FIELD_HEAD, &state, sizeof(state));
+}
+
+static __always_inline void delete_session(const struct uspan_open_span_key *key)
+{
+	__u32 pid = key->pid;
+
+	bpf_map_delete_elem(&postgresql_texts, &pid);
+	span_delete(&postgresql_sessions, USPAN_EVENT_POSTGRESQL, key);
 }
 
 /* The session's entry, unless it is of a process that had the pid before. */
-static __always_inline struct uspan_postgresql_backend *find_backend(__u32 pid, struct task_struct *task)
+static __always_inline struct uspan_open_span *find_session(const struct uspan_open_span_key *key, struct task_struct *task)
 {
-	struct uspan_postgresql_backend *backend = bpf_map_lookup_elem(&postgresql_backends, &pid);
+	struct uspan_open_span *span = span_find(&postgresql_sessions, key);
 
-	if (!backend || backend->process_started == task->start_time)
-		return backend;
-	if (backend->reports)
+	if (!span || session_of(span)->process_started == task->start_time)
+		return span;
+	if (span->open)
 		count(USPAN_COUNTER_LOST_NEVER_ENDED);
-	bpf_map_delete_elem(&postgresql_backends, &pid);
+	delete_session(key);
 	return 0;
 }
 
-/* Copies the statement now: at its end its memory may have been freed. */
-static __always_inline void read_statement(struct uspan_postgresql_backend *backend, __u64 text)
+static __always_inline struct uspan_postgresql_text *new_text(__u32 pid)
 {
-	__u32 max = uspan_config.max_statement_bytes, len = 0;
-	struct uspan_postgresql_event *event = &backend->event;
-	__u8 *to = backend->text + statement_at(backend);
-	long bytes;
+	__u32 first = 0;
+	void *blank = bpf_map_lookup_elem(&postgresql_blank_text, &first);
 
-	if (max > USPAN_STATEMENT_MAX_BYTES)
-		max = USPAN_STATEMENT_MAX_BYTES;
-	/* One for the NUL, one to see that there is more. */
-	bytes = bpf_probe_read_user_str(to, max + 2, (void *)text);
-	event->span.span_flags = 0;
-	if (bytes < 0)
-		event->span.span_flags = USPAN_SPAN_UNREADABLE;
-	else if (bytes > 0)
-		len = bytes - 1;
-	if (len > max) {
-		len = max;
-		event->span.span_flags = USPAN_SPAN_CUT;
-	}
-	event->text_len[USPAN_POSTGRESQL_STATEMENT] = len;
-}
-
-/*
- * A parent that the statement's own comment names. Two reports are Bind and Execute of a statement prepared before, whose comment is of
- * whoever prepared it.
- */
-static __always_inline bool take_parent(struct uspan_postgresql_backend *backend, __u32 reports)
-{
-	struct uspan_postgresql_event *event = &backend->event;
-
-	return reports != 2 && !event->span.span_flags &&
-	       comment_traceparent(backend->text + statement_at(backend), event->text_len[USPAN_POSTGRESQL_STATEMENT],
-				   USPAN_STATEMENT_MAX_BYTES, &event->span);
-}
-
-/*
- * Ends the statement at `end_ktime_ns` and sends it, if it was more than prepared.
- * Global, so that the verifier looks at it once and not per call.
- */
-__noinline int end_statement(struct uspan_postgresql_backend *backend, __u32 pid, __u32 probe_id, __u64 end_ktime_ns,
-			     __u32 failed)
-{
-	struct uspan_postgresql_event *event;
-	struct uspan_span_head *span;
-	__u32 reports, bytes;
-	bool executed, parented;
-
-	if (!backend)
+	if (!blank || bpf_map_update_elem(&postgresql_texts, &pid, blank, BPF_ANY))
 		return 0;
-	event = &backend->event;
-	span = &event->span;
-	reports = backend->reports;
-	executed = backend->executed_ktime_ns;
-	backend->reports = 0;
-	backend->executed_ktime_ns = 0;
-	if (!executed && !failed) {
+	return bpf_map_lookup_elem(&postgresql_texts, &pid);
+}
+
+/* Copies a statement that found no room in the fields, so that it can be put at the end, when its memory may have been freed. */
+static __always_inline void keep_text(struct uspan_open_span *span, __u32 pid)
+{
+	struct uspan_late_text *late = &span->late_text[0];
+	struct uspan_postgresql_text *text = bpf_map_lookup_elem(&postgresql_texts, &pid);
+	__u32 max = late->len;
+	long bytes = -1;
+
+	if (!text)
+		text = new_text(pid);
+	/* Never more: for the verifier. */
+	if (text && max <= USPAN_STATEMENT_MAX_BYTES)
+		bytes = bpf_probe_read_user_str(text->bytes, max + 2, (void *)late->ptr) - 1;
+	if (bytes < 0) {
+		span->late = 0;
+		span_put_unreadable(span, USPAN_POSTGRESQL_STATEMENT);
+		return;
+	}
+	if (bytes > max) {
+		bytes = max;
+		late->marks |= USPAN_FIELD_CUT;
+	}
+	late->from = USPAN_LATE_KERNEL;
+	late->ptr = 0; /* an entry's address is looked up when it is used */
+	late->len = bytes;
+}
+
+/* Reads the statement while it is there. */
+static __always_inline void read_statement(struct uspan_open_span *span, __u32 pid, const struct uspan_postgresql_config *config)
+{
+	struct uspan_postgresql_session *session = session_of(span);
+
+	session->has_text = 1;
+	span_put_string(span, USPAN_POSTGRESQL_STATEMENT, session->text, config->probe.max_statement_bytes);
+	if (span->late)
+		keep_text(span, pid);
+}
+
+/* A parent that a statement of `len` bytes in the fields names. The statement is copied to where it begins at a place that the verifier knows. */
+static __always_inline bool parent_in_fields(struct uspan_open_span *span, __u64 at, __u32 len)
+{
+	struct uspan_large *buffer;
+	bool found = false;
+
+	barrier_var(at);
+	barrier_var(len);
+	if (at > USPAN_FIELDS_BYTES || len > USPAN_FIELDS_BYTES)
+		return false;
+	buffer = take_large();
+	if (!buffer)
+		return false;
+	if (bpf_probe_read_kernel(buffer->bytes, len, span->fields + at) == 0)
+		found = comment_traceparent(buffer->bytes, len, USPAN_STATEMENT_MAX_BYTES, &span->head);
+	give_large(buffer);
+	return found;
+}
+
+/* Whether a statement of `len` bytes in the fields begins or ends with a comment that has room for a parent. */
+static __always_inline bool has_comment(const struct uspan_open_span *span, __u64 at, __u32 len)
+{
+	__u64 last = at + len - 2;
+
+	if (len < TRACEPARENT_BYTES)
+		return false;
+	barrier_var(at);
+	barrier_var(last);
+	if (at > USPAN_FIELDS_BYTES - 2 || last > USPAN_FIELDS_BYTES - 2)
+		return false;
+	return *(__u16 *)(span->fields + at) == BYTES2('/', '*') || *(__u16 *)(span->fields + last) == BYTES2('*', '/');
+}
+
+/*
+ * A parent that the statement's own comment names; `text` has it where it is long. Two reports are Bind and Execute of a statement prepared
+ * before, whose comment is of whoever prepared it.
+ */
+static __always_inline bool take_parent(struct uspan_open_span *span, const struct uspan_postgresql_text *text, __u32 reports)
+{
+	const struct uspan_late_text *late = &span->late_text[0];
+	struct uspan_field_head head;
+	__u64 at = session_of(span)->kept_bytes;
+
+	if (reports == 2)
+		return false;
+	if (text)
+		return !late->marks && comment_traceparent(text->bytes, late->len, USPAN_STATEMENT_MAX_BYTES, &span->head);
+	barrier_var(at);
+	if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
+		return false;
+	head = *(struct uspan_field_head *)(span->fields + at);
+	at += FIELD_HEAD;
+	return !head.marks && has_comment(span, at, head.len) && parent_in_fields(span, at, head.len);
+}
+
+/* What ends at a hit. */
+struct ending {
+	__u64 ktime_ns; /* 0: nothing */
+	bool failed;
+	__u8 reserved[7];
+};
+
+/* Ends the statement and sends it, if it was more than prepared. */
+static __always_inline void end_statement(struct uspan_open_span *span, const struct ending *ending,
+					  const struct uspan_postgresql_config *config, const struct site *site, __u32 pid)
+{
+	struct uspan_postgresql_session *session = session_of(span);
+	struct uspan_postgresql_text *text = 0;
+	__u32 reports = span->open;
+	bool executed = session->executed_ktime_ns, parented;
+
+	span->open = 0;
+	session->executed_ktime_ns = 0;
+	if (!executed && !ending->failed) {
 		count(USPAN_COUNTER_NOT_EXECUTED);
-		return 0;
+		return;
 	}
-	parented = take_parent(backend, reports);
-	if (!parented)
-		new_trace(span);
-	random_bytes(span->span_id, 8);
-	span->span_id[7] |= 1;
-	if (!sample(&uspan_config, span, parented)) {
+	if (!session->has_text)
+		read_statement(span, pid, config);
+	if (span->late) {
+		text = bpf_map_lookup_elem(&postgresql_texts, &pid);
+		if (!text)
+			return; /* Never: a session's own goes with it. */
+		span->late_text[0].ptr = (__u64)text->bytes;
+	}
+	parented = take_parent(span, text, reports);
+	span_begin(span, &config->probe, pid, parented ? SPAN_REMOTE : SPAN_ROOT);
+	span->open = 0;
+	if (!span->sampled) {
 		count(USPAN_COUNTER_SAMPLED_OUT);
-		return 0;
+		return;
 	}
-	event->failed = failed;
-	event->sqlstate = failed ? backend->sqlstate : 0;
-	span->head.ktime_ns = end_ktime_ns;
-	span->head.pid = backend->service_pid;
-	span->head.tid = pid;
-	span->head.kind = USPAN_EVENT_POSTGRESQL;
-	span->head.probe_id = probe_id;
-	bytes = statement_at(backend) + event->text_len[USPAN_POSTGRESQL_STATEMENT];
-	/* Never: for the verifier. */
-	if (bytes > USPAN_POSTGRESQL_NAMES_BYTES + USPAN_STATEMENT_MAX_BYTES)
-		return 0;
-	submit(event, sizeof(*event) + bytes);
-	return 0;
+	set_state(span, !ending->failed ? 0 : session->sqlstate ? session->sqlstate : USPAN_POSTGRESQL_UNKNOWN_STATE);
+	span_finish_head(span, site, (__u64)session->service_pid << 32 | pid, USPAN_EVENT_POSTGRESQL, ending->ktime_ns);
+	span_send(span);
 }
 
-/* A statement is reported, or its end. */
-static __always_inline void on_status(struct pt_regs *ctx, const struct uspan_postgresql_config *config, __u32 pid,
-				      const struct site *site)
+/* A statement is reported: the first time, or again. */
+static __always_inline void on_report(const struct usdt_hit *hit, struct uspan_open_span *span, __u64 text)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct uspan_postgresql_backend *backend = find_backend(pid, task);
-	struct usdt_hit hit;
-	__u64 text;
+	struct uspan_postgresql_session *session = session_of(span);
 
-	usdt_hit(&hit, ctx, site);
-	if (!usdt_argument(&hit, USPAN_POSTGRESQL_TEXT, &text)) {
-		count(USPAN_COUNTER_ARGUMENT_UNREADABLE);
-		return;
+	if (span->open++ == 0) {
+		put_application(hit, span);
+		span_start(span, session->kept_bytes);
+		session->sqlstate = 0;
+		session->has_text = 0;
 	}
-	if (!text) {
-		if (backend && backend->reports)
-			end_statement(backend, pid, site->probe_id, bpf_ktime_get_ns(), false);
-		return;
-	}
-	if (!backend)
-		backend = new_backend(&hit, config, pid, task);
-	if (!backend)
-		return;
-	if (backend->executed_ktime_ns)
-		end_statement(backend, pid, site->probe_id, backend->executed_ktime_ns, false);
-	if (backend->reports++ == 0) {
-		backend->event.span.start_ktime_ns = bpf_ktime_get_ns();
-		backend->sqlstate = 0;
-		read_application_name(&hit, backend);
-	}
-	read_statement(backend, text);
+	session->text = text;
 }
 
-/* The code of an error on its way again. */
-static __always_inline __u32 rethrown_code(__u64 error, const struct uspan_postgresql_config *config)
+/* What tells of a statement that is running. */
+static __always_inline void on_event(const struct pt_regs *ctx, struct uspan_open_span *span,
+				     const struct uspan_postgresql_config *config, __u32 moment, __u32 pid)
 {
+	struct uspan_postgresql_session *session = session_of(span);
 	__u32 code = 0;
 
-	if (config->error_code != USPAN_FIELD_ABSENT)
-		bpf_probe_read_user(&code, sizeof(code), (void *)(error + config->error_code));
-	return code;
+	switch (moment) {
+	case USPAN_POSTGRESQL_EXECUTED:
+		if (!span->open)
+			break;
+		session->executed_ktime_ns = bpf_ktime_get_ns();
+		if (!session->has_text)
+			read_statement(span, pid, config);
+		break;
+	case USPAN_POSTGRESQL_ERROR:
+		if ((__s32)C_ARG0(ctx) >= PG_ERROR)
+			session->sqlstate = PG_INTERNAL_ERROR;
+		break;
+	case USPAN_POSTGRESQL_CODE:
+		session->sqlstate = C_ARG0(ctx);
+		break;
+	case USPAN_POSTGRESQL_ERRNO:
+		session->sqlstate = 0;
+		break;
+	case USPAN_POSTGRESQL_RETHROWN:
+		if (config->error_code != USPAN_FIELD_ABSENT)
+			bpf_probe_read_user(&code, sizeof(code), (void *)(C_ARG0(ctx) + config->error_code));
+		session->sqlstate = code;
+		break;
+	}
+}
+
+/* Which statement ends at a hit, and how. `text`: what is reported. */
+static __always_inline struct ending ending_at(const struct pt_regs *ctx, struct uspan_open_span *span, __u32 moment, __u64 text)
+{
+	struct ending ending = {};
+
+	if (!span->open)
+		return ending;
+	switch (moment) {
+	case USPAN_POSTGRESQL_STATUS:
+		/* Pipelined ones end where they were executed. */
+		ending.ktime_ns = text ? session_of(span)->executed_ktime_ns : bpf_ktime_get_ns();
+		break;
+	case USPAN_POSTGRESQL_FAILED:
+		ending.ktime_ns = bpf_ktime_get_ns();
+		ending.failed = true;
+		break;
+	case USPAN_POSTGRESQL_EXIT:
+		ending.ktime_ns = bpf_ktime_get_ns();
+		ending.failed = (__s32)C_ARG0(ctx) != 0;
+		break;
+	}
+	return ending;
 }
 
 /* int pgstat_report_activity(state, text) and so on: see enum uspan_postgresql_moment */
@@ -298,47 +395,38 @@ SEC("uprobe")
 int postgresql(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
-	struct uspan_postgresql_config *config = bpf_map_lookup_elem(&postgresql_configs, &site.probe_id);
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct uspan_postgresql_backend *backend;
+	const struct uspan_postgresql_config *config = bpf_map_lookup_elem(&postgresql_configs, &site.probe_id);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct uspan_open_span_key key = { .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct uspan_open_span *span;
+	struct ending ending;
+	struct usdt_hit hit;
+	__u64 text = 0;
 
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
+	span = find_session(&key, task);
 	if (site.moment == USPAN_POSTGRESQL_STATUS) {
-		on_status(ctx, config, pid, &site);
-		return 0;
+		usdt_hit(&hit, ctx, &site);
+		if (!usdt_argument(&hit, USPAN_POSTGRESQL_TEXT, &text)) {
+			count(USPAN_COUNTER_ARGUMENT_UNREADABLE);
+			return 0;
+		}
 	}
-	backend = find_backend(pid, bpf_get_current_task_btf());
-	if (!backend)
-		return 0;
-	switch (site.moment) {
-	case USPAN_POSTGRESQL_EXECUTED:
-		if (backend->reports)
-			backend->executed_ktime_ns = bpf_ktime_get_ns();
-		break;
-	case USPAN_POSTGRESQL_ERROR:
-		if ((__s32)C_ARG0(ctx) >= PG_ERROR)
-			backend->sqlstate = PG_INTERNAL_ERROR;
-		break;
-	case USPAN_POSTGRESQL_CODE:
-		backend->sqlstate = C_ARG0(ctx);
-		break;
-	case USPAN_POSTGRESQL_ERRNO:
-		backend->sqlstate = 0;
-		break;
-	case USPAN_POSTGRESQL_RETHROWN:
-		backend->sqlstate = rethrown_code(C_ARG0(ctx), config);
-		break;
-	case USPAN_POSTGRESQL_FAILED:
-		if (backend->reports)
-			end_statement(backend, pid, site.probe_id, bpf_ktime_get_ns(), true);
-		break;
-	case USPAN_POSTGRESQL_EXIT:
-		if (backend->reports)
-			end_statement(backend, pid, site.probe_id, bpf_ktime_get_ns(), (__s32)C_ARG0(ctx) != 0);
-		bpf_map_delete_elem(&postgresql_backends, &pid);
-		break;
+	if (span) {
+		on_event(ctx, span, config, site.moment, key.pid);
+		ending = ending_at(ctx, span, site.moment, text);
+		if (ending.ktime_ns)
+			end_statement(span, &ending, config, &site, key.pid);
+		if (site.moment == USPAN_POSTGRESQL_EXIT)
+			delete_session(&key);
+	}
+	if (text) {
+		if (!span)
+			span = new_session(&hit, config, &key, task);
+		if (span)
+			on_report(&hit, span, text);
 	}
 	return 0;
 }

@@ -372,31 +372,6 @@ export const GoRequest = {
   patternText: 67,
 } as const;
 
-export const PostgresqlEvent = {
-  size: 112,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  sqlstate: 72,
-  failed: 76,
-  textLen: 80,
-  peerFamily: 88,
-  peerPort: 90,
-  peerAddress: 92,
-  reserved: 108,
-} as const;
-
 export const PostgresqlConfig = {
   size: 40,
   probe: 0,
@@ -413,38 +388,23 @@ export const PostgresqlConfig = {
   reserved: 38,
 } as const;
 
-export const PostgresqlBackend = {
-  size: 8728,
+export const PostgresqlSession = {
+  size: 48,
   processStarted: 0,
   executedKtimeNs: 8,
   applicationName: 16,
-  reports: 24,
-  sqlstate: 28,
-  servicePid: 32,
-  namesLen: 36,
-  event: 40,
-  eventSpan: 40,
-  eventSpanHead: 40,
-  eventSpanHeadKtimeNs: 40,
-  eventSpanHeadPid: 48,
-  eventSpanHeadTid: 52,
-  eventSpanHeadLen: 56,
-  eventSpanHeadKind: 60,
-  eventSpanHeadProbeId: 62,
-  eventSpanStartKtimeNs: 64,
-  eventSpanTraceId: 72,
-  eventSpanSpanId: 88,
-  eventSpanParentSpanId: 96,
-  eventSpanTraceFlags: 104,
-  eventSpanSpanFlags: 108,
-  eventSqlstate: 112,
-  eventFailed: 116,
-  eventTextLen: 120,
-  eventPeerFamily: 128,
-  eventPeerPort: 130,
-  eventPeerAddress: 132,
-  eventReserved: 148,
-  text: 152,
+  text: 24,
+  sqlstate: 32,
+  servicePid: 36,
+  clientBytes: 40,
+  keptBytes: 42,
+  hasText: 44,
+} as const;
+
+export const PostgresqlText = {
+  size: 8264,
+  open: 0,
+  bytes: 4,
 } as const;
 
 export const Large = {
@@ -1038,21 +998,14 @@ export const PostgresqlMoment = {
   EXIT: 7,
 } as const;
 
-export const PostgresqlText = {
+export const PostgresqlField = {
   DATABASE: 0,
   USER: 1,
   APPLICATION: 2,
   STATEMENT: 3,
-  COUNT: 4,
+  PEER: 4,
+  SQLSTATE: 5,
 } as const;
-
-/** By value. */
-export const postgresqlTextNames = [
-  'database',
-  'user',
-  'application',
-  'statement',
-] as const;
 
 export const PostgresqlArgument = {
   TEXT: 0,
@@ -1183,9 +1136,8 @@ export const NodeSqliteField = {
 
 export const Constant = {
   CONTRACT_VERSION: 1,
-  POSTGRESQL_NAME_BYTES: 64,
-  POSTGRESQL_NAMES_BYTES: 256,
-  POSTGRESQL_BACKENDS: 4096,
+  POSTGRESQL_NAME_BYTES: 63,
+  POSTGRESQL_UNKNOWN_STATE: 1073741824,
   GO_ERRORS: 32,
   GO_LINK_PACKAGES: 4,
   GO_LINK_WRAPPERS: 32,

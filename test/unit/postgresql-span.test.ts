@@ -3,9 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writePostgresqlSpan } from '../../src/probes/definitions/postgresql/span.ts';
-import { PostgresqlEvent, PostgresqlText, SpanFlag } from '../../src/probes/layout.gen.ts';
-import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
+import { postgresql } from '../../src/probes/definitions/postgresql/postgresql.ts';
+import {
+  Constant,
+  EventKind,
+  PostgresqlField as Field,
+  FieldHead,
+  NodePeer,
+  SpanHead,
+} from '../../src/probes/layout.gen.ts';
+import { slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 
 interface Values {
   readonly database?: string;
@@ -17,7 +25,8 @@ interface Values {
   readonly address?: string;
   readonly sqlstate?: string;
   readonly failed?: boolean;
-  readonly flags?: number;
+  readonly cut?: boolean;
+  readonly unreadable?: boolean;
   readonly claimedBytes?: number;
 }
 
@@ -25,25 +34,32 @@ interface Values {
 const pack = (code: string) =>
   [...code].reduce((sum, char, i) => sum + ((char.charCodeAt(0) - 0x30) & 63) * 2 ** (6 * i), 0);
 
+/** `struct uspan_node_peer`, with a port of 50123. */
+function peerOf(family: number, address: string): Uint8Array {
+  const bytes = new Uint8Array(NodePeer.size);
+  bytes.set(Buffer.from(address, 'hex'), NodePeer.address);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(NodePeer.family, family, true);
+  view.setUint16(NodePeer.port, 50123, true);
+  return bytes;
+}
+
 /** A record as bpf/usdt/postgresql.bpf.c sends it. */
 function record(values: Values) {
-  const { database = '', user = '', application = '', statement = '' } = values;
-  const texts = [database, user, application, statement].map((text) => Buffer.from(text));
-  const names = Buffer.concat(texts.slice(0, 3));
-  const tail = Buffer.concat([names, Buffer.alloc(-names.length & 3), texts[PostgresqlText.STATEMENT]!]);
-  const slab = slabOf(new Uint8Array((PostgresqlEvent.size + tail.length + 7) & ~7));
-  putSpanHead(slab, 0, {});
-  const view = new DataView(slab.bytes.buffer);
-  view.setUint32(PostgresqlEvent.spanHeadTid, 4711, true);
-  view.setUint32(PostgresqlEvent.spanHeadLen, values.claimedBytes ?? PostgresqlEvent.size + tail.length, true);
-  view.setUint32(PostgresqlEvent.spanSpanFlags, values.flags ?? 0, true);
-  view.setUint32(PostgresqlEvent.failed, values.failed ? 1 : 0, true);
-  view.setUint32(PostgresqlEvent.sqlstate, values.sqlstate ? pack(values.sqlstate) : 0, true);
-  for (const [i, text] of texts.entries()) view.setUint16(PostgresqlEvent.textLen + 2 * i, text.length, true);
-  view.setUint16(PostgresqlEvent.peerFamily, values.family ?? 0, true);
-  view.setUint16(PostgresqlEvent.peerPort, 50123);
-  slab.bytes.set(Buffer.from(values.address ?? '', 'hex'), PostgresqlEvent.peerAddress);
-  slab.bytes.set(tail, PostgresqlEvent.size);
+  const { database, user, application, statement, family, address = '', failed, sqlstate, cut, unreadable } = values;
+  const text = (field: number, value: string | undefined): RecordField[] =>
+    value === undefined ? [] : [{ field, value: Buffer.from(value) }];
+  const state = sqlstate ? pack(sqlstate) : Constant.POSTGRESQL_UNKNOWN_STATE;
+  const fields = [
+    { field: Field.SQLSTATE, value: failed ? state : 0 },
+    ...text(Field.DATABASE, database),
+    ...text(Field.USER, user),
+    ...(family === undefined ? [] : [{ field: Field.PEER, value: peerOf(family, address) }]),
+    ...text(Field.APPLICATION, application),
+    { field: Field.STATEMENT, value: Buffer.from(statement ?? ''), cut, unreadable },
+  ];
+  const slab = slabOf(encodeSpanRecord({ kind: EventKind.POSTGRESQL, fields, claimedBytes: values.claimedBytes }));
+  new DataView(slab.bytes.buffer).setUint32(SpanHead.headTid, 4711, true);
   return slab;
 }
 
@@ -52,7 +68,7 @@ const resource = { attributes: { 'service.name': 'postgres' } };
 function spanOf(values: Values): SpanObject {
   const spans: SpanObject[] = [];
   const writer = new ObjectSpanWriter((span) => spans.push(span));
-  expect(writePostgresqlSpan(record(values), 0, resource, writer)).toBe('server');
+  expect(postgresql.write(record(values), 0, resource, writer)).toBe('server');
   return spans[0]!;
 }
 
@@ -117,12 +133,12 @@ test('failed with nobody knows what', () => {
 });
 
 test('a cut statement hides the literal it was cut in', () => {
-  const { attributes } = spanOf({ statement: "select 'secr", flags: SpanFlag.CUT });
+  const { attributes } = spanOf({ statement: "select 'secr", cut: true });
   expect(attributes).toMatchObject({ 'db.query.text': 'select ?', 'uspan.truncated': 'db.query.text' });
 });
 
 test('a statement that could not be read', () => {
-  const { attributes, name } = spanOf({ flags: SpanFlag.UNREADABLE });
+  const { attributes, name } = spanOf({ unreadable: true });
   expect(name).toBe('postgresql');
   expect(attributes).toMatchObject({ 'uspan.unreadable': 'db.query.text' });
 });
@@ -130,12 +146,12 @@ test('a statement that could not be read', () => {
 describe('a record that contradicts itself is none', () => {
   const whole = { database: 'shop', statement: 'select 1' };
   test.each([
-    ['shorter than its texts', PostgresqlEvent.size + 8],
-    ['shorter than an event', PostgresqlEvent.size - 4],
+    ['shorter than its texts', SpanHead.size + 2 * FieldHead.size + 4 + 2],
+    ['shorter than an event', SpanHead.size - 4],
   ])('%s', (_, claimedBytes) => {
     const spans: SpanObject[] = [];
     const writer = new ObjectSpanWriter((span) => spans.push(span));
-    expect(writePostgresqlSpan(record({ ...whole, claimedBytes }), 0, resource, writer)).toBe('malformed');
+    expect(postgresql.write(record({ ...whole, claimedBytes }), 0, resource, writer)).toBe('malformed');
     expect(spans).toEqual([]);
   });
 });

@@ -1,8 +1,10 @@
 import type { Binary, UsdtArgument, UsdtNote } from '../../../contract/binary.ts';
 import type { Constants, MapEntry, Place, Point, ProbeDefinition } from '../../../contract/decision.ts';
-import { Constant, EventKind, PostgresqlBackend, PostgresqlConfig, PostgresqlMoment } from '../../layout.gen.ts';
+import { spanWriter } from '../../../semconv/span-table.ts';
+import { Constant, EventKind, PostgresqlConfig, PostgresqlMoment, PostgresqlText } from '../../layout.gen.ts';
+import { openSpans } from '../../open-spans.ts';
 import { encodeSpec, notesOf, specOf } from '../../sites/argument-specs.ts';
-import { writePostgresqlSpan } from './span.ts';
+import { postgresqlSpan } from './span.ts';
 
 const note = (name: string) => ({ at: 'note', provider: 'postgresql', name }) as const satisfies Place;
 const entry = (name: string) => ({ at: 'nativeEntry', function: name, arguments: [0] }) as const satisfies Place;
@@ -23,8 +25,12 @@ export const postgresql = {
   object: 'postgresql',
   program: 'postgresql',
   configMap: 'postgresql_configs',
-  inFlight: [{ map: 'postgresql_backends', pidOffset: 0, activeOffset: PostgresqlBackend.reports, swept: undefined }],
-  entriesPerRequest: { postgresql_backends: 1 },
+  inFlight: [
+    openSpans('postgresql_sessions', EventKind.POSTGRESQL),
+    { map: 'postgresql_texts', pidOffset: 0, activeOffset: PostgresqlText.open, swept: undefined },
+  ],
+  // Of sessions, which are one request each.
+  entriesPerRequest: { postgresql_sessions: 1, postgresql_texts: 1 },
   recordKinds: [EventKind.POSTGRESQL],
   points: [
     {
@@ -62,7 +68,7 @@ export const postgresql = {
   ],
   matches: (binary) => notesOf(binary, status).length > 0,
   constants,
-  write: writePostgresqlSpan,
+  write: spanWriter(postgresqlSpan),
 } as const satisfies ProbeDefinition;
 
 function sqlState(moment: number, name: string, functions: readonly string[]): Point[] {
