@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type * as Native from '../native/native.d.ts';
 import { UspanError } from './contract/errors.ts';
+import { nativeBuild } from './settings/development.ts';
 
 export type { BpfMap, BpfObject, FeatureName, Link, MappedFile, ProgramInfo, RingBuffer } from '../native/native.d.ts';
 
@@ -21,9 +22,8 @@ export function loadNative(): NativeModule {
 }
 
 function load(): NativeModule {
-  const asan = process.env.USPAN_NATIVE_BUILD === 'asan';
-  const path = fileURLToPath(new URL(`../native/build/${asan ? 'Debug' : 'Release'}/uspan.node`, import.meta.url));
-  const fix = `Build it: scripts/build-native.sh${asan ? ' --asan' : ''}`;
+  const path = fileURLToPath(new URL(`../native/build/${nativeBuild}/uspan.node`, import.meta.url));
+  const fix = `Build it: scripts/build-native.sh${nativeBuild === 'Debug' ? ' --asan' : ''}`;
   let native: NativeModule;
   try {
     native = createRequire(import.meta.url)(path);

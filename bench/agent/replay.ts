@@ -178,13 +178,12 @@ interface OpenedWriter {
 
 async function openWriter(losses: import('../../src/otel/losses.ts').Losses): Promise<OpenedWriter> {
   if (job.stage === 'decode') return { writer: nowhere, finish: async () => {} };
-  const { readExportSettings } =
-    await load<typeof import('../../src/config/export-settings.ts')>('config/export-settings.js');
+  const { settingsOf } = await load<typeof import('../../src/settings/read-settings.ts')>('settings/read-settings.js');
+  const { exportSettingsOf } =
+    await load<typeof import('../../src/settings/export-settings.ts')>('settings/export-settings.js');
   const { protocol, endpoint } = job;
-  const settings = readExportSettings({
-    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
-    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
-  });
+  const environment = { OTEL_EXPORTER_OTLP_PROTOCOL: protocol, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint };
+  const settings = exportSettingsOf(settingsOf({ environment }));
   if (job.stage === 'write') {
     const { OtlpSpanWriter } =
       await load<typeof import('../../src/otel/otlp-span-writer.ts')>('otel/otlp-span-writer.js');

@@ -1,25 +1,18 @@
 import picomatch from 'picomatch';
-import type { UserProbe } from '../config/user-probe.ts';
 import { attributeKey } from '../contract/attribute-key.ts';
 import type { ProbeDefinition } from '../contract/decision.ts';
 import { definitions } from '../probes/definitions/index.ts';
 import { usdtPair } from '../probes/pair/pair.ts';
-
-export interface DefinitionChoice {
-  /** Globs of names to leave out. */
-  readonly without: readonly string[];
-  readonly configFile: string | undefined;
-}
+import type { Settings } from '../settings/table.ts';
+import type { UserProbe } from '../settings/user-probe.ts';
 
 /** Shared libraries and add-ons of Node.js. */
 const anyLibrary = /\.so(\.|$)|\.node$/;
 
-/** The libraries uspan knows, but those left out, and what the configuration file declares. @throws UspanError E_CONFIG */
-export async function chooseDefinitions(choice: DefinitionChoice): Promise<ProbeDefinition[]> {
-  // The YAML reader takes 30 ms and some megabytes.
-  const config = choice.configFile && (await import('../config/config-file.ts')).readConfigFile(choice.configFile);
-  const leftOut = picomatch([...choice.without, ...(config ? config.without : [])], { bash: true });
-  return [...definitions.filter(({ name }) => !leftOut(name)), ...(config ? config.probes.map(definitionOf) : [])];
+/** The libraries uspan knows, but those left out, and what the user declares. */
+export function chooseDefinitions({ without, probes }: Pick<Settings, 'without' | 'probes'>): ProbeDefinition[] {
+  const leftOut = picomatch([...without], { bash: true });
+  return [...definitions.filter(({ name }) => !leftOut(name)), ...probes.map(definitionOf)];
 }
 
 function definitionOf(probe: UserProbe): ProbeDefinition {

@@ -1,11 +1,19 @@
 import { Command, CommanderError, Option } from 'commander';
-import { parseValue } from '../config/value.ts';
 import { UspanError } from '../contract/errors.ts';
-import { type CommandName, type CommandSpec, commands, type Flag, type Options } from './flags.ts';
+import type { Settings } from '../settings/table.ts';
+import { parseValue } from '../settings/value.ts';
+import { type CommandName, type CommandSpec, commands, type Flag, flagsOf, type Options } from './flags.ts';
 
-/** What a command line asks for: a command with its options, the version, or a text (help) on stdout. */
+/** What a command line asks for: a command, the version, or a text (help) on stdout. */
 export type Request =
-  | { [C in CommandName]: { readonly command: C; readonly options: Options<(typeof commands)[C]> } }[CommandName]
+  | {
+      [C in CommandName]: {
+        readonly command: C;
+        readonly options: Options<(typeof commands)[C]>;
+        /** Settings that were given; those that were not may come from elsewhere. */
+        readonly given: Partial<Settings>;
+      };
+    }[CommandName]
   | { readonly command: 'version' }
   | { readonly command: 'print'; readonly text: string };
 
@@ -32,8 +40,8 @@ export function parseCommandLine(argv: readonly string[]): Request {
       writeErr: () => {},
     });
   for (const [name, spec] of Object.entries(commands)) {
-    addCommand(program, name, spec, (options) => {
-      request = { command: name, options } as Request;
+    addCommand(program, name, spec, (options, given) => {
+      request = { command: name, options, given } as Request;
     });
   }
   try {
@@ -46,10 +54,15 @@ export function parseCommandLine(argv: readonly string[]): Request {
   return request ?? { command: 'print', text: printed };
 }
 
-function addCommand(program: Command, name: string, spec: CommandSpec, found: (options: unknown) => void): void {
+function addCommand(
+  program: Command,
+  name: string,
+  spec: CommandSpec,
+  found: (options: unknown, given: unknown) => void,
+): void {
   const command = program.command(name).description(spec.summary).helpOption('-h, --help', 'show this help');
   const attributes = new Map<string, string>();
-  for (const [key, flag] of Object.entries(spec.flags)) {
+  for (const [key, flag] of flagsOf(spec)) {
     const option = optionOf(flag);
     attributes.set(key, option.attributeName());
     command.addOption(option);
@@ -58,22 +71,25 @@ function addCommand(program: Command, name: string, spec: CommandSpec, found: (o
     const option = command.options.find((each) => each.attributeName() === attributes.get(one));
     option?.conflicts(attributes.get(other)!);
   }
+  if (spec.settings.length > 0)
+    command.addHelpText('after', '\nMost can also be set by variables and a file: docs/settings.md\n');
   const { subject } = spec;
   if (subject) command.argument(`<${subject.shown}>`, subject.help);
   command.allowExcessArguments(false).action(() => {
-    const given: Record<string, unknown> = command.opts();
-    const entries = Object.entries(spec.flags).map(([key, flag]) => [key, given[attributes.get(key)!] ?? flag.initial]);
-    if (subject) entries.push([subject.name, parseValue(`<${subject.shown}>`, subject.value, command.args[0]!)]);
-    found(Object.fromEntries(entries));
+    const parsed: Record<string, unknown> = command.opts();
+    const of = (key: string) => parsed[attributes.get(key)!];
+    const options = Object.entries(spec.flags).map(([key, { initial }]) => [key, of(key) ?? initial]);
+    if (subject) options.push([subject.name, parseValue(`<${subject.shown}>`, subject.value, command.args[0]!)]);
+    const given = spec.settings.map((key) => [key, of(key)]).filter(([, value]) => value !== undefined);
+    found(Object.fromEntries(options), Object.fromEntries(given));
   });
 }
 
-function optionOf({ flag, help, value, repeatable, initial }: Flag<unknown>): Option {
-  const option = new Option(
-    flag,
-    value && initial !== undefined && !repeatable ? `${help} (default: ${initial})` : help,
-  );
-  if (!value) return option;
+function optionOf({ flag, help, value, repeatable, initial }: Flag): Option {
+  const takesValue = flag.includes('<');
+  const shown = takesValue && initial !== undefined && !repeatable;
+  const option = new Option(flag, shown ? `${help} (default: ${initial})` : help);
+  if (!takesValue) return option;
   const parse = (given: string) => parseValue(option.long!, value, given);
   return repeatable
     ? option.argParser((given, before: readonly unknown[] = []) => [...before, parse(given)])

@@ -4,12 +4,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UspanError } from '../contract/errors.ts';
 import type { Report } from '../report.ts';
-import { coloursOf } from './colours.ts';
+import { coloursOf } from '../settings/colours.ts';
+import { type Environment, readSettings } from '../settings/read-settings.ts';
+import type { Settings } from '../settings/table.ts';
 import { exitCodes } from './exit-codes.ts';
-import { commands, type DemoOptions } from './flags.ts';
+import type { DemoOptions } from './flags.ts';
 import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
-import { type AgentFlags, startAgent } from './start-agent.ts';
+import { startAgent } from './start-agent.ts';
 import { summary } from './summary.ts';
 
 const colours = coloursOf(process.stderr);
@@ -25,7 +27,7 @@ const load = '8/s';
 const stopWithinMs = 5000;
 
 /** `uspan demo`: the example shop, unmodified, under the agent; its traces on the terminal. */
-export async function demo(options: DemoOptions): Promise<number> {
+export async function demo(options: DemoOptions, environment: Environment): Promise<number> {
   for (const path of [goApp, node, launcher]) {
     if (existsSync(path)) continue;
     throw new UspanError('E_NO_TARGET', 'the example shop is not built', {
@@ -35,7 +37,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
   const stopped = untilStopped();
   const logger = openLogger('warn');
-  const { agent, outputs } = await startAgent(agentFlags(options.json), logger, false);
+  const { agent, outputs } = await startAgent(await settingsOfDemo(options.json, environment), logger, false);
   process.stderr.write(
     `${colours.dim('$ node examples/shop/main.mjs    # Go, Node.js and a database; nothing added to them')}\n`,
   );
@@ -56,11 +58,10 @@ export async function demo(options: DemoOptions): Promise<number> {
   return exitCodes.ok;
 }
 
-/** `run`'s defaults, for the programs of the shop. */
-function agentFlags(json: boolean): AgentFlags {
-  const initial = Object.fromEntries(Object.entries(commands.run.flags).map(([key, { initial }]) => [key, initial]));
+/** Those of `run`, for the programs of the shop. */
+function settingsOfDemo(json: boolean, environment: Environment): Promise<Settings> {
   const exeGlobs = [goApp, node, '*/shop-postgres-*/postgres'];
-  return { ...(initial as unknown as AgentFlags), exeGlobs, configFile, console: !json, json };
+  return readSettings({ exeGlobs, configFile, console: !json, json }, environment);
 }
 
 /** Resolves when the launcher says that all parts are up. */

@@ -1,4 +1,3 @@
-import { agentVersion } from '../config/version.ts';
 import type { Decision, ProbeDefinition, Site } from '../contract/decision.ts';
 import { describeError } from '../contract/errors.ts';
 import { identity } from '../discovery/processes/identity.ts';
@@ -9,8 +8,11 @@ import { type Inspection, inspectFile } from '../probes/attach/inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach/process-files.ts';
 import { movedDetail, runsCopy } from '../probes/attach/runs-copy.ts';
 import { wantsLibrary } from '../probes/plan.ts';
+import { coloursOf } from '../settings/colours.ts';
+import { type Environment, readSettings } from '../settings/read-settings.ts';
+import type { Settings } from '../settings/table.ts';
+import { agentVersion } from './agent-version.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
-import { coloursOf } from './colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
 
@@ -28,8 +30,13 @@ interface Found {
 }
 
 /** `uspan discover`: what `run` with the same flags would attach, and why not the rest. Attaches nothing. */
-export async function discover(options: DiscoverOptions): Promise<number> {
-  const found = look(options, await chooseDefinitions(options));
+export async function discover(
+  options: DiscoverOptions,
+  given: Partial<Settings>,
+  environment: Environment,
+): Promise<number> {
+  const settings = await readSettings(given, environment);
+  const found = look(settings, chooseDefinitions(settings));
   const traceable = found.filter((each) => decisionsOf(each).some((decision) => decision.do === 'attach'));
   if (options.json) {
     process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
@@ -40,18 +47,18 @@ export async function discover(options: DiscoverOptions): Promise<number> {
   return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
 }
 
-function look(options: DiscoverOptions, definitions: readonly ProbeDefinition[]): Found[] {
+function look(settings: Settings, definitions: readonly ProbeDefinition[]): Found[] {
   const seen = new Map<string, Inspection | undefined>();
   const inspect = (file: ProcessFile): Inspection | undefined => {
     if (!seen.has(file.statKey)) {
       seen.set(
         file.statKey,
-        inspectFile(file, { ...options, definitions }, (inspection) => inspection),
+        inspectFile(file, { ...settings, definitions }, (inspection) => inspection),
       );
     }
     return seen.get(file.statKey);
   };
-  return selectTargets(scanProcesses(), options).map((facts) => {
+  return selectTargets(scanProcesses(), settings).map((facts) => {
     const program = executableFile(facts);
     const inspection = program && inspect(program);
     const libraries = libraryFiles(facts, (path) => wantsLibrary(definitions, path))

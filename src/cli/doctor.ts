@@ -1,8 +1,8 @@
 import { release } from 'node:os';
-import { agentVersion } from '../config/version.ts';
 import { libbpfVersion } from '../probes/attach/features.ts';
 import { type Requirement, requirements } from '../probes/attach/requirements.ts';
-import { coloursOf } from './colours.ts';
+import { coloursOf } from '../settings/colours.ts';
+import { agentVersion } from './agent-version.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DoctorOptions } from './flags.ts';
 

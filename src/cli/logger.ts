@@ -1,11 +1,12 @@
 import { type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { Notify } from '../otel/losses.ts';
+import { coloursOf } from '../settings/colours.ts';
 
 /** Logs go to stderr, a line each; written synchronously, so that the last words before an exit are not lost. */
 export function openLogger(level: string): Logger {
   const people = pretty({
-    colorize: process.stderr.isTTY === true && !process.env.NO_COLOR,
+    colorize: coloursOf(process.stderr).isColorSupported,
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
     sync: true,

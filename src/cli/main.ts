@@ -1,5 +1,6 @@
 /** Where `bin/uspan` enters. stdout is data, stderr is for people. */
 import { describeError } from '../contract/errors.ts';
+import { showStacks } from '../settings/development.ts';
 import { parseCommandLine, type Request } from './command-line.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 
@@ -12,15 +13,15 @@ async function run(request: Request): Promise<number> {
     case 'version':
       return (await import('./version.ts')).version();
     case 'run':
-      return (await import('./run.ts')).run(request.options);
+      return (await import('./run.ts')).run(request.given, process.env);
     case 'discover':
-      return (await import('./discover.ts')).discover(request.options);
+      return (await import('./discover.ts')).discover(request.options, request.given, process.env);
     case 'doctor':
       return (await import('./doctor.ts')).doctor(request.options);
     case 'usdt':
       return (await import('./usdt.ts')).usdt(request.options);
     case 'demo':
-      return (await import('./demo.ts')).demo(request.options);
+      return (await import('./demo.ts')).demo(request.options, process.env);
   }
 }
 
@@ -34,7 +35,7 @@ try {
   status = await run(parseCommandLine(process.argv.slice(2)));
 } catch (error) {
   process.stderr.write(`uspan: ${describeError(error)}\n`);
-  if (process.env.USPAN_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (showStacks && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   status = exitCodeOf(error);
 }
 // Sockets of an exporter may live on for as long as its timeout.

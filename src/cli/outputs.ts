@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { readExportSettings } from '../config/export-settings.ts';
-import { agentVersion } from '../config/version.ts';
+import type { ExportSettings } from '../contract/export-settings.ts';
 import type { ClockedSpanWriter } from '../otel/clocked-span-writer.ts';
 import { type SpanOutput, spanTreeOutput } from '../otel/console-output.ts';
 import { jsonLinesOutput } from '../otel/json-output.ts';
@@ -9,6 +8,8 @@ import { ObjectSpanWriter } from '../otel/object-span-writer.ts';
 import { openSpanExporter } from '../otel/open-span-exporter.ts';
 import type { SpanExporter } from '../otel/span-exporter.ts';
 import { TeeSpanWriter } from '../otel/tee-span-writer.ts';
+import { coloursOf } from '../settings/colours.ts';
+import { agentVersion } from './agent-version.ts';
 
 export interface Outputs {
   readonly writer: ClockedSpanWriter;
@@ -20,16 +21,16 @@ export interface Outputs {
 export interface OutputOptions {
   readonly console: boolean;
   readonly json: boolean;
-  /** Send by OTLP, unless the environment says no (`OTEL_TRACES_EXPORTER=none`). When false, it can still ask for both (`otlp,console`). */
+  /** Send by OTLP, unless the settings say no (`OTEL_TRACES_EXPORTER=none`). When false, they can still ask for both (`otlp,console`). */
   readonly otlp: boolean;
+  readonly export: ExportSettings;
   readonly losses: Losses;
   readonly notify: Notify;
 }
 
-/** Where spans go, by flags and OTEL_* variables. @throws UspanError E_USAGE */
+/** Where spans go, by the settings. @throws UspanError E_USAGE when a certificate cannot be read */
 export async function openOutputs(options: OutputOptions): Promise<Outputs> {
-  const settings = readExportSettings(process.env);
-  const { losses, notify } = options;
+  const { export: settings, losses, notify } = options;
   const both = settings.exporters.includes('console');
   const exporter =
     settings.exporters.includes('otlp') && (options.otlp || both)
@@ -53,5 +54,5 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
 
 function openPrinted(json: boolean, tree: boolean): SpanOutput | undefined {
   if (json) return jsonLinesOutput(process.stdout);
-  return tree ? spanTreeOutput(process.stdout) : undefined;
+  return tree ? spanTreeOutput(process.stdout, coloursOf(process.stdout)) : undefined;
 }

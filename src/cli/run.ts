@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs';
 import type { Agent } from '../agent.ts';
 import { UspanError } from '../contract/errors.ts';
 import type { Report } from '../report.ts';
+import { type Environment, readSettings } from '../settings/read-settings.ts';
+import type { Settings } from '../settings/table.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { RunOptions } from './flags.ts';
 import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
 import { startAgent } from './start-agent.ts';
@@ -12,20 +13,21 @@ import { startAgent } from './start-agent.ts';
 const stopWithinMs = 8000;
 
 /** `uspan run`: traces until SIGINT or SIGTERM. */
-export async function run(options: RunOptions): Promise<number> {
+export async function run(given: Partial<Settings>, environment: Environment): Promise<number> {
   const startedAt = performance.now();
   // Before anything that takes time, so that an early signal is not lost.
   const stopped = untilStopped();
-  if (options.reportFile) writeReport(options.reportFile, undefined);
-  const logger = openLogger(options.logLevel);
-  const { agent, outputs } = await startAgent(options, logger, !options.console && !options.json);
+  const settings = await readSettings(given, environment);
+  if (settings.reportFile) writeReport(settings.reportFile, undefined);
+  const logger = openLogger(settings.logLevel);
+  const { agent, outputs } = await startAgent(settings, logger, !settings.console && !settings.json);
   process.stderr.write(`uspan: ${readyText(agent)} (${Math.round(performance.now() - startedAt)} ms)\n`);
   logger.debug({ signal: await stopped }, 'stopping');
   const left = agent.exportState()?.queuedSpans ?? 0;
   if (left > 0) process.stderr.write(`uspan: sending the last ${left} spans, for at most ${stopWithinMs / 1000} s\n`);
   const report = await agent.stop(stopWithinMs);
   await outputs.flush();
-  if (options.reportFile) writeReport(options.reportFile, report);
+  if (settings.reportFile) writeReport(settings.reportFile, report);
   return exitCodes.ok;
 }
 

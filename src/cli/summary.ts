@@ -1,5 +1,5 @@
 import type { Report } from '../report.ts';
-import { coloursOf } from './colours.ts';
+import { coloursOf } from '../settings/colours.ts';
 import { plainFunction } from './plain-function.ts';
 
 const colours = coloursOf(process.stderr);

@@ -1,7 +1,7 @@
 import type { UsdtArgument, UsdtLocation } from '../contract/binary.ts';
 import { printable } from '../otel/printable.ts';
 import { type UsdtListing, usdtOfFile, usdtOfProcess } from '../probes/attach/usdt-listing.ts';
-import { coloursOf } from './colours.ts';
+import { coloursOf } from '../settings/colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { UsdtOptions } from './flags.ts';
 

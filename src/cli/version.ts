@@ -1,6 +1,6 @@
 import { release } from 'node:os';
-import { agentVersion } from '../config/version.ts';
 import { libbpfVersion } from '../probes/attach/features.ts';
+import { agentVersion } from './agent-version.ts';
 import { exitCodes } from './exit-codes.ts';
 
 /** What a bug report needs first. */

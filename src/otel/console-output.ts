@@ -1,4 +1,4 @@
-import { coloursOf } from './colours.ts';
+import type { Colors } from 'picocolors/types.js';
 import type { SpanObject } from './span-object.ts';
 import { renderTrace } from './span-tree.ts';
 import { TraceGatherer, type TraceGathererLimits } from './trace-gatherer.ts';
@@ -17,10 +17,9 @@ export interface TextStream {
   readonly columns?: number | undefined;
 }
 
-/** `--console`: span trees, in colour on a terminal that has any (NO_COLOR is honoured). */
-export function spanTreeOutput(stream: TextStream, limits?: TraceGathererLimits): SpanOutput {
+/** `--console`: span trees, in `colours`. */
+export function spanTreeOutput(stream: TextStream, colours: Colors, limits?: TraceGathererLimits): SpanOutput {
   const terminal = stream.isTTY === true;
-  const colours = coloursOf(stream);
   return new TraceGatherer((spans) => {
     const columns = terminal ? (stream.columns ?? 120) : Number.POSITIVE_INFINITY;
     stream.write(`${renderTrace(spans, { colours, columns }).join('\n')}\n`);

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { parseCommandLine } from '../../src/cli/command-line.ts';
 import { exitCodeOf } from '../../src/cli/exit-codes.ts';
-import { commands, type RunOptions } from '../../src/cli/flags.ts';
+import { commands, flagsOf } from '../../src/cli/flags.ts';
 import { UspanError } from '../../src/contract/errors.ts';
+import type { Settings } from '../../src/settings/table.ts';
+import { readRun } from '../support/settings.ts';
 
 const line = (text: string) => (text === '' ? [] : text.split(' '));
 
@@ -18,7 +20,8 @@ function refused(text: string): string {
   throw new Error(`accepted: ${text}`);
 }
 
-const runDefaults: RunOptions = {
+/** Of the flags of `run`. */
+const runDefaults = {
   pids: [],
   exeGlobs: [],
   ports: [],
@@ -36,16 +39,22 @@ const runDefaults: RunOptions = {
   maxStatementBytes: 4096,
   ringBytes: 4 * 1024 * 1024,
   logLevel: 'info',
-};
+} as const satisfies Partial<Settings>;
 
 describe('parseCommandLine', () => {
   test('defaults', () => {
-    expect(parseCommandLine(['run'])).toEqual({ command: 'run', options: runDefaults });
-    expect(parseCommandLine(['doctor'])).toEqual({ command: 'doctor', options: { json: false } });
-    expect(parseCommandLine(['demo'])).toEqual({ command: 'demo', options: { durationSeconds: 20, json: false } });
+    expect(parseCommandLine(['run'])).toEqual({ command: 'run', options: {}, given: {} });
+    expect(readRun('')).toMatchObject(runDefaults);
+    expect(Object.keys(runDefaults).sort()).toEqual([...commands.run.settings].sort());
+    expect(parseCommandLine(['doctor'])).toEqual({ command: 'doctor', options: { json: false }, given: {} });
+    expect(parseCommandLine(['demo'])).toEqual({
+      command: 'demo',
+      options: { durationSeconds: 20, json: false },
+      given: {},
+    });
   });
 
-  test.each<[string, Partial<RunOptions>]>([
+  test.each<[string, Partial<Settings>]>([
     ['run --pid 3 --pid 4', { pids: [3, 4] }],
     ['run --exe */shop --exe=/opt/*', { exeGlobs: ['*/shop', '/opt/*'] }],
     ['run --port 80 --port 65535', { ports: [80, 65535] }],
@@ -58,13 +67,15 @@ describe('parseCommandLine', () => {
     ['run --config /etc/uspan.yaml --without jvm/*', { configFile: '/etc/uspan.yaml', without: ['jvm/*'] }],
     ['run --ring-bytes 65536', { ringBytes: 65536 }],
   ])('%s', (text, given) => {
-    expect(parseCommandLine(line(text))).toEqual({ command: 'run', options: { ...runDefaults, ...given } });
+    expect(parseCommandLine(line(text))).toEqual({ command: 'run', options: {}, given });
+    expect(readRun(text.slice('run '.length))).toMatchObject({ ...runDefaults, ...given });
   });
 
   test('discover', () => {
     expect(parseCommandLine(line('discover --explain --json --pid 1'))).toMatchObject({
       command: 'discover',
-      options: { explain: true, json: true, pids: [1] },
+      options: { explain: true, json: true },
+      given: { pids: [1] },
     });
   });
 
@@ -107,9 +118,10 @@ describe('parseCommandLine', () => {
     }
   });
 
-  test.each(Object.entries(commands))('%s --help lists its flags', (name, { flags }) => {
+  test.each(Object.entries(commands))('%s --help lists its flags', (name, spec) => {
     const request = parseCommandLine([name, '--help']) as { text: string };
-    for (const { flag } of Object.values(flags)) expect(request.text).toContain(`  ${flag} `);
+    expect(request.text).toContain('--help');
+    for (const [, { flag }] of flagsOf(spec)) expect(request.text).toContain(`  ${flag} `);
   });
 
   test.each(['--version', '-V'])('%s', (text) => {

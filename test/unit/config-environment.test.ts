@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type SamplerSettings, samplerFromEnvironment } from '../../src/config/sampler.ts';
-import { agentVersion } from '../../src/config/version.ts';
+import { agentVersion } from '../../src/cli/agent-version.ts';
+import { type Environment, settingsOf } from '../../src/settings/read-settings.ts';
+import { type SamplerSettings, samplerOf } from '../../src/settings/sampler.ts';
 
-describe('samplerFromEnvironment', () => {
+const samplerFromEnvironment = (environment: Environment) => samplerOf(settingsOf({ environment }));
+
+describe('the sampler, from the environment', () => {
   test.each<[string | undefined, string | undefined, SamplerSettings]>([
     [undefined, undefined, { kind: 'always_on', parentBased: true, ratio: 1 }],
     ['', '', { kind: 'always_on', parentBased: true, ratio: 1 }],

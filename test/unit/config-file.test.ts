@@ -3,20 +3,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exitCodeOf } from '../../src/cli/exit-codes.ts';
-import { type ConfigFile, parseConfig, readConfigFile } from '../../src/config/config-file.ts';
-import { argumentTypes } from '../../src/config/user-probe.ts';
 import { UspanError } from '../../src/contract/errors.ts';
 import { argumentTypes as pairTypes } from '../../src/probes/pair/pair.ts';
+import { parseConfig } from '../../src/settings/config-file.ts';
+import { readSettings, settingsOf } from '../../src/settings/read-settings.ts';
+import type { Settings } from '../../src/settings/table.ts';
+import { argumentTypes } from '../../src/settings/user-probe.ts';
 
 const minimal = `probes:
   - span: checkout
     usdt: { provider: shop, start: checkout__start, end: checkout__done }
 `;
 
+type FromFile = Pick<Settings, 'probes' | 'without'>;
+
+/** What a file says of probes. */
+function read(text: string): FromFile {
+  const { probes, without } = settingsOf({ environment: {}, file: parseConfig(text, 'u.yaml') });
+  return { probes, without };
+}
+
 /** `file:line:column`, then what is wrong. */
-function refused(act: () => ConfigFile): string {
+async function refused(act: () => unknown): Promise<string> {
   try {
-    act();
+    await act();
   } catch (error) {
     expect(error).toBeInstanceOf(UspanError);
     expect((error as UspanError).code).toBe('E_CONFIG');
@@ -27,7 +37,7 @@ function refused(act: () => ConfigFile): string {
 }
 
 test('the least', () => {
-  expect(parseConfig(minimal, 'u.yaml')).toEqual({
+  expect(read(minimal)).toEqual({
     without: [],
     probes: [
       {
@@ -64,7 +74,7 @@ probes:
     min_duration: 1.5ms
     max_per_second: 50
 `;
-  expect(parseConfig(text, 'u.yaml')).toEqual({
+  expect(read(text)).toEqual({
     without: ['jvm/gc', 'go/*'],
     probes: [
       {
@@ -88,7 +98,7 @@ probes:
 });
 
 test.each(['', '# nothing\n', 'probes: []\n', '{}\n'])('%j is a file that says nothing', (text) => {
-  expect(parseConfig(text, 'u.yaml')).toEqual({ probes: [], without: [] });
+  expect(read(text)).toEqual({ probes: [], without: [] });
 });
 
 test('its types of arguments are those of the definitions', () => {
@@ -99,7 +109,10 @@ const span = (more: string) => `${minimal}    ${more}\n`;
 
 describe.each([
   ['- a\n', 'u.yaml:1:1 the file must be a mapping of keys to values'],
-  ['probe: []\n', 'u.yaml:1:8 probe is none of probes, without'],
+  [
+    'probe: []\n',
+    'u.yaml:1:8 probe is none of targets, single_step, instrumented, without, probes, service_name, limits, ',
+  ],
   ['probes: 3\n', 'u.yaml:1:9 probes must be a list'],
   ['probes:\n  - 3\n', 'u.yaml:2:5 probes[0] must be a mapping'],
   ['probes:\n  - span: x\n', 'u.yaml:2:5 probes[0] has no usdt'],
@@ -138,20 +151,20 @@ describe.each([
   [minimal.replace('checkout\n', '"checkout {user}"\n'), 'probes[0].span names {user}, which is none of its args'],
   [minimal.replace('checkout\n', '"checkout {user"\n'), 'probes[0].span has a brace without its other'],
 ])('%j', (text, message) => {
-  test('is refused with its place', () => {
-    expect(refused(() => parseConfig(text, 'u.yaml'))).toContain(message);
+  test('is refused with its place', async () => {
+    expect(await refused(() => read(text))).toContain(message);
   });
 });
 
-test('a file that is not there, or too large', () => {
+test('a file that is not there, or too large', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'uspan-config-'));
   try {
     const path = join(directory, 'u.yaml');
-    expect(refused(() => readConfigFile(path))).toContain('cannot be read');
+    expect(await refused(() => readSettings({ configFile: path }, {}))).toContain('cannot be read');
     writeFileSync(path, ' '.repeat(1_100_000));
-    expect(refused(() => readConfigFile(path))).toContain('more than 1048576 bytes');
+    expect(await refused(() => readSettings({ configFile: path }, {}))).toContain('more than 1048576 bytes');
     writeFileSync(path, minimal);
-    expect(readConfigFile(path).probes).toHaveLength(1);
+    expect((await readSettings({ configFile: path }, {})).probes).toHaveLength(1);
   } finally {
     rmSync(directory, { recursive: true });
   }

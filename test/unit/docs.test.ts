@@ -2,10 +2,11 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cliPage, librariesTable, replaceSection } from '../../scripts/gen-docs.ts';
-import { commands } from '../../src/cli/flags.ts';
+import { cliPage, librariesTable, replaceSection, settingsPage } from '../../scripts/gen-docs.ts';
+import { commands, flagsOf } from '../../src/cli/flags.ts';
 import { definitions } from '../../src/probes/definitions/index.ts';
 import { counterNames } from '../../src/probes/layout.gen.ts';
+import { rows } from '../../src/settings/table.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string) => readFileSync(resolve(root, path), 'utf8');
@@ -16,8 +17,24 @@ const captured = (text: string, pattern: RegExp) =>
 describe('generated parts (renew them by `node scripts/gen-docs.ts`)', () => {
   test('docs/cli.md', () => {
     expect(read('docs/cli.md')).toBe(cliPage());
-    const flags = Object.values(commands).flatMap((spec) => Object.values(spec.flags));
-    for (const { flag } of flags) expect(cliPage()).toContain(`\`${flag}\``);
+    const flags = Object.values(commands).flatMap((spec) => flagsOf(spec));
+    for (const [, { flag }] of flags) expect(cliPage()).toContain(`\`${flag}\``);
+  });
+
+  test('docs/settings.md', () => {
+    const page = read('docs/settings.md');
+    expect(page).toBe(settingsPage(page));
+    for (const [, { environment = [], yaml }] of rows) {
+      for (const place of [...environment, ...(yaml ? [yaml] : [])]) expect(page).toContain(`\`${place}\``);
+    }
+  });
+
+  test('docs/export.md has no variable that is not read, and explains all of the export', () => {
+    const named = captured(read('docs/export.md'), /(OTEL_[A-Z_]+[A-Z])/g);
+    const known = rows.flatMap(([, { environment }]) => environment ?? []);
+    expect(named.filter((name) => !known.includes(name))).toEqual(['OTEL_SDK_DISABLED']);
+    const ofExport = known.filter((name) => /_(BSP|OTLP|EXPORTER)/.test(name) && !/_TRACES_(?!EXPORTER)/.test(name));
+    expect(ofExport.filter((name) => !named.includes(name))).toEqual([]);
   });
 
   test('the libraries in README.md', () => {

@@ -14,7 +14,9 @@ interface Layer {
 const layers: readonly Layer[] = [
   { name: 'contract', files: /^contract\//, imports: [] },
   { name: 'guard', files: /^guard\.ts$/, imports: ['contract'] },
-  { name: 'native', files: /^native\.ts$/, imports: ['contract'] },
+  // Switches for developers, the only ones that are no settings.
+  { name: 'development', files: /^settings\/development\.ts$/, imports: [] },
+  { name: 'native', files: /^native\.ts$/, imports: ['contract', 'development'] },
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
   { name: 'layout', files: /^probes\/(layout\.gen|slab|span-record|open-spans)\.ts$/, imports: ['contract'] },
@@ -36,19 +38,22 @@ const layers: readonly Layer[] = [
   { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode', 'tables'] },
   { name: 'otel', files: /^otel\//, imports: ['contract'] },
   { name: 'report', files: /^report\.ts$/, imports: ['contract', 'layout', 'plan', 'attach', 'correlate', 'otel'] },
-  { name: 'config', files: /^config\//, imports: ['contract'] },
+  { name: 'settings', files: /^settings\//, imports: ['contract'] },
   {
     name: 'agent',
     files: /^(agent|report)\.ts$/,
     imports: [
       ...['contract', 'guard', 'discovery', 'map-file', 'layout', 'plan', 'tables'],
-      ...['attach', 'decode', 'correlate', 'otel', 'report', 'config'],
+      ...['attach', 'decode', 'correlate', 'otel', 'report'],
     ],
   },
   {
     name: 'cli',
     files: /^cli\//,
-    imports: ['contract', 'discovery', 'map-file', 'layout', 'plan', 'attach', 'otel', 'report', 'config', 'agent'],
+    imports: [
+      ...['contract', 'discovery', 'map-file', 'layout', 'plan', 'attach', 'otel', 'report', 'agent'],
+      ...['settings', 'development'],
+    ],
   },
 ];
 
@@ -86,6 +91,11 @@ describe('imports follow the one way', () => {
     expect(
       wrong.map((imported) => `src/${path} (${layer?.name}) must not import ${imported} (${layerOf(imported)?.name})`),
     ).toEqual([]);
+  });
+
+  test('the environment is read by the settings alone; the entrance hands it to them', () => {
+    const reading = files.filter((path) => /\bprocess\.env\b/.test(readFileSync(resolve(source, path), 'utf8')));
+    expect(reading.filter((path) => !path.startsWith('settings/'))).toEqual(['cli/main.ts']);
   });
 
   test('only agent.ts knows every layer', () => {

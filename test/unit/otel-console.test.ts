@@ -4,6 +4,7 @@ import { formatDuration } from '../../src/otel/format-duration.ts';
 import { jsonLinesOutput } from '../../src/otel/json-output.ts';
 import { printable } from '../../src/otel/printable.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
+import { coloursOf } from '../../src/settings/colours.ts';
 
 const startUnixNs = 1_700_000_000_000_000_000n;
 
@@ -29,7 +30,7 @@ function span(id: number, more: Partial<SpanObject> & { parent?: number; service
 
 function shown(spans: readonly SpanObject[], stream: { isTTY?: boolean; columns?: number } = {}): string[] {
   const written: string[] = [];
-  const output = spanTreeOutput({ ...stream, write: (text) => written.push(text) });
+  const output = spanTreeOutput({ ...stream, write: (text) => written.push(text) }, coloursOf(stream));
   for (const each of spans) output.add(each);
   output.flush();
   return written.join('').split('\n').slice(0, -1);
@@ -97,7 +98,7 @@ test('what came from a request cannot drive the terminal', () => {
 test('traces settle before they are shown; the oldest go first when there are many', async () => {
   const written: string[] = [];
   const limits = { settleMs: 30, maxWaitMs: 1000, maxTraces: 2, maxSpansPerTrace: 3 };
-  const output = spanTreeOutput({ write: (text) => void written.push(text) }, limits);
+  const output = spanTreeOutput({ write: (text) => void written.push(text) }, coloursOf({}), limits);
   output.add(span(1, { parent: 2, name: 'child' }));
   output.add(span(2, { name: 'parent' }));
   expect(written).toHaveLength(0);

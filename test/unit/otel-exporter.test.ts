@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
-import { readExportSettings } from '../../src/config/export-settings.ts';
 import type { BatchSettings } from '../../src/contract/export-settings.ts';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
 import { Losses } from '../../src/otel/losses.ts';
@@ -9,6 +8,7 @@ import { openOtlpTransport } from '../../src/otel/otlp-transport.ts';
 import type { SpanExporter } from '../../src/otel/span-exporter.ts';
 import { type OtlpReceiver, type OtlpReceiverOptions, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { slabWith } from '../support/otlp-slab.ts';
+import { readExportSettings } from '../support/settings.ts';
 
 const scope = { name: 'uspan', version: '1.2.3', schemaUrl };
 const shop: Resource = { attributes: { 'service.name': 'shop' } };

@@ -1,6 +1,5 @@
 /** What the exporter does while a collector is away: the clock and the collector's answers are the test's. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { readExportSettings } from '../../src/config/export-settings.ts';
 import type { BatchSettings } from '../../src/contract/export-settings.ts';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
 import { retryAfterMs, retryInfoMs } from '../../src/otel/export-response.ts';
@@ -11,6 +10,7 @@ import { SpanExporter } from '../../src/otel/span-exporter.ts';
 import { decodeExportRequest } from '../support/otlp-decode.ts';
 import { slabWith } from '../support/otlp-slab.ts';
 import { encodeStatus } from '../support/rpc-status.ts';
+import { readExportSettings } from '../support/settings.ts';
 
 const scope = { name: 'uspan', version: '0', schemaUrl: '' };
 const shop: Resource = { attributes: { 'service.name': 'shop' } };

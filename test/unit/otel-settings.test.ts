@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { readExportSettings } from '../../src/config/export-settings.ts';
 import { openOtlpTransport } from '../../src/otel/otlp-transport.ts';
+import { readExportSettings } from '../support/settings.ts';
 
 test('defaults', () => {
   expect(readExportSettings({})).toEqual({

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { readExportSettings } from '../../src/config/export-settings.ts';
 import { SpanKind } from '../../src/contract/span.ts';
 import { Losses } from '../../src/otel/losses.ts';
 import { openSpanExporter } from '../../src/otel/open-span-exporter.ts';
 import { type Certificates, makeCertificates, mutualTls } from '../support/otlp-certificates.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { slabWith } from '../support/otlp-slab.ts';
+import { readExportSettings } from '../support/settings.ts';
 
 let certificates: Certificates;
 beforeAll(() => {

@@ -7,7 +7,7 @@ const program = (protocol: string) => `
   const loaded = [];
   registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
   const { openOtlpTransport } = await import('./src/otel/otlp-transport.ts');
-  const { readExportSettings } = await import('./src/config/export-settings.ts');
+  const { readExportSettings } = await import('./test/support/settings.ts');
   const transport = await openOtlpTransport(readExportSettings({ OTEL_EXPORTER_OTLP_PROTOCOL: '${protocol}' }).otlp, 'uspan/0');
   await transport.close();
   console.log(JSON.stringify(loaded));

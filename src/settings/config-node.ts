@@ -1,4 +1,5 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml';
+import type { Value } from './value.ts';
 
 /** A value of the file that knows where it stands. Every method that finds something else than it wants throws E_CONFIG. */
 export class ConfigNode {
@@ -51,6 +52,18 @@ export class ConfigNode {
     const node = this.#node;
     if (!isSeq(node)) return this.refuse('must be a list');
     return node.items.map((item, index) => new ConfigNode(item, `${this.path}[${index}]`, this.#refuse));
+  }
+
+  /** A text, a number or a truth, as text. */
+  scalar(): string {
+    const value = isScalar(this.#node) ? this.#node.value : undefined;
+    if (!['string', 'number', 'boolean'].includes(typeof value)) return this.refuse('must be a single value');
+    return String(value);
+  }
+
+  parse<T>(value: Value<T>): T {
+    const parsed = value.parse(this.scalar().trim());
+    return parsed ?? this.refuse(`must be ${value.allowed}`);
   }
 
   text(maxChars = 255): string {

@@ -1,5 +1,5 @@
 import type { OtlpProtocol } from '../contract/export-settings.ts';
-import type { Value } from './value.ts';
+import { plainText, type Value } from './value.ts';
 
 /** Where an endpoint may be said. */
 export interface OtlpEndpoints {
@@ -10,6 +10,9 @@ export interface OtlpEndpoints {
   /** What a gRPC endpoint without a scheme means: no TLS. */
   readonly insecure: boolean;
 }
+
+/** Of either protocol: what it must be is known once that is. */
+export const endpointText: Value<string> = { ...plainText, allowed: 'an OTLP endpoint' };
 
 const standard = { 'http/protobuf': 'http://localhost:4318', grpc: 'http://localhost:4317' } as const;
 const tracesPath = '/v1/traces';

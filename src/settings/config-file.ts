@@ -2,19 +2,12 @@ import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { UspanError } from '../contract/errors.ts';
 import { ConfigNode } from './config-node.ts';
-import { readProbe, type UserProbe } from './user-probe.ts';
-
-/** What a configuration file says. */
-export interface ConfigFile {
-  readonly probes: readonly UserProbe[];
-  /** Globs of definitions that are left out. */
-  readonly without: readonly string[];
-}
+import { rows } from './table.ts';
 
 const maxBytes = 1024 * 1024;
 
 /** @throws UspanError E_CONFIG that names line, column and key of what is wrong */
-export function readConfigFile(path: string): ConfigFile {
+export function readConfigFile(path: string): ReadonlyMap<string, ConfigNode> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -25,22 +18,32 @@ export function readConfigFile(path: string): ConfigFile {
   return parseConfig(text, path);
 }
 
-/** @param path for messages @throws UspanError E_CONFIG */
-export function parseConfig(text: string, path: string): ConfigFile {
+/** The keys that the file has, by their path. @param path for messages @throws UspanError E_CONFIG */
+export function parseConfig(text: string, path: string): ReadonlyMap<string, ConfigNode> {
   const lines = new LineCounter();
   // Read node by node, so that an alias is nothing we know, and never multiplies.
   const document = parseDocument(text, { lineCounter: lines });
   const refuse = (message: string, offset: number): never => {
     const { line, col } = lines.linePos(offset);
-    throw new UspanError('E_CONFIG', message, { on: `${path}:${line}:${col}`, fix: 'docs/usdt.md has an example' });
+    throw new UspanError('E_CONFIG', message, { on: `${path}:${line}:${col}`, fix: 'docs/settings.md lists the keys' });
   };
   const [error] = document.errors;
   if (error) refuse(error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, ''), error.pos[0]);
+  const found = new Map<string, ConfigNode>();
   const root = new ConfigNode(document.contents, '', refuse);
-  if (root.isEmpty) return { probes: [], without: [] };
-  const fields = root.fields(['probes', 'without']);
-  return {
-    probes: fields.probes?.items().map(readProbe) ?? [],
-    without: fields.without?.items().map((item) => item.text()) ?? [],
-  };
+  if (!root.isEmpty) collect(root, '', found);
+  return found;
+}
+
+const paths = rows.flatMap(([, { yaml }]) => yaml ?? []);
+
+/** Adds what `node`, the mapping of the keys that begin with `prefix`, has. */
+function collect(node: ConfigNode, prefix: string, found: Map<string, ConfigNode>): void {
+  const below = paths.filter((path) => path.startsWith(prefix));
+  const names = [...new Set(below.map((path) => path.slice(prefix.length).split('.')[0]!))];
+  for (const [name, value] of Object.entries(node.fields(names))) {
+    const path = `${prefix}${name}`;
+    if (paths.includes(path)) found.set(path, value!);
+    else collect(value!, `${path}.`, found);
+  }
 }

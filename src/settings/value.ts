@@ -5,7 +5,7 @@ import { UspanError } from '../contract/errors.ts';
  * A kind of value a flag or an environment variable takes. Written by hand: a schema library costs 10 MB of memory and 0.15 s at every
  * start for what are a handful of numbers and words.
  */
-export interface Value<T> {
+export interface Value<out T> {
   /** For people: completes "must be …". */
   readonly allowed: string;
   /** Never shown in an error: it may hold a password. */
@@ -55,6 +55,9 @@ export function text(what: string, maxChars: number): Value<string> {
     parse: (given) => (given.trim() !== '' && given.length <= maxChars ? given : undefined),
   };
 }
+
+/** Anything: what it must be is said by another setting. */
+export const plainText: Value<string> = { allowed: 'a text', parse: (given) => given };
 
 /** A boolean of the OpenTelemetry specification: case does not matter. What is neither word is refused, not taken for false. */
 export const truth: Value<boolean> = {

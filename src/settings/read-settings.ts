@@ -1,0 +1,73 @@
+import type { ConfigNode } from './config-node.ts';
+import type { Setting } from './setting.ts';
+import { rows, type SettingName, type Settings } from './table.ts';
+import { parseValue, type Value } from './value.ts';
+
+/** An empty variable is an unset one (OpenTelemetry specification, "Environment Variable Specification"). */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where settings come from, the strongest first; what none of them has is the table's default. */
+export interface Sources {
+  /** What was given on the command line. */
+  readonly flags?: Partial<Settings>;
+  readonly environment: Environment;
+  /** The keys of a configuration file by their path, such as `limits.ring_bytes`. */
+  readonly file?: ReadonlyMap<string, ConfigNode>;
+}
+
+/** Reads flags, environment and, where they name one, the configuration file. @throws UspanError E_USAGE, E_CONFIG */
+export async function readSettings(flags: Partial<Settings>, environment: Environment): Promise<Settings> {
+  const path = flags.configFile ?? environment.USPAN_CONFIG?.trim();
+  // The YAML reader takes 30 ms and some megabytes.
+  const file = path ? (await import('./config-file.ts')).readConfigFile(path) : undefined;
+  return settingsOf({ flags, environment, ...(file && { file }) });
+}
+
+/** A setting as it was found, and how to say that it is wrong. */
+interface Found {
+  readonly value: unknown;
+  /** Throws when the text that was found is none of `value`. */
+  readonly check: (value: Value<unknown>) => void;
+}
+
+/** @throws UspanError E_USAGE or E_CONFIG that names the flag, the variable or the place in the file, and what is allowed */
+export function settingsOf({ flags = {}, environment, file = new Map() }: Sources): Settings {
+  const found = new Map<SettingName, Found>();
+  for (const [name, setting] of rows) {
+    const ofFlag = flags[name];
+    const ofVariable = ofFlag === undefined || setting.adds ? inEnvironment(setting, environment) : undefined;
+    const first = ofFlag !== undefined ? { value: ofFlag, check: () => {} } : ofVariable;
+    const ofFile = first === undefined || setting.adds ? inFile(setting, file) : undefined;
+    const one =
+      first && ofFile ? { ...ofFile, value: [...lists(first.value), ...lists(ofFile.value)] } : (first ?? ofFile);
+    if (one) found.set(name, one);
+  }
+  const entries = rows.map(([name, { initial }]) => [name, found.has(name) ? found.get(name)!.value : initial]);
+  const settings = Object.fromEntries(entries) as Settings;
+  for (const [name, { also }] of rows) if (also) found.get(name)?.check(also(settings));
+  return settings;
+}
+
+function lists(value: unknown): readonly unknown[] {
+  return value as readonly unknown[];
+}
+
+function inEnvironment(setting: Setting<unknown>, environment: Environment): Found | undefined {
+  const name = setting.environment?.find((each) => environment[each]?.trim());
+  if (name === undefined) return undefined;
+  const text = environment[name]!.trim();
+  const parse = (value: Value<unknown>) =>
+    setting.repeatable
+      ? text.split(',').map((part) => parseValue(name, value, part.trim()))
+      : parseValue(name, value, text);
+  return { value: parse(setting.value), check: parse };
+}
+
+function inFile(setting: Setting<unknown>, file: ReadonlyMap<string, ConfigNode>): Found | undefined {
+  const node = setting.yaml === undefined ? undefined : file.get(setting.yaml);
+  if (node === undefined) return undefined;
+  if (setting.read) return { value: setting.read(node), check: () => {} };
+  const parse = (value: Value<unknown>) =>
+    setting.repeatable ? node.items().map((item) => item.parse(value)) : node.parse(value);
+  return { value: parse(setting.value), check: parse };
+}
