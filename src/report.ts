@@ -4,8 +4,8 @@ import type { SkipReason } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
 import type { Loss, Losses } from './otel/losses.ts';
 import type { ExportState } from './otel/span-exporter.ts';
-import type { Attachment } from './probes/attach/attachment.ts';
-import type { KnownBinary } from './probes/attach/binaries.ts';
+import { type AttachedSites, attachedKey } from './probes/attach/attached-sites.ts';
+import type { KnownBinary } from './probes/attach/running-file.ts';
 import { movedDetail } from './probes/attach/runs-copy.ts';
 import type { SpanCounts } from './probes/correlate.ts';
 import { counterNames } from './probes/layout.gen.ts';
@@ -50,12 +50,16 @@ export interface Report {
   readonly processEventsLost: number;
   /** Requests of the agent's own export, where the collector itself is traced: left out. */
   readonly ownExports: number;
+  /** Programs and libraries that were read. */
+  readonly filesRead: number;
+  /** The longest time in which the ring was not drained, in milliseconds. */
+  readonly longestDrainGapMs: number;
 }
 
 export interface ReportSources {
   readonly version: string;
   readonly spans: SpanCounts;
-  readonly attachments: readonly Attachment[];
+  readonly attachments: readonly AttachedSites[];
   readonly binaries: readonly KnownBinary[];
   readonly counters: readonly number[];
   readonly exporter: ExportState | undefined;
@@ -63,6 +67,8 @@ export interface ReportSources {
   readonly shortLivedProcesses: number;
   readonly processEventsLost: number;
   readonly ownExports: number;
+  readonly filesRead: number;
+  readonly longestDrainGapMs: number;
 }
 
 export function makeReport(sources: ReportSources): Report {
@@ -72,22 +78,20 @@ export function makeReport(sources: ReportSources): Report {
     exported: sources.exporter?.exported ?? 0,
     lost: sources.losses.snapshot(),
     lostTotal: sources.losses.total(),
-    probes: [...Map.groupBy(sources.attachments, sameFile).values()].flatMap(probeReports),
+    probes: [...Map.groupBy(sources.attachments, attachedKey).values()].flatMap(probeReports),
     skipped: sources.binaries.flatMap(skipReports),
     counters: Object.fromEntries(counterNames.map((name, slot) => [name, sources.counters[slot] ?? 0])),
     export: sources.exporter,
     shortLivedProcesses: sources.shortLivedProcesses,
     processEventsLost: sources.processEventsLost,
     ownExports: sources.ownExports,
+    filesRead: sources.filesRead,
+    longestDrainGapMs: sources.longestDrainGapMs,
   };
 }
 
-function sameFile({ decision, kind }: Attachment): string {
-  return [decision.definition.name, decision.binary.key, kind].join('\0');
-}
-
 /** One line a site, though a file that ran, ended and ran again was attached more than once. */
-function probeReports(attachments: readonly Attachment[]): ProbeReport[] {
+function probeReports(attachments: readonly AttachedSites[]): ProbeReport[] {
   const { decision, kind } = attachments[0]!;
   return decision.sites.map((site) => ({
     definition: decision.definition.name,

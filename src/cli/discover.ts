@@ -4,9 +4,10 @@ import { identity } from '../discovery/processes/identity.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
-import { type Inspection, inspectFile } from '../probes/attach/inspect.ts';
+import { type FileInspection as Inspection, inspectFile } from '../probes/attach/inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach/process-files.ts';
 import { movedDetail, runsCopy } from '../probes/attach/runs-copy.ts';
+import { makeDefinitions } from '../probes/definitions/recipe.ts';
 import { wantsLibrary } from '../probes/plan.ts';
 import { coloursOf } from '../settings/colours.ts';
 import { type Environment, readSettings } from '../settings/read-settings.ts';
@@ -36,7 +37,7 @@ export async function discover(
   environment: Environment,
 ): Promise<number> {
   const settings = await readSettings(given, environment);
-  const found = look(settings, chooseDefinitions(settings));
+  const found = look(settings, makeDefinitions(chooseDefinitions(settings)));
   const traceable = found.filter((each) => decisionsOf(each).some((decision) => decision.do === 'attach'));
   if (options.json) {
     process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);

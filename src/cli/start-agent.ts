@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { Agent } from '../agent.ts';
 import { UspanError } from '../contract/errors.ts';
+import { readProgramPath } from '../discovery/processes/read-process.ts';
 import { Losses } from '../otel/losses.ts';
 import { skipReports } from '../report.ts';
 import { exportSettingsOf } from '../settings/export-settings.ts';
@@ -20,7 +21,11 @@ export interface Started {
 
 function whyNot(agent: Agent, pid: number): string {
   const known = agent.binaries().find(({ pids }) => pids.has(pid));
-  if (!known) return existsSync(`/proc/${pid}`) ? 'its program file cannot be read' : 'no such process';
+  if (!known) {
+    const path = readProgramPath(pid);
+    if (path !== undefined) return `${path} uses no library uspan knows`;
+    return existsSync(`/proc/${pid}`) ? 'its program file cannot be read' : 'no such process';
+  }
   const details = skipReports(known).map(({ detail }) => detail);
   return details.join('; ') || `${known.path} uses no library uspan knows`;
 }
@@ -30,7 +35,7 @@ function whyNot(agent: Agent, pid: number): string {
  * @throws UspanError E_NO_TARGET when only pids were asked for and none of them can be traced
  */
 export async function startAgent(settings: Settings, logger: Logger, otlp: boolean): Promise<Started> {
-  const definitions = chooseDefinitions(settings);
+  const recipe = chooseDefinitions(settings);
   preflight();
   const notify = notifier(logger);
   const losses = new Losses(notify);
@@ -39,7 +44,7 @@ export async function startAgent(settings: Settings, logger: Logger, otlp: boole
   const agent = new Agent({
     version: agentVersion(),
     rules: settings,
-    definitions,
+    recipe,
     kernel: {
       sampler: samplerOf(settings),
       maxInFlight: settings.maxInFlight,
@@ -55,7 +60,7 @@ export async function startAgent(settings: Settings, logger: Logger, otlp: boole
     losses,
     notify,
   });
-  agent.scan();
+  await agent.scan();
   // With nothing but pids to go by, no other program is ever attached.
   if (settings.pids.length === 0 || settings.exeGlobs.length + settings.ports.length > 0) agent.loadRest();
   if (

@@ -8,6 +8,7 @@ export const errorCodes = [
   'E_GO_TYPES', // Go type descriptors unreadable
   'E_FILE_READ', // the file could not be opened or mapped
   'E_FILE_CHANGED', // the file shrank or was rewritten while it was read
+  'E_INSPECT', // the thread that reads files ended at this one, or took too long
   // processes
   'E_PROCESS_GONE', // the process ended while it was looked at
   'E_NO_TARGET', // nothing matches the rules

@@ -28,6 +28,8 @@ export interface BinarySource {
  * anything new (and `at` and `code`) throws E_FILE_CHANGED.
  */
 export interface OpenBinary extends Binary {
+  /** Whether it is linked with shared libraries: only then has a process of it a loader, and can load more of them. */
+  readonly loadsLibraries: boolean;
   release(): void;
 }
 
@@ -69,6 +71,7 @@ export function openBinary(source: BinarySource): OpenBinary {
     pie: image.positionIndependent,
     stripped: symtab === undefined,
     sizeBytes: source.bytes.length,
+    loadsLibraries: dynamic.needed.length > 0,
     runtime: program ? 'go' : isNode(image, dynamic) ? 'node' : 'native',
     symbols: {
       source: symbolSource,

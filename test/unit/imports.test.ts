@@ -37,6 +37,12 @@ const layers: readonly Layer[] = [
   { name: 'decode', files: /^probes\/decode[./]/, imports: ['contract', 'layout', 'plan'] },
   { name: 'correlate', files: /^probes\/correlate[./]/, imports: ['contract', 'layout', 'plan', 'decode', 'tables'] },
   { name: 'otel', files: /^otel\//, imports: ['contract'] },
+  // The life cycle of processes: what is selected, attached and ended.
+  {
+    name: 'targets',
+    files: /^targets\//,
+    imports: ['contract', 'guard', 'discovery', 'plan', 'attach', 'tables'],
+  },
   { name: 'report', files: /^report\.ts$/, imports: ['contract', 'layout', 'plan', 'attach', 'correlate', 'otel'] },
   { name: 'settings', files: /^settings\//, imports: ['contract'] },
   {
@@ -44,7 +50,7 @@ const layers: readonly Layer[] = [
     files: /^(agent|report)\.ts$/,
     imports: [
       ...['contract', 'guard', 'discovery', 'map-file', 'layout', 'plan', 'tables'],
-      ...['attach', 'decode', 'correlate', 'otel', 'report'],
+      ...['attach', 'targets', 'decode', 'correlate', 'otel', 'report'],
     ],
   },
   {

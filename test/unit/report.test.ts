@@ -4,7 +4,7 @@ import { UspanError } from '../../src/contract/errors.ts';
 import type { Link } from '../../src/native.ts';
 import { Losses } from '../../src/otel/losses.ts';
 import { type AttachDecision, Attachment } from '../../src/probes/attach/attachment.ts';
-import type { KnownBinary } from '../../src/probes/attach/binaries.ts';
+import type { KnownBinary } from '../../src/probes/attach/running-file.ts';
 import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { Counter, counterNames, HttpServerMoment as Moment } from '../../src/probes/layout.gen.ts';
 import { makeReport, type ReportSources, skipReports } from '../../src/report.ts';
@@ -56,6 +56,7 @@ function known(changes: Partial<KnownBinary> = {}): KnownBinary {
     binary,
     error: undefined,
     decisions: [],
+    loadsLibraries: false,
     attachments: [],
     failures: [],
     pids: new Set([7, 8]),
@@ -76,6 +77,8 @@ function sources(changes: Partial<ReportSources> = {}): ReportSources {
     shortLivedProcesses: 0,
     processEventsLost: 0,
     ownExports: 0,
+    filesRead: 0,
+    longestDrainGapMs: 0,
     ...changes,
   };
 }
@@ -94,6 +97,8 @@ test('a run in which nothing happened', () => {
     shortLivedProcesses: 0,
     processEventsLost: 0,
     ownExports: 0,
+    filesRead: 0,
+    longestDrainGapMs: 0,
   });
 });
 

@@ -35,14 +35,26 @@ function readStat(pid: number): ProcStat | undefined {
   return bytes && parseProcStat(bytes.toString('utf8'));
 }
 
-function readExecutable(pid: number): Executable | undefined {
-  const link = `/proc/${pid}/exe`;
+/** The path of a process's program, as the process itself sees it; undefined when it is gone or may not be looked at. */
+export function readProgramPath(pid: number): string | undefined {
   try {
-    const path = readlinkSync(link);
-    const { dev, ino } = statSync(link, { bigint: true });
-    const deleted = path.endsWith(deletedSuffix);
-    return { path: deleted ? path.slice(0, -deletedSuffix.length) : path, deleted, dev, ino };
+    return withoutMark(readlinkSync(`/proc/${pid}/exe`)).path;
   } catch {
     return undefined;
   }
+}
+
+function readExecutable(pid: number): Executable | undefined {
+  const link = `/proc/${pid}/exe`;
+  try {
+    const { dev, ino } = statSync(link, { bigint: true });
+    return { ...withoutMark(readlinkSync(link)), dev, ino };
+  } catch {
+    return undefined;
+  }
+}
+
+function withoutMark(path: string): Pick<Executable, 'path' | 'deleted'> {
+  const deleted = path.endsWith(deletedSuffix);
+  return { path: deleted ? path.slice(0, -deletedSuffix.length) : path, deleted };
 }

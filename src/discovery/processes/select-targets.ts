@@ -14,40 +14,67 @@ export interface TargetRules {
   readonly excludeExeGlobs: readonly string[];
 }
 
-type Matches = (facts: ProcessFacts) => boolean;
+type PathMatcher = (path: string) => boolean;
 
-/**
- * The processes the rules choose, in the order given. Never this program itself, nor what it started from its own executable.
- * @param self the pid of this program
- * @param portsOf asked only where no cheaper rule took the process
- */
+/** The rules, ready to be asked: making matchers of globs takes longer than matching. */
+export class TargetSelector {
+  readonly #rules: TargetRules;
+  readonly #pids: ReadonlySet<number>;
+  readonly #ports: ReadonlySet<number>;
+  readonly #named: PathMatcher;
+  readonly #excluded: PathMatcher;
+
+  constructor(rules: TargetRules) {
+    this.#rules = rules;
+    this.#pids = new Set(rules.pids);
+    this.#ports = new Set(rules.ports);
+    this.#named = pathMatcher(rules.exeGlobs);
+    this.#excluded = pathMatcher(rules.excludeExeGlobs);
+  }
+
+  /**
+   * The processes the rules choose, in the order given. Never this program itself, nor what it started from its own executable.
+   * @param self the pid of this program
+   * @param portsOf asked only where no cheaper rule took the process
+   */
+  select(
+    processes: readonly ProcessFacts[],
+    self: number = process.pid,
+    portsOf: (pid: number) => readonly number[] = listeningPorts,
+  ): ProcessFacts[] {
+    const own = ownProcesses(processes, self);
+    return processes.filter(({ pid, exe }) => {
+      if (own.has(pid) || (exe && this.#excluded(exe.path))) return false;
+      if (this.#isEverything() || this.#pids.has(pid) || (exe && this.#named(exe.path))) return true;
+      return this.#ports.size > 0 && portsOf(pid).some((port) => this.#ports.has(port));
+    });
+  }
+
+  /** Whether some process of the program at this path can be chosen. */
+  canSelect(path: string): boolean {
+    if (this.#excluded(path)) return false;
+    return this.#isEverything() || this.#pids.size + this.#ports.size > 0 || this.#named(path);
+  }
+
+  #isEverything(): boolean {
+    return this.#pids.size + this.#ports.size + this.#rules.exeGlobs.length === 0;
+  }
+}
+
+/** See TargetSelector.select. */
 export function selectTargets(
   processes: readonly ProcessFacts[],
   rules: TargetRules,
-  self: number = process.pid,
-  portsOf: (pid: number) => readonly number[] = listeningPorts,
+  self?: number,
+  portsOf?: (pid: number) => readonly number[],
 ): ProcessFacts[] {
-  const pids = new Set(rules.pids);
-  const ports = new Set(rules.ports);
-  const everything = pids.size + ports.size + rules.exeGlobs.length === 0;
-  const named = exeMatcher(rules.exeGlobs);
-  const excluded = exeMatcher(rules.excludeExeGlobs);
-  const own = ownProcesses(processes, self);
-  return processes.filter(
-    (facts) =>
-      !own.has(facts.pid) &&
-      !excluded(facts) &&
-      (everything ||
-        pids.has(facts.pid) ||
-        named(facts) ||
-        (ports.size > 0 && portsOf(facts.pid).some((port) => ports.has(port)))),
-  );
+  return new TargetSelector(rules).select(processes, self, portsOf);
 }
 
-function exeMatcher(globs: readonly string[]): Matches {
+function pathMatcher(globs: readonly string[]): PathMatcher {
   if (globs.length === 0) return () => false;
   const matches = picomatch([...globs], { bash: true, dot: true, nonegate: true });
-  return ({ exe }) => exe !== undefined && (matches(exe.path) || matches(basename(exe.path)));
+  return (path) => matches(path) || matches(basename(path));
 }
 
 /** This program and its descendants that run the same file, such as its workers. */

@@ -1,4 +1,5 @@
 /** The door to the kernel for span probes: loads the objects, attaches decisions, reads rings and counters. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { InFlight, ProbeDefinition, Site } from '../../contract/decision.ts';
 import { type BpfMap, type BpfObject, type Link, loadNative, type RingBuffer } from '../../native.ts';
 import { Constant, counterNames } from '../layout.gen.ts';
@@ -121,6 +122,21 @@ export class Attacher {
    */
   sweep(gone: (pid: number) => boolean): number {
     return [...this.#sweepers.values()].reduce((sum, sweeper) => sum + sweeper.sweep(gone), 0);
+  }
+
+  /** As sweep(), with a turn of the event loop after each map: one can have tens of thousands of entries. */
+  async sweepInTurns(gone: (pid: number) => boolean): Promise<number> {
+    let unfinished = 0;
+    for (const sweeper of [...this.#sweepers.values()]) {
+      unfinished += sweeper.sweep(gone);
+      await nextTurn();
+    }
+    return unfinished;
+  }
+
+  /** Attachments there are, those that are being detached included. */
+  get attached(): number {
+    return this.#attachments.size;
   }
 
   /** Detaches everything, in parallel and off the event loop; the ring can still be drained. */

@@ -1,82 +1,74 @@
-import { describeError } from '../../contract/errors.ts';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { describeError, UspanError } from '../../contract/errors.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
-import { wantsLibrary } from '../plan.ts';
+import type { Guard } from '../../guard.ts';
+import type { AttachedSites } from './attached-sites.ts';
 import type { Attacher } from './attacher.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
-import { type Inspection, type InspectOptions, inspectFile } from './inspect.ts';
-import { executableFile, libraryFiles, type ProcessFile } from './process-files.ts';
+import { EndedAttachments } from './ended-attachments.ts';
+import { FileCache, type KnownFile } from './file-cache.ts';
+import type { Inspection } from './inspection.ts';
+import type { Inspector } from './inspector.ts';
+import { type ProcessFile, stampOf } from './process-files.ts';
+import { type KnownBinary, RunningFile } from './running-file.ts';
 import { runsCopy } from './runs-copy.ts';
+import { Steps } from './steps.ts';
 import type { VmaFile, VmaFiles } from './vma-files.ts';
 
-/** A file that processes run or have loaded, looked into once. */
-export interface KnownBinary extends Inspection {
-  readonly attachments: readonly Attachment[];
-  /** A decision that said attach, and what the kernel said. */
-  readonly failures: readonly { readonly decision: AttachDecision; readonly error: string }[];
-  readonly pids: ReadonlySet<number>;
-  /** Of these, those that run a copy of the code, which the probes are not on. */
-  readonly moved: ReadonlySet<number>;
-}
-
-interface State extends KnownBinary {
-  readonly key: string;
-  /** Tells a file from one that was written over it in place. */
-  readonly stamp: string;
-  readonly statKey: string;
-  readonly attachments: Attachment[];
-  readonly failures: { readonly decision: AttachDecision; readonly error: string }[];
-  readonly pids: Set<number>;
-  readonly moved: Set<number>;
-}
-
-export interface BinariesOptions extends InspectOptions {
+export interface BinariesOptions {
   readonly attacher: Attacher;
+  readonly inspector: Inspector;
   readonly vmaFiles: VmaFiles | undefined;
   /** Only chosen processes of a binary count, see Attacher.addTarget. */
   readonly filterByProcess: boolean;
+  readonly guard: Guard;
 }
 
-/** Files nothing runs any more whose hits are still told by report(). */
-const maxReleased = 1024;
-
 /**
- * Every file that a target runs or has loaded, by its real inode: parsed once, attached once, however many processes and mounts share it.
+ * Every file that a target runs or has loaded, by its real inode: read once, attached once, however many processes and mounts share it.
  * Probes do not outlast the last process: a running file cannot be written to (ETXTBSY), but one that has ended can be, and the kernel
- * would put the old file's breakpoints into the new one's code.
+ * would put the old file's breakpoints into the new one's code. What was found in the file does outlast it, for when it runs again.
  */
 export class Binaries {
   readonly #options: BinariesOptions;
-  readonly #byFile = new Map<string, State>();
+  readonly #cache = new FileCache();
+  readonly #steps = new Steps();
+  /** By identity. */
+  readonly #reading = new Map<string, Promise<Inspection | undefined>>();
+  readonly #byFile = new Map<string, RunningFile>();
   readonly #realKeys = new Map<string, string>();
-  #released: State[] = [];
+  readonly #closing = new Set<Attachment>();
+  readonly #ended = new EndedAttachments();
+  #closed = false;
 
   constructor(options: BinariesOptions) {
     this.#options = options;
   }
 
+  /** What is known of a file by its identity, whether it runs or not. */
+  known(identity: string): KnownFile | undefined {
+    return this.#cache.get(identity);
+  }
+
   /**
-   * The files of a process, attached if they are new: its program first, then libraries that some definition is for. Empty when the
-   * process is gone. Asked again, it finds the libraries that were loaded meanwhile. Never throws for what is in a file.
+   * A process runs this file, or has loaded it. It is looked into and attached if it is new: see RunningFile.ready. Undefined when no
+   * definition is for it, when it can't be opened, as after its process has gone, and after close(). Never throws for what is in a file.
    */
-  add(facts: ProcessFacts): KnownBinary[] {
-    const executable = executableFile(facts);
-    if (!executable) return [];
-    const { definitions } = this.#options;
-    const libraries = libraryFiles(facts, (path) => wantsLibrary(definitions, path));
-    let mappings: readonly VmaFile[] | undefined;
-    const mappingsOnce = () => {
-      mappings ??= this.#options.vmaFiles?.of(facts.pid) ?? [];
-      return mappings;
-    };
-    const states = [executable, ...libraries].map((file) => this.#state(file, mappingsOnce));
-    // Without its program a process is nobody's.
-    if (!states[0]) return [];
-    const known = states.filter((state) => state !== undefined);
-    for (const state of known) state.pids.add(facts.pid);
-    const [program] = known;
-    if (program && runsCopy(facts, program.binary)) program.moved.add(facts.pid);
-    if (known.some(({ attachments }) => attachments.length > 0)) this.#options.attacher.addTarget(facts.pid);
-    return known;
+  add(pid: number, file: ProcessFile): RunningFile | undefined {
+    const cached = this.#cache.get(file.identity);
+    if (cached?.nothing) return undefined;
+    const state = this.#state(pid, file, cached?.inspection);
+    state?.pids.add(pid);
+    if (state && state.attachments.length > 0) this.#admit(pid);
+    return state;
+  }
+
+  /** Asks whether a process runs a copy of its program's code: it may have moved there since it started. */
+  checkCopy(facts: ProcessFacts): void {
+    for (const { inspection, pids, moved } of this.#byFile.values()) {
+      if (!pids.has(facts.pid) || inspection?.role !== 'executable') continue;
+      if (runsCopy(facts, inspection.binary)) moved.add(facts.pid);
+    }
   }
 
   /** A process has ended. The last one of a file takes the probes with it. */
@@ -89,68 +81,126 @@ export class Binaries {
   }
 
   all(): KnownBinary[] {
-    return [...this.#byFile.values()];
+    return [...this.#byFile.values()].map((file) => file.known()).filter((known) => known !== undefined);
   }
 
-  /** Attachments there are, and the last ones there were. */
-  attachments(): Attachment[] {
-    return [...this.#released, ...this.#byFile.values()].flatMap(({ attachments }) => attachments);
+  /** Attachments there are, and those there were. */
+  attachments(): AttachedSites[] {
+    const now = [...this.#byFile.values()].flatMap(({ attachments }) => attachments);
+    return [...this.#ended.all(), ...this.#closing, ...now];
   }
 
-  #release(state: State): void {
-    this.#byFile.delete(state.key);
-    this.#realKeys.delete(state.statKey);
-    if (state.attachments.length === 0) return;
-    this.#released = [...this.#released.slice(1 - maxReleased), state];
-    for (const attachment of state.attachments) void attachment.close();
+  /** Nothing is attached from now on. */
+  close(): void {
+    this.#closed = true;
   }
 
-  #state(file: ProcessFile, mappings: () => readonly VmaFile[]): State | undefined {
-    const key = this.#realKey(file, mappings);
+  #state(pid: number, file: ProcessFile, inspection: Inspection | undefined): RunningFile | undefined {
+    const key = this.#realKey(pid, file);
     const before = this.#byFile.get(key);
-    if (before?.stamp === file.stamp) return before;
+    if (before?.file.stamp === file.stamp) return before;
     if (before) this.#release(before);
-    return this.#open(file, key);
+    return this.#closed ? undefined : this.#open(file, key, inspection);
   }
 
   /** Asked of the kernel once for each (device, inode) that stat shows. */
-  #realKey(file: ProcessFile, mappings: () => readonly VmaFile[]): string {
+  #realKey(pid: number, file: ProcessFile): string {
     let real = this.#realKeys.get(file.statKey);
     if (real === undefined) {
-      const found = file.realFile(mappings());
+      const found = file.realFile(this.#mappings(pid));
       real = found ? `real:${found.dev}:${found.ino}` : `stat:${file.statKey}`;
       this.#realKeys.set(file.statKey, real);
     }
     return real;
   }
 
+  #mappings(pid: number): readonly VmaFile[] {
+    try {
+      return this.#options.vmaFiles?.of(pid) ?? [];
+    } catch {
+      return []; // The process is about to go, or the kernel cannot say: then stat's answer has to do.
+    }
+  }
+
   /** Undefined when the process is gone, or about to go. */
-  #open(file: ProcessFile, key: string): State | undefined {
-    const { statKey, stamp } = file;
-    return inspectFile(file, this.#options, (inspection, fd) => {
-      const state: State = {
-        ...inspection,
-        key,
-        stamp,
-        statKey,
-        attachments: [],
-        failures: [],
-        pids: new Set(),
-        moved: new Set(),
-      };
-      for (const decision of state.decisions) if (decision.do === 'attach') this.#attach(state, decision, fd);
-      this.#byFile.set(key, state);
-      return state;
-    });
+  #open(file: ProcessFile, key: string, inspection: Inspection | undefined): RunningFile | undefined {
+    let fd: number;
+    try {
+      // Held until the probes are on, so that they come onto the file that was read, whatever becomes of its process.
+      fd = openSync(file.openPath, 'r');
+    } catch {
+      this.#realKeys.delete(file.statKey);
+      return undefined;
+    }
+    const state = new RunningFile(key, file, inspection);
+    this.#byFile.set(key, state);
+    const prepared = this.#options.guard.settle('a program file', () => this.#prepare(state, fd));
+    state.ready = prepared.finally(() => closeSync(fd));
+    return state;
+  }
+
+  async #prepare(state: RunningFile, fd: number): Promise<void> {
+    const openPath = `/proc/self/fd/${fd}`;
+    const inspection = state.inspection ?? (await this.#inspect(state, openPath));
+    for (const decision of inspection?.decisions ?? []) {
+      if (decision.do !== 'attach') continue;
+      await this.#steps.run(() => {
+        if (state.running && !this.#closed) this.#attach(state, decision, fd, openPath);
+      });
+    }
+  }
+
+  async #inspect(state: RunningFile, openPath: string): Promise<Inspection | undefined> {
+    const { file } = state;
+    // One that ended before its file was read may be followed by another: the file is still read once.
+    let reading = this.#reading.get(file.identity);
+    if (!reading) {
+      const { path, role } = file;
+      reading = this.#options.inspector.inspect({ path, role, openPath });
+      this.#reading.set(file.identity, reading);
+    }
+    const inspection = await reading;
+    this.#reading.delete(file.identity);
+    state.inspection = inspection;
+    if (!inspection || this.#cache.put(file.identity, inspection).nothing) this.#leave(state);
+    return inspection;
   }
 
   /** One broken probe never stops another. */
-  #attach(state: State, decision: AttachDecision, fd: number): void {
+  #attach(state: RunningFile, decision: AttachDecision, fd: number, openPath: string): void {
     const { attacher, filterByProcess } = this.#options;
     try {
-      state.attachments.push(attacher.attach(decision, `/proc/self/fd/${fd}`, filterByProcess));
+      if (stampOf(fstatSync(fd, { bigint: true })) !== state.file.stamp) {
+        throw new UspanError('E_FILE_CHANGED', 'the file was written to after it was read', { on: state.file.path });
+      }
+      for (const pid of state.pids) this.#admit(pid);
+      state.attachments.push(attacher.attach(decision, openPath, filterByProcess));
     } catch (error) {
       state.failures.push({ decision, error: describeError(error) });
     }
+  }
+
+  #admit(pid: number): void {
+    this.#options.guard.run('the table of processes that are traced', () => this.#options.attacher.addTarget(pid));
+  }
+
+  #release(state: RunningFile): void {
+    this.#leave(state);
+    for (const attachment of state.attachments) {
+      this.#closing.add(attachment);
+      void this.#options.guard
+        .settle('a detach', () => attachment.close())
+        .then(() => {
+          this.#closing.delete(attachment);
+          this.#ended.add(attachment);
+        });
+    }
+  }
+
+  #leave(state: RunningFile): void {
+    state.running = false;
+    if (this.#byFile.get(state.key) === state) this.#byFile.delete(state.key);
+    // Numbers of devices are used again: those of mounts are dropped with the file.
+    for (const [statKey, key] of this.#realKeys) if (key === state.key) this.#realKeys.delete(statKey);
   }
 }

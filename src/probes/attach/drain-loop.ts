@@ -18,6 +18,8 @@ export class DrainLoop {
   readonly #busyBytes: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  #drainedAtMs = performance.now();
+  #longestGapMs = 0;
 
   constructor(attacher: Attacher, ringBytes: number, handle: (slab: Slab, length: number) => void, guard: Guard) {
     this.#attacher = attacher;
@@ -36,12 +38,20 @@ export class DrainLoop {
     return total;
   }
 
+  /** The longest time in which the ring was not looked at: what its size has to be enough for. */
+  get longestGapMs(): number {
+    return this.#longestGapMs;
+  }
+
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
   #next(): number {
+    const nowMs = performance.now();
+    this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#drainedAtMs);
+    this.#drainedAtMs = nowMs;
     const length = this.#attacher.drain(this.#slab.bytes);
     if (length > 0) this.#guard.run('finished spans', () => this.#handle(this.#slab, length));
     return length;

@@ -1,20 +1,17 @@
 import type { Binary } from '../../contract/binary.ts';
-import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
+import type { ProbeDefinition } from '../../contract/decision.ts';
 import { UspanError } from '../../contract/errors.ts';
 import { openBinary } from '../../discovery/binary.ts';
 import { mapFile } from '../../discovery/map-file.ts';
 import { hasUsdtNotes } from '../../discovery/usdt/notes.ts';
 import type { MappedFile } from '../../native.ts';
 import { type PlanOptions, plan, type Role, wantsNotesOnly } from '../plan.ts';
+import type { Inspection } from './inspection.ts';
 import type { ProcessFile } from './process-files.ts';
 
-/** What a look into a file gave: a program and what is to be done with it, or why it could not be read. */
-export interface Inspection {
-  readonly path: string;
-  readonly role: Role;
+/** As any inspection, with the binary's answers to what was asked while it was open. */
+export interface FileInspection extends Inspection {
   readonly binary: Binary | undefined;
-  readonly error: UspanError | undefined;
-  readonly decisions: readonly Decision[];
 }
 
 export interface InspectOptions extends PlanOptions {
@@ -28,7 +25,7 @@ export interface InspectOptions extends PlanOptions {
 export function inspectFile<T>(
   { path, openPath, role }: Pick<ProcessFile, 'path' | 'openPath' | 'role'>,
   options: InspectOptions,
-  use: (inspection: Inspection, fd: number) => T,
+  use: (inspection: FileInspection, fd: number) => T,
 ): T | undefined {
   let file: MappedFile;
   try {
@@ -43,18 +40,18 @@ export function inspectFile<T>(
   }
 }
 
-function inspect(path: string, role: Role, file: MappedFile, options: InspectOptions): Inspection {
+function inspect(path: string, role: Role, file: MappedFile, options: InspectOptions): FileInspection {
   const { bytes, dev, ino, mtimeNs } = file;
   try {
     if (role === 'library' && wantsNotesOnly(options.definitions, path) && !hasUsdtNotes(bytes, path)) {
-      return { path, role, binary: undefined, error: undefined, decisions: [] };
+      return { path, role, binary: undefined, error: undefined, decisions: [], loadsLibraries: false };
     }
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
     const decisions = plan(binary, role, options.definitions, options);
     // The indexes of a large program take tens of megabytes, and nobody asks again.
     binary.release();
     if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
-    return { path, role, binary, error: undefined, decisions };
+    return { path, role, binary, error: undefined, decisions, loadsLibraries: binary.loadsLibraries };
   } catch (cause) {
     const error =
       cause instanceof UspanError && !file.faulted()
@@ -63,6 +60,6 @@ function inspect(path: string, role: Role, file: MappedFile, options: InspectOpt
             on: path,
             cause,
           });
-    return { path, role, binary: undefined, error, decisions: [] };
+    return { path, role, binary: undefined, error, decisions: [], loadsLibraries: false };
   }
 }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { type BigIntStats, statSync } from 'node:fs';
 import { mappedLibraries } from '../../discovery/processes/mapped-libraries.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Role } from '../plan.ts';
@@ -13,43 +13,53 @@ export interface ProcessFile {
   readonly openPath: string;
   /** As stat shows it. */
   readonly statKey: string;
-  /** Size and times: tells a file from one that was written over it in place. */
+  /** Size and both times of change: tells a file from one that was written over it in place. */
   readonly stamp: string;
+  /** Role, device and inode as stat shows them, and stamp: names what there is to find in it. */
+  readonly identity: string;
   /** Which of the process's mappings is this file's. */
   realFile(files: readonly VmaFile[]): VmaFile | undefined;
+}
+
+/** The identity of the program a process runs, for the cost of one stat; undefined when it is gone. */
+export function programIdentity(pid: number): string | undefined {
+  return statOf('executable', `/proc/${pid}/exe`)?.identity;
 }
 
 /** The program a process runs; undefined when it is gone. */
 export function executableFile({ pid, exe }: ProcessFacts): ProcessFile | undefined {
   const openPath = `/proc/${pid}/exe`;
-  const stamp = exe && stampOf(openPath);
-  if (!exe || stamp === undefined) return undefined;
+  const stat = exe && statOf('executable', openPath);
+  if (!exe || !stat) return undefined;
   return {
     role: 'executable',
     path: exe.path,
     openPath,
     statKey: `${exe.dev}:${exe.ino}`,
-    stamp,
+    ...stat,
     realFile: (files) => executableOf(files, exe.ino),
   };
 }
 
 /** The libraries whose path is wanted, as far as they can be opened now. */
-export function libraryFiles({ pid, exe }: ProcessFacts, wanted: (path: string) => boolean): ProcessFile[] {
+export function libraryFiles(
+  { pid, exe }: Pick<ProcessFacts, 'pid' | 'exe'>,
+  wanted: (path: string) => boolean,
+): ProcessFile[] {
   return mappedLibraries(pid, (path) => path !== exe?.path && wanted(path)).flatMap((library) => {
     const { path, start, end, ino, dev } = library;
     // map_files wants CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN; the path may lead to another file by now.
     const paths = [`/proc/${pid}/map_files/${start.toString(16)}-${end.toString(16)}`, `/proc/${pid}/root${path}`];
     for (const openPath of paths) {
-      const stamp = stampOf(openPath, ino);
-      if (stamp === undefined) continue;
+      const stat = statOf('library', openPath, ino);
+      if (!stat) continue;
       return [
         {
           role: 'library',
           path,
           openPath,
           statKey: `${dev}:${ino}`,
-          stamp,
+          ...stat,
           realFile: (files) => files.find((file) => file.start === start),
         },
       ];
@@ -59,11 +69,17 @@ export function libraryFiles({ pid, exe }: ProcessFacts, wanted: (path: string) 
 }
 
 /** Undefined when there is no such file, or it is not the one with inode number `ino`. */
-function stampOf(path: string, ino?: bigint): string | undefined {
+function statOf(role: Role, path: string, ino?: bigint): Pick<ProcessFile, 'stamp' | 'identity'> | undefined {
   try {
-    const stat = statSync(path, { bigint: true });
-    return ino === undefined || stat.ino === ino ? `${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}` : undefined;
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (!stat || (ino !== undefined && stat.ino !== ino)) return undefined;
+    const stamp = stampOf(stat);
+    return { stamp, identity: `${role} ${stat.dev}:${stat.ino} ${stamp}` };
   } catch {
     return undefined;
   }
+}
+
+export function stampOf({ size, mtimeNs, ctimeNs }: Pick<BigIntStats, 'size' | 'mtimeNs' | 'ctimeNs'>): string {
+  return `${size}:${mtimeNs}:${ctimeNs}`;
 }

@@ -1,0 +1,312 @@
+/** The life cycle of what is traced: processes are selected, their files looked into and attached, and they end. */
+import { existsSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ProbeDefinition } from '../contract/decision.ts';
+import type { Notify } from '../contract/notify.ts';
+import type { Resource } from '../contract/span.ts';
+import { endedIdentity, identity } from '../discovery/processes/identity.ts';
+import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
+import { readProcess, readProgramPath } from '../discovery/processes/read-process.ts';
+import { scanProcesses } from '../discovery/processes/scan-processes.ts';
+import { type TargetRules, TargetSelector } from '../discovery/processes/select-targets.ts';
+import type { Guard } from '../guard.ts';
+import type { Attacher } from '../probes/attach/attacher.ts';
+import type { Binaries } from '../probes/attach/binaries.ts';
+import { executableFile, libraryFiles, programIdentity } from '../probes/attach/process-files.ts';
+import type { RunningFile } from '../probes/attach/running-file.ts';
+import { wantsLibrary } from '../probes/plan.ts';
+import type { ProbeTable } from '../probes/probe-table.ts';
+import { otherProcess, type ProcessTable } from '../probes/process-table.ts';
+import { EndedProcesses } from './ended-processes.ts';
+import { LibraryWatch } from './library-watch.ts';
+import { PortWatch } from './port-watch.ts';
+import { isSameProgram, isTraced, type Target } from './target.ts';
+import { tellAttached } from './tell.ts';
+import { Timers } from './timers.ts';
+
+export interface TargetsOptions {
+  readonly version: string;
+  readonly rules: TargetRules;
+  readonly definitions: readonly ProbeDefinition[];
+  /** `service.name` of every target, whatever it says itself. */
+  readonly serviceName: string | undefined;
+  readonly attacher: Attacher;
+  readonly binaries: Binaries;
+  readonly probes: ProbeTable;
+  readonly processes: ProcessTable;
+  readonly guard: Guard;
+  readonly notify: Notify;
+  readonly lose: (stage: string, reason: string, count: number) => void;
+  /** Handles the spans that are in the ring now. */
+  readonly drain: () => void;
+}
+
+/** A process that just ended still has spans in the ring. */
+const lingerMs = 2000;
+const sweepMs = 1000;
+/** The safety net under the exec events. */
+const rescanMs = 15_000;
+/** Processes that a re-scan looks at for libraries loaded since; the others' turn comes with the next. */
+const librariesPerRescan = 64;
+/** Processes of a scan that are looked at before draining gets its turn. */
+const scannedAtOnce = 16;
+
+export class Targets {
+  readonly #options: TargetsOptions;
+  readonly #selector: TargetSelector;
+  readonly #timers: Timers;
+  readonly #targets = new Map<number, Target>();
+  readonly #libraries: LibraryWatch;
+  readonly #ports: PortWatch;
+  readonly #ended: EndedProcesses;
+  /** With nothing but pids to go by, other programs are not looked at: hosts can start hundreds a second. */
+  readonly #byPidOnly: boolean;
+  readonly #wantsLibraries: boolean;
+  #shortLived = 0;
+
+  constructor(options: TargetsOptions) {
+    this.#options = options;
+    const { rules, guard } = options;
+    this.#selector = new TargetSelector(rules);
+    this.#byPidOnly = rules.pids.length > 0 && rules.exeGlobs.length + rules.ports.length === 0;
+    this.#wantsLibraries = options.definitions.some(({ libraries }) => libraries);
+    this.#timers = new Timers(guard);
+    this.#libraries = new LibraryWatch(this.#timers, (pid) => {
+      void guard.settle('a look for libraries', () => this.#lookForLibraries(pid));
+    });
+    this.#ports = new PortWatch(this.#timers);
+    this.#ended = new EndedProcesses(options.attacher, (count) => options.lose('bpf', 'process_ended', count));
+    this.#timers.every(sweepMs, 'the requests of ended processes', () => {
+      void guard.settle('the requests of ended processes', () => this.#ended.sweepInTurns());
+    });
+    this.#timers.every(rescanMs, 'a scan of all processes', () => {
+      void guard.settle('a scan of all processes', () => this.scan());
+    });
+  }
+
+  /** Gone before they could be looked at. */
+  get shortLived(): number {
+    return this.#shortLived;
+  }
+
+  /** Processes with probes on one of their files. */
+  traced(): ProcessFacts[] {
+    return [...this.#targets.values()].filter(isTraced).map(({ facts }) => facts);
+  }
+
+  /** Looks at every process there is now; resolves when the new ones are attached. */
+  async scan(): Promise<void> {
+    const { lose, attacher } = this.#options;
+    const processes = scanProcesses((pid) => this.#isLeftAlone(pid));
+    const alive = new Set(processes.map(({ pid }) => pid));
+    this.#libraries.lookInTurn(librariesPerRescan);
+    const looks: Promise<void>[] = [];
+    for (const [n, facts] of this.#selector.select(processes).entries()) {
+      if (n % scannedAtOnce === scannedAtOnce - 1) await nextTurn();
+      looks.push(this.#consider(facts));
+    }
+    for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.exit(pid);
+    await Promise.all(looks);
+    // What programs left that ended before anybody looked at them. One may have started since the list of processes was read.
+    const gone = (pid: number) => !alive.has(pid) && !this.#targets.has(pid) && !existsSync(`/proc/${pid}`);
+    lose('bpf', 'process_ended', await attacher.sweepInTurns(gone));
+  }
+
+  /** A process runs another program from now on. */
+  exec(pid: number): void {
+    this.#libraries.delete(pid);
+    this.#ports.delete(pid);
+    const before = this.#targets.get(pid);
+    // What the last program left in the ring is still its own.
+    if (before && isTraced(before)) this.#options.drain();
+    this.#options.processes.forget(pid);
+    if (before) {
+      this.#forget(pid);
+      this.#ended.makeWay(pid);
+    }
+    if (this.#byPidOnly && !this.#options.rules.pids.includes(pid)) return;
+    const program = programIdentity(pid);
+    if (program === undefined) {
+      this.#shortLived++;
+      return;
+    }
+    const known = this.#options.binaries.known(program);
+    if (known?.nothing) {
+      // Most programs of a host: one look at what file it is, and no more.
+      if (known.loadsLibraries && this.#wantsLibraries) this.#libraries.started(pid);
+      return;
+    }
+    const path = readProgramPath(pid);
+    if (path !== undefined && !this.#selector.canSelect(path)) return;
+    if (this.#take(pid) || this.#options.rules.ports.length === 0) return;
+    this.#ports.wait(pid, () => !existsSync(`/proc/${pid}`) || this.#take(pid));
+  }
+
+  exit(pid: number): void {
+    const { binaries, processes } = this.#options;
+    this.#libraries.delete(pid);
+    this.#ports.delete(pid);
+    const target = this.#targets.get(pid);
+    // Its probes must go at once.
+    if (target) binaries.remove(pid);
+    if (!target && !processes.has(pid)) return;
+    // Its spans may still be in the ring.
+    this.#timers.after(lingerMs, 'a process that has ended', () => {
+      if (this.#targets.get(pid) !== target) return;
+      if (target) this.#forget(pid);
+      else processes.forget(pid);
+    });
+  }
+
+  /** The resource of a process whose first span has come; see ProcessTable. */
+  identify(pid: number, probeId: number): Resource | undefined {
+    const target = this.#targets.get(pid) ?? this.#unseen(pid);
+    if (target === 'other') return otherProcess;
+    const { version, serviceName, probes } = this.#options;
+    const options = { agentVersion: version, serviceName };
+    if (target) {
+      const program = target.files.find(({ file }) => file.role === 'executable');
+      return identity(target.facts, { ...options, binary: program?.inspection?.binary });
+    }
+    // It ended before it could be looked at: all that is known is what it ran.
+    const binary = probes.binaryOf(probeId);
+    return binary && endedIdentity(pid, binary.path, { ...options, binary });
+  }
+
+  /** Takes no more processes. What ended ones left is swept out. */
+  stop(): void {
+    this.#timers.stop();
+    this.#options.binaries.close();
+    this.#ended.sweep();
+  }
+
+  /** Whether a scan need not read more of a process: no definition is for its program, which is known without reading it. */
+  #isLeftAlone(pid: number): boolean {
+    if (this.#targets.has(pid)) return false;
+    const program = programIdentity(pid);
+    const known = program === undefined ? undefined : this.#options.binaries.known(program);
+    if (!known?.nothing) return false;
+    if (known.loadsLibraries && this.#wantsLibraries) this.#libraries.settled(pid);
+    return true;
+  }
+
+  /** False: the rules do not select it yet. */
+  #take(pid: number): boolean {
+    const facts = readProcess(pid);
+    if (!facts) {
+      this.#shortLived++;
+      return true;
+    }
+    // Only its own ancestors matter to the rules, and the agent starts no programs.
+    const [selected] = this.#selector.select([facts]);
+    if (!selected) return false;
+    void this.#options.guard.settle('a new process', async () => {
+      await this.#consider(selected);
+      const target = this.#targets.get(pid);
+      if (target?.facts !== selected) return;
+      // It may end before its first span is read, and what it says of itself with it.
+      if (isTraced(target)) this.#options.processes.resourceOf(pid, -1);
+    });
+    if (this.#wantsLibraries) this.#libraries.started(pid);
+    return true;
+  }
+
+  async #consider(facts: ProcessFacts): Promise<void> {
+    const { binaries } = this.#options;
+    const { pid } = facts;
+    const before = this.#targets.get(pid);
+    if (before && isSameProgram(before.facts, facts)) return;
+    if (before) this.#forget(pid);
+    this.#ended.makeWay(pid);
+    const startedAt = performance.now();
+    const file = executableFile(facts);
+    const program = file && binaries.add(pid, file);
+    const known = file && binaries.known(file.identity);
+    if (!program) {
+      if (!known?.nothing) this.#shortLived++;
+      else if (known.loadsLibraries) await this.#lookForLibraries(pid);
+      return;
+    }
+    const target: Target = { facts, files: [program] };
+    this.#targets.set(pid, target);
+    this.#options.processes.forget(pid);
+    await program.ready;
+    if (this.#targets.get(pid) !== target) return;
+    if (program.running) {
+      binaries.checkCopy(facts);
+      this.#tell(target, [program], startedAt);
+    } else this.#targets.delete(pid);
+    if (program.inspection?.loadsLibraries) await this.#lookForLibraries(pid);
+    else this.#libraries.delete(pid);
+  }
+
+  /** Attaches libraries that a process has loaded since. */
+  async #lookForLibraries(pid: number): Promise<void> {
+    const { definitions, binaries } = this.#options;
+    if (!this.#wantsLibraries) return;
+    this.#libraries.settled(pid);
+    let target = this.#targets.get(pid);
+    // It may run a copy of its code since.
+    if (target) binaries.checkCopy(target.facts);
+    const startedAt = performance.now();
+    const wanted = libraryFiles({ pid, exe: undefined }, (path) => wantsLibrary(definitions, path));
+    if (wanted.length === 0) return;
+    const facts = readProcess(pid);
+    if (!facts) return;
+    // Another program, of which the event is still on the way.
+    if (target && !isSameProgram(target.facts, facts)) return;
+    if (!target && this.#selector.select([facts]).length === 0) return;
+    const known = new Set(target?.files);
+    const files = wanted
+      .filter(({ path }) => path !== facts.exe?.path)
+      .map((file) => binaries.add(pid, file))
+      .filter((file) => file !== undefined)
+      .filter((file) => !known.has(file));
+    if (files.length === 0) return;
+    target ??= { facts, files: [] };
+    target.files.push(...files);
+    if (!this.#targets.has(pid)) {
+      this.#targets.set(pid, target);
+      this.#options.processes.forget(pid);
+    }
+    await Promise.all(files.map(({ ready }) => ready));
+    const left = target.files.filter(({ running }) => running);
+    target.files.splice(0, Number.POSITIVE_INFINITY, ...left);
+    if (this.#targets.get(pid) !== target) return;
+    if (target.files.length === 0) this.#targets.delete(pid);
+    else this.#tell(target, files, startedAt);
+  }
+
+  /** A process that has spans before anybody told of it: its exec event is still on the way, or it was forked from a target. */
+  #unseen(pid: number): Target | 'other' | undefined {
+    if (pid === process.pid) return 'other';
+    const facts = readProcess(pid);
+    if (!facts) return undefined;
+    if (this.#selector.select([facts]).length === 0 && !this.#isFork(facts)) return 'other';
+    // Up to where it waits for a file; this one is attached, so that the target is there.
+    void this.#options.guard.settle('a process with spans', () => this.#consider(facts));
+    return this.#targets.get(pid);
+  }
+
+  #forget(pid: number): void {
+    const target = this.#targets.get(pid);
+    this.#targets.delete(pid);
+    this.#options.processes.forget(pid);
+    this.#options.binaries.remove(pid);
+    // A number that already has another process must not wait: that one's requests would be swept with the old ones.
+    if (target && isTraced(target)) this.#ended.add(pid);
+  }
+
+  #tell(target: Target, files: readonly RunningFile[], startedAt: number): void {
+    tellAttached(this.#options.notify, target.facts, files, {
+      isFork: this.#isFork(target.facts),
+      ms: Math.round(performance.now() - startedAt),
+    });
+  }
+
+  /** Whether it was forked from a target and still is the same program, as the sessions of PostgreSQL are: a host can have hundreds. */
+  #isFork({ ppid, exe }: ProcessFacts): boolean {
+    const parent = this.#targets.get(ppid)?.facts.exe;
+    return parent !== undefined && parent.ino === exe?.ino && parent.dev === exe.dev;
+  }
+}
