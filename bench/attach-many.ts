@@ -56,7 +56,7 @@ const others: RunningProcess[] = [];
 try {
   const [, address] = await server.waitForLine(/^listening (\S+)$/);
   const agent = await startAgent(
-    receiver.endpoint,
+    receiver,
     [observed, ...paths].map((path) => `--exe=${path}`),
   );
   try {

@@ -1,7 +1,7 @@
 import picomatch from 'picomatch';
 import { attributeKey } from '../../contract/attribute-key.ts';
 import type { ProbeDefinition } from '../../contract/decision.ts';
-import { type UsdtType, usdtPair } from '../pair/pair.ts';
+import { type PairArgument, usdtPair } from '../pair/pair.ts';
 import { definitions } from './index.ts';
 
 /** A pair of USDT probes that a user declares, as plain data. */
@@ -20,7 +20,7 @@ export interface DeclaredPair {
     readonly of: 'start' | 'during' | 'end';
     /** Counted from 0. */
     readonly argument: number;
-    readonly type: UsdtType;
+    readonly type: PairArgument['type'];
     readonly lengthArgument: number | undefined;
   }[];
   readonly minDurationNs: number;
