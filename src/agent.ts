@@ -115,6 +115,7 @@ export class Agent {
     const handlers = {
       exec: (pid: number) => this.#targets.exec(pid),
       exit: (pid: number) => this.#targets.exit(pid),
+      passed: (pid: number) => this.#targets.passed(pid),
     };
     this.#events = this.#optional('exec and exit events', () => new ProcessEvents(handlers, guard));
   }

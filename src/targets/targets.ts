@@ -142,6 +142,12 @@ export class Targets {
     this.#ports.wait(pid, () => !existsSync(`/proc/${pid}`) || this.#take(pid));
   }
 
+  /** It began a program and ended before anybody could look. */
+  passed(pid: number): void {
+    this.#shortLived++;
+    this.exit(pid);
+  }
+
   exit(pid: number): void {
     const { binaries, processes } = this.#options;
     this.#libraries.delete(pid);

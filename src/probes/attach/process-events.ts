@@ -7,9 +7,16 @@ import { sumOfCpus } from './map-values.ts';
 export interface ProcessEventHandlers {
   exec(pid: number): void;
   exit(pid: number): void;
+  /** It has begun a program and ended since the last look. */
+  passed(pid: number): void;
 }
 
-/** Told of every exec and every exit of a process on this host, as they happen. */
+/** After so long without an event one is handled at once: a server that starts is not kept waiting. */
+const quietMs = 100;
+/** Else events are collected: where programs come and go all the time, most have ended by then and cost nothing. */
+const collectMs = 25;
+
+/** Told of every exec and every exit of a process on this host, as they happen or, on a busy host, a moment later. */
 export class ProcessEvents {
   readonly #object: BpfObject;
   readonly #links: Link[];
@@ -18,6 +25,9 @@ export class ProcessEvents {
   readonly #view = new DataView(this.#slab.buffer);
   readonly #handlers: ProcessEventHandlers;
   readonly #guard: Guard;
+  #drainedAtMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(handlers: ProcessEventHandlers, guard: Guard) {
     this.#handlers = handlers;
@@ -28,19 +38,15 @@ export class ProcessEvents {
       this.#object.attachRawTracepoint('process_exit', 'sched_process_exit'),
     ];
     this.#ring = this.#object.ring('process_events');
-    this.#ring.onWakeup(() => this.drain());
+    this.#ring.onWakeup(() => this.#woken());
   }
 
   /** Handles what is there now. */
   drain(): void {
-    for (let bytes = this.#ring.drain(this.#slab); bytes > 0; bytes = this.#ring.drain(this.#slab)) {
-      for (let at = 0; at < bytes; at += EventHead.size) {
-        const pid = this.#view.getUint32(at + EventHead.pid, true);
-        const isExec = this.#view.getUint16(at + EventHead.kind, true) === EventKind.PROCESS_EXEC;
-        if (isExec) this.#guard.run('a program that starts', () => this.#handlers.exec(pid));
-        else this.#guard.run('a process that ends', () => this.#handlers.exit(pid));
-      }
-    }
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#drainedAtMs = performance.now();
+    for (let bytes = this.#ring.drain(this.#slab); bytes > 0; bytes = this.#ring.drain(this.#slab)) this.#handle(bytes);
   }
 
   /** Events that found the ring full; the re-scan of /proc makes up for them. */
@@ -50,8 +56,36 @@ export class ProcessEvents {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
     await Promise.all(this.#links.map((link) => link.close()));
     this.#ring.close();
     await this.#object.close();
+  }
+
+  /** The kernel does not wake again while what it woke for is still in the ring. */
+  #woken(): void {
+    if (this.#timer || this.#closed) return;
+    if (performance.now() - this.#drainedAtMs >= quietMs) this.drain();
+    else this.#timer = setTimeout(() => this.#guard.run('process events', () => this.drain()), collectMs);
+  }
+
+  #handle(bytes: number): void {
+    /** Where the last exec and the last exit of a process are. */
+    const execs = new Map<number, number>();
+    const exits = new Map<number, number>();
+    for (let at = 0; at < bytes; at += EventHead.size) {
+      const pid = this.#view.getUint32(at + EventHead.pid, true);
+      const isExec = this.#view.getUint16(at + EventHead.kind, true) === EventKind.PROCESS_EXEC;
+      (isExec ? execs : exits).set(pid, at);
+    }
+    for (const [pid, at] of exits) {
+      const passed = (execs.get(pid) ?? at) < at;
+      this.#guard.run('a process that ends', () => this.#handlers[passed ? 'passed' : 'exit'](pid));
+      if (passed) execs.delete(pid);
+    }
+    for (const pid of execs.keys()) {
+      this.#guard.run('a program that starts', () => this.#handlers.exec(pid));
+    }
   }
 }
