@@ -96,14 +96,14 @@ export class Targets {
 
   /** Looks at every process there is now; resolves when the new ones are attached. */
   async scan(): Promise<void> {
-    const { lose, attacher } = this.#options;
+    const { lose, attacher, guard } = this.#options;
     const processes = scanProcesses((pid) => this.#isLeftAlone(pid));
     const alive = new Set(processes.map(({ pid }) => pid));
     this.#libraries.lookInTurn(librariesPerRescan);
     const looks: Promise<void>[] = [];
     for (const [n, facts] of this.#selector.select(processes).entries()) {
       if (n % scannedAtOnce === scannedAtOnce - 1) await nextTurn();
-      looks.push(this.#consider(facts));
+      looks.push(guard.settle('a process', () => this.#consider(facts)));
     }
     for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.exit(pid);
     await Promise.all(looks);
@@ -238,10 +238,9 @@ export class Targets {
     this.#options.processes.forget(pid);
     await program.ready;
     if (this.#targets.get(pid) !== target) return;
-    if (program.running) {
-      binaries.checkCopy(facts);
-      this.#tell(target, [program], startedAt);
-    } else this.#targets.delete(pid);
+    binaries.checkCopy(facts);
+    this.#dropLeftAlone(pid, target);
+    if (program.running) this.#tell(target, [program], startedAt);
     if (program.inspection?.loadsLibraries) await this.#lookForLibraries(pid);
     else this.#libraries.delete(pid);
   }
@@ -276,11 +275,19 @@ export class Targets {
       this.#options.processes.forget(pid);
     }
     await Promise.all(files.map(({ ready }) => ready));
-    const left = target.files.filter(({ running }) => running);
-    target.files.splice(0, Number.POSITIVE_INFINITY, ...left);
     if (this.#targets.get(pid) !== target) return;
-    if (target.files.length === 0) this.#targets.delete(pid);
-    else this.#tell(target, files, startedAt);
+    this.#dropLeftAlone(pid, target);
+    this.#tell(
+      target,
+      files.filter(({ running }) => running),
+      startedAt,
+    );
+  }
+
+  /** Drops the files that no definition turned out to be for, and the process if there is no other. */
+  #dropLeftAlone(pid: number, { files }: Target): void {
+    files.splice(0, files.length, ...files.filter(({ running }) => running));
+    if (files.length === 0) this.#targets.delete(pid);
   }
 
   /** A process that has spans before anybody told of it: its exec event is still on the way, or it was forked from a target. */
