@@ -9,10 +9,11 @@
 #include "common/user_memory.h"
 
 #define FIELD_HEAD sizeof(struct uspan_field_head)
+#define NUMBERS_BYTES 64 /* left free by texts: a number that finds no room is left out */
 
 /* Reads user memory behind a field's head, where room for `room` bytes is left at the least. */
 #define READ_WITHIN(room)                                                                          \
-	if (at <= USPAN_FIELDS_BYTES - FIELD_HEAD - (room) && bytes <= (room))                       \
+	if (at <= USPAN_FIELDS_BYTES - NUMBERS_BYTES - FIELD_HEAD - (room) && bytes <= (room))       \
 		error = read_user(span->fields + at + FIELD_HEAD, bytes, from);                      \
 	else
 
@@ -80,7 +81,7 @@ __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u
 
 /* Reads a string behind a field's head, as far as room for `room` bytes goes. */
 #define READ_STRING_WITHIN(room)                                                                   \
-	if (at <= USPAN_FIELDS_BYTES - FIELD_HEAD - (room)) {                                        \
+	if (at <= USPAN_FIELDS_BYTES - NUMBERS_BYTES - FIELD_HEAD - (room)) {                        \
 		if (size > (room))                                                                   \
 			size = (room);                                                               \
 		bytes = read_user_string(span->fields + at + FIELD_HEAD, size, from);                \
