@@ -42,11 +42,11 @@ export function spanWriter(table: SpanTable): (slab: Slab, at: number, resource:
   const fields = Object.keys(table.fields).map(Number);
   const coded = fields.filter((field) => table.fields[field]![1] !== undefined);
   const codecs = coded.map((field) => table.fields[field]![1]!);
-  const marked = (bits: number) =>
-    fields
-      .filter((field) => bits & (1 << field))
-      .map((field) => table.fields[field]![0])
-      .join(',');
+  const told = fields.reduce((bits, field) => bits | (1 << field), 0);
+  const marked = (bits: number) => {
+    const names = fields.filter((field) => bits & (1 << field)).map((field) => table.fields[field]![0]);
+    return [...new Set(names)].join(',');
+  };
   if (fields.some((field) => field >= Constant.MAX_FIELDS)) throw new RangeError('a field has too high a number');
   return (slab, at, resource, out) => {
     if (!record.read(slab, at)) return 'malformed';
@@ -59,8 +59,9 @@ export function spanWriter(table: SpanTable): (slab: Slab, at: number, resource:
       if (record.length(field) > 0) codecs[i]!(record, field, out);
     }
     table.end?.(record, out);
-    if (record.cut !== 0) out.text(truncated, marked(record.cut));
-    if (record.unreadable !== 0) out.text(unreadable, marked(record.unreadable));
+    // Of fields that are not in the table nothing is said: they are not exported.
+    if (record.cut & told) out.text(truncated, marked(record.cut));
+    if (record.unreadable & told) out.text(unreadable, marked(record.unreadable));
     out.end();
     return table.written;
   };
