@@ -25,13 +25,14 @@ ENUM(go_map);
 STRUCT(go_map_layout);
 STRUCT(raw);
 STRUCT(go_http_config);
-ENUM(http_client_text);
+ENUM(http_client_field);
 ENUM(http_client_moment);
-STRUCT(http_client_event);
 ENUM(go_error_reads);
+ENUM(go_error_field);
 STRUCT(go_error);
+STRUCT(go_binary);
 STRUCT(go_http_client_config);
-STRUCT(http_client_in_flight);
+STRUCT(go_call);
 STRUCT(text_ref);
 STRUCT(field_head);
 ENUM(field_mark);
@@ -99,6 +100,7 @@ enum uspan_constant {
 	CONSTANT(CONTRACT_VERSION),
 	CONSTANT(POSTGRESQL_NAME_BYTES),
 	CONSTANT(POSTGRESQL_UNKNOWN_STATE),
+	CONSTANT(GO_BINARIES),
 	CONSTANT(GO_ERRORS),
 	CONSTANT(GO_LINK_PACKAGES),
 	CONSTANT(GO_LINK_WRAPPERS),

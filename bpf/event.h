@@ -129,8 +129,7 @@ struct uspan_large {
 };
 
 #include "events/record.h"
-#include "events/go_map.h"
-#include "events/go_link.h"
+#include "events/go_binary.h"
 #include "events/http_client.h"
 #include "events/http_server.h"
 #include "events/node_http.h"

@@ -3,8 +3,8 @@
 #ifndef USPAN_EVENTS_GO_LINK_H
 #define USPAN_EVENTS_GO_LINK_H
 
-#define USPAN_GO_LINK_PACKAGES 4
-#define USPAN_GO_LINK_WRAPPERS 32
+#define USPAN_GO_LINK_PACKAGES 16
+#define USPAN_GO_LINK_WRAPPERS 64
 
 /* Functions of a package lie side by side in the program. Link-time addresses; both 0: unused. */
 struct uspan_go_text_range {
@@ -19,7 +19,7 @@ struct uspan_go_context_wrapper {
 	__u16 parent;     /* the parent, an interface */
 };
 
-/* Part of the configuration of every definition whose spans are children of HTTP server spans, per attached binary. */
+/* What finds the request that a call is made for. Part of struct uspan_go_binary. */
 struct uspan_go_link_config {
 	struct uspan_go_text_range runtime_packages[USPAN_GO_LINK_PACKAGES]; /* whose goroutines work for everybody */
 	struct uspan_go_text_range timeout_handler; /* but for this one: http.TimeoutHandler's runs a handler */

@@ -7,88 +7,49 @@ enum uspan_http_client_moment {
 	USPAN_HTTP_CLIENT_START = 0,
 	USPAN_HTTP_CLIENT_END = 1,           /* of an attempt: with a response or an error */
 	USPAN_HTTP_CLIENT_ALTERNATE = 2,     /* the same where another transport took the request: HTTP/2 on an open connection */
-	USPAN_HTTP_CLIENT_NO_CONNECTION = 3, /* there is none to be had */
+	USPAN_HTTP_CLIENT_NO_CONNECTION = 3, /* no connection could be made */
 	USPAN_HTTP_CLIENT_CANCELLED = 4,     /* before it was sent */
 	USPAN_HTTP_CLIENT_RETRY = 5,         /* the start of another attempt */
 };
 
-/* Texts of an HTTP client span, one after another in this order. */
-enum uspan_http_client_text {
+/* Fields of an HTTP client span. Numbers are of 4 bytes. */
+enum uspan_http_client_field {
 	USPAN_HTTP_CLIENT_METHOD = 0,
-	USPAN_HTTP_CLIENT_URL = 1, /* without credentials, when it is in memory in one piece; else the five that follow */
+	USPAN_HTTP_CLIENT_URL = 1,      /* without credentials, when it is in memory in one piece; else the five that follow */
 	USPAN_HTTP_CLIENT_SCHEME = 2,
-	USPAN_HTTP_CLIENT_HOST = 3, /* host:port */
-	USPAN_HTTP_CLIENT_PATH = 4, /* decoded */
+	USPAN_HTTP_CLIENT_HOST = 3,     /* host:port */
+	USPAN_HTTP_CLIENT_PATH = 4,     /* decoded */
 	USPAN_HTTP_CLIENT_RAW_PATH = 5, /* encoded, where that cannot be told from the decoded one */
 	USPAN_HTTP_CLIENT_QUERY = 6,
-	USPAN_HTTP_CLIENT_ERROR = 7, /* of an error that is nothing but a text */
-	USPAN_HTTP_CLIENT_TEXTS = 8,
+	USPAN_HTTP_CLIENT_STATUS = 7,   /* a number; not there: no response */
+	USPAN_HTTP_CLIENT_PROTOCOL = 8, /* a number: major version * 256 + minor version */
+	USPAN_HTTP_CLIENT_RESENDS = 9,  /* a number: attempts of the same call before this one; not there: none */
 };
 
-struct uspan_http_client_event {
-	struct uspan_span_head span;
-	__u32 status;       /* 0: no response */
-	__u32 errno_number; /* of a failed system call */
-	__u16 error;        /* 0: none; else 1 + its index in the configuration's errors, or USPAN_FIELD_ABSENT: of another type */
-	__u8 cut_mask;      /* bit per enum uspan_http_client_text */
-	__u8 unreadable_mask;
-	__u8 proto_major;
-	__u8 proto_minor;
-	__u8 resends;       /* attempts of the same call before this one */
-	__u8 reserved;
-	__u16 text_len[8];  /* by enum uspan_http_client_text */
-	/* then the texts */
-};
-
-enum uspan_go_error_reads {
-	USPAN_GO_ERROR_READS_NOTHING = 0,
-	USPAN_GO_ERROR_READS_ERRNO = 1,
-	USPAN_GO_ERROR_READS_TEXT = 2, /* the string it begins with */
-	USPAN_GO_ERROR_READS_SKIP = 3, /* nothing was sent: this is no end */
-};
-
-/* A type of error that means something. */
-struct uspan_go_error {
-	__u32 type_hash; /* internal/abi.Type.Hash; 0: not in the binary */
-	__u16 inner;     /* offset of the error it wraps, an interface, which says more; USPAN_FIELD_ABSENT: none */
-	__u16 reads;     /* enum uspan_go_error_reads */
-};
-
-#define USPAN_GO_ERRORS 32
-
-/* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
+/* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes. */
 struct uspan_go_http_client_config {
 	struct uspan_probe_head probe;
-	__u16 request_bytes;     /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
+	__u16 request_bytes;  /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
 	__u16 request_method;
 	__u16 request_url;
 	__u16 request_header;
 	__u16 request_ctx;
-	__u16 url_bytes;         /* as request_bytes, of a url.URL */
+	__u16 url_bytes;      /* as request_bytes, of a url.URL */
 	__u16 url_scheme;
 	__u16 url_host;
 	__u16 url_path;
 	__u16 url_raw_path;
 	__u16 url_raw_query;
-	__u16 response_status;
-	__u16 response_bytes;    /* as request_bytes, of a Response */
-	__u16 response_proto_major; /* int; ProtoMinor follows it */
-	__u32 cancel_ctx_hash;   /* type hashes of *context.cancelCtx and *context.timerCtx, which begins with one */
-	__u32 timer_ctx_hash;
-	struct uspan_go_map_layout map; /* of Request.Header */
-	struct uspan_go_error errors[USPAN_GO_ERRORS];
-	__u32 reserved;
-	struct uspan_go_link_config link;
+	__u16 response_status; /* int; Proto, ProtoMajor and ProtoMinor follow it */
 };
 
-/* An attempt between its start and its end. Strings are kept as pointers and read at the end: the caller keeps its Request until then. */
-struct uspan_http_client_in_flight {
-	__u64 request;
-	__u32 active;
-	__u32 sampled;
-	struct uspan_text_ref text[8]; /* by enum uspan_http_client_text */
-	struct uspan_http_client_event event;
-	struct uspan_raw raw; /* what is copied from the process, and at the end the texts */
+/* What a call of a Go client keeps in uspan_open_span.own. */
+struct uspan_go_call {
+	__u64 request; /* *Request */
+	__u64 method;  /* the string that is kept at the start of the fields, a constant of the program; 0: none */
+	__u64 base;    /* where the program is loaded, less where it was linked */
+	__u64 resends;
+	struct uspan_text_ref url[5]; /* from USPAN_HTTP_CLIENT_SCHEME on, on their way from the URL to the record */
 };
 
 #endif

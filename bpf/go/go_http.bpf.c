@@ -34,16 +34,6 @@ struct {
 #define MAX_PATTERN_BYTES 512
 #define MAX_TRACESTATE_BYTES 512
 
-static __always_inline struct uspan_text_ref raw_text(const struct uspan_scratch *raw, __u32 offset)
-{
-	struct uspan_text_ref text = {};
-
-	barrier_var(offset);
-	if (offset <= USPAN_RAW_BYTES - sizeof(text))
-		__builtin_memcpy(&text, raw->bytes + offset, sizeof(text));
-	return text;
-}
-
 /* The first string of a []string whose data is at `strings`. */
 static __always_inline struct uspan_text_ref first_text(__u64 strings)
 {
@@ -188,7 +178,7 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_s
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
 	request->names[0] = scan.names[0];
 	request->names[1] = scan.names[1];
-	parented = take_traceparent(&scan, &span->head);
+	parented = take_traceparent(&scan, raw, &span->head);
 	span_begin(span, &config->probe, key->owner, parented ? SPAN_REMOTE : SPAN_ROOT);
 	if (!span->sampled)
 		return;

@@ -15,31 +15,13 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
-#include "go/errors.h"
-#include "go/headers.h"
+#include "go/binary.h"
+#include "go/client_call.h"
 #include "go/link.h"
-#include "common/regs.h"
-#include "span/spans.h"
-#include "span/texts.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Twice the requests in flight: see keep_or_delete(). */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * 16384);
-	__type(key, struct uspan_open_span_key);
-	__type(value, struct uspan_http_client_in_flight);
-} go_http_client_in_flight SEC(".maps");
-
-/* All zero: what a new entry starts from. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct uspan_http_client_in_flight);
-} go_http_client_blank SEC(".maps");
+OPEN_SPANS(go_http_client_in_flight);
 
 /* Index: probe id. */
 struct {
@@ -49,320 +31,167 @@ struct {
 	__type(value, struct uspan_go_http_client_config);
 } go_http_client_configs SEC(".maps");
 
-/* Entries in go_http_client_in_flight, with those the agent has swept; touched only when one comes or goes. */
-static __u64 in_flight_entries;
-/* Entries the agent has removed, written by it alone. */
-volatile __u64 in_flight_swept SEC(".data.client_swept");
+/* A hit, and what is known of where it is. */
+struct hit {
+	const struct uspan_go_http_client_config *config;
+	const struct uspan_go_binary *binary;
+	struct uspan_open_span_key key;
+	struct site site;
+};
 
-#define MAX_METHOD_BYTES 64
-#define MAX_SCHEME_BYTES 16
-#define MAX_HOST_BYTES 256
-#define MAX_ERROR_BYTES 96
-
-static __always_inline __u32 max_text_bytes(__u32 text)
+/* The request that the call is made for, else the trace that the program itself puts into its headers, else a trace of its own. */
+static __always_inline void begin_trace(const struct hit *hit, struct uspan_open_span *span, struct uspan_scratch *raw)
 {
-	switch (text) {
-	case USPAN_HTTP_CLIENT_METHOD:
-		return MAX_METHOD_BYTES;
-	case USPAN_HTTP_CLIENT_SCHEME:
-		return MAX_SCHEME_BYTES;
-	case USPAN_HTTP_CLIENT_HOST:
-		return MAX_HOST_BYTES;
-	case USPAN_HTTP_CLIENT_ERROR:
-		return MAX_ERROR_BYTES;
-	default:
-		return uspan_config.max_target_bytes;
-	}
-}
-
-static __always_inline void raw_text(struct uspan_http_client_in_flight *entry, __u32 text, __u32 offset)
-{
-	entry->text[text].ptr = raw_word((struct uspan_scratch *)&entry->raw, offset);
-	entry->text[text].len = raw_word((struct uspan_scratch *)&entry->raw, offset + 8);
-}
-
-static __always_inline struct uspan_http_client_in_flight *new_entry(const struct uspan_open_span_key *key)
-{
-	struct uspan_http_client_in_flight *zero;
-	__u32 first = 0;
-
-	zero = bpf_map_lookup_elem(&go_http_client_blank, &first);
-	if (!zero || bpf_map_update_elem(&go_http_client_in_flight, key, zero, BPF_ANY)) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
-		return 0;
-	}
-	__sync_fetch_and_add(&in_flight_entries, 1);
-	return bpf_map_lookup_elem(&go_http_client_in_flight, key);
-}
-
-/* As in go_http.bpf.c: a finished entry stays for its goroutine's next call while there is room. */
-static __always_inline void keep_or_delete(const struct uspan_open_span_key *key)
-{
-	__s64 entries = in_flight_entries - in_flight_swept;
-
-	if (entries > (__s64)uspan_config.in_flight_keep && bpf_map_delete_elem(&go_http_client_in_flight, key) == 0)
-		__sync_fetch_and_add(&in_flight_entries, -1);
-}
-
-/* The request it is made for, else the trace that the program itself puts into its headers, else a trace of its own. */
-static __always_inline bool begin_trace(__u64 base, const struct uspan_open_span_key *key,
-					struct uspan_http_client_in_flight *entry,
-					const struct uspan_go_http_client_config *config)
-{
-	struct go_interface context = { .type = raw_word((struct uspan_scratch *)&entry->raw, config->request_ctx),
-					.data = raw_word((struct uspan_scratch *)&entry->raw, config->request_ctx + 8) };
-	struct go_parent parent = find_parent(base, key, context, &config->link);
-	__u64 header_map = raw_word((struct uspan_scratch *)&entry->raw, config->request_header);
-	struct uspan_span_head *span = &entry->event.span;
+	const struct uspan_go_http_client_config *config = hit->config;
+	struct go_interface context = { .type = raw_word(raw, config->request_ctx), .data = raw_word(raw, config->request_ctx + 8) };
+	__u64 header_map = raw_word(raw, config->request_header);
 	struct header_scan scan = {};
-	bool sampled = false, parented;
+	bool parented;
 
-	new_span_id(span);
-	if (adopt(&parent, span, &sampled))
-		return sampled;
-	if (header_map && !scan_headers(&scan, &config->map, (struct uspan_scratch *)&entry->raw, header_map))
+	if (begin_for_request(span, go_call(span)->base, &hit->key, context, &hit->binary->link))
+		return;
+	if (header_map && !scan_headers(&scan, &hit->binary->map, raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
-	parented = take_traceparent(&scan, span);
-	if (!parented)
-		new_trace(span);
-	return sample(&uspan_config, span, parented);
+	parented = take_traceparent(&scan, raw, &span->head);
+	span_begin(span, &config->probe, hit->key.owner, parented ? SPAN_REMOTE : SPAN_ROOT);
 }
 
-/*
- * Where the URL's parts are. url.Parse() takes them from the text it was given, so they often lie there side by side: then that
- * text is read, in one piece. It has no credentials if the host follows the scheme. False when there is no host.
- */
-static __always_inline bool find_url(struct uspan_http_client_in_flight *entry, const struct uspan_go_http_client_config *config,
-				     __u64 address)
+static __always_inline void begin(const struct hit *hit, struct pt_regs *ctx, struct uspan_open_span *span)
 {
-	struct uspan_text_ref *url = &entry->text[USPAN_HTTP_CLIENT_URL], *scheme = &entry->text[USPAN_HTTP_CLIENT_SCHEME];
-	struct uspan_text_ref *host = &entry->text[USPAN_HTTP_CLIENT_HOST], *path = &entry->text[USPAN_HTTP_CLIENT_PATH];
-	struct uspan_text_ref *raw_path = &entry->text[USPAN_HTTP_CLIENT_RAW_PATH], *query = &entry->text[USPAN_HTTP_CLIENT_QUERY];
-	__u64 end;
+	const struct uspan_go_http_client_config *config = hit->config;
+	struct uspan_scratch *raw = (struct uspan_scratch *)(span->fields + USPAN_SCRATCH_AT);
+	struct uspan_go_call *call = go_call(span);
+	struct uspan_text_ref method;
+	__u64 bytes = config->request_bytes, url;
 
-	if (bpf_probe_read_user(entry->raw.bytes, config->url_bytes & (USPAN_RAW_BYTES - 1), (void *)address))
-		return false;
-	raw_text(entry, USPAN_HTTP_CLIENT_SCHEME, config->url_scheme);
-	raw_text(entry, USPAN_HTTP_CLIENT_HOST, config->url_host);
-	raw_text(entry, USPAN_HTTP_CLIENT_PATH, config->url_path);
-	raw_text(entry, USPAN_HTTP_CLIENT_RAW_PATH, config->url_raw_path);
-	raw_text(entry, USPAN_HTTP_CLIENT_QUERY, config->url_raw_query);
-	url->len = 0;
-	if (host->len == 0)
-		return false;
-	end = host->ptr + host->len;
-	if (host->ptr != scheme->ptr + scheme->len + 3 || raw_path->len || (path->len && path->ptr != end))
-		return true;
-	end += path->len;
-	if (query->len && query->ptr != end + 1)
-		return true;
-	if (query->len)
-		end += 1 + query->len;
-	url->ptr = scheme->ptr;
-	url->len = end - url->ptr;
-	scheme->len = host->len = path->len = query->len = 0;
-	return true;
-}
-
-static __always_inline void begin(__u64 base, const struct uspan_open_span_key *key,
-				  const struct uspan_go_http_client_config *config, struct uspan_http_client_in_flight *entry)
-{
-	__u64 url;
-
-	entry->event.span.start_ktime_ns = bpf_ktime_get_ns();
-	if (bpf_probe_read_user(entry->raw.bytes, config->request_bytes & (USPAN_RAW_BYTES - 1), (void *)entry->request)) {
+	span_start(span, 0);
+	call->base = GO_IP(ctx) - hit->site.spec;
+	barrier_var(bytes);
+	if (bytes > USPAN_RAW_BYTES || bpf_probe_read_user(raw->bytes, bytes, (void *)call->request)) {
 		count(USPAN_COUNTER_LOST_UNREADABLE);
-		keep_or_delete(key);
-		return;
+		goto release;
 	}
-	raw_text(entry, USPAN_HTTP_CLIENT_METHOD, config->request_method);
-	url = raw_word((struct uspan_scratch *)&entry->raw, config->request_url);
-	entry->sampled = begin_trace(base, key, entry, config);
-	/* net/http refuses a URL without a host: there will be no attempt. */
-	if (entry->sampled && !find_url(entry, config, url)) {
+	method = raw_text(raw, config->request_method);
+	url = raw_word(raw, config->request_url);
+	begin_trace(hit, span, raw);
+	if (!span->sampled)
+		return;
+	if (!find_url(call, config, raw, url)) {
 		count(USPAN_COUNTER_NOT_SENT);
-		keep_or_delete(key);
-		return;
+		goto release;
 	}
-	entry->active = 1;
+	put_method(span, method, GO_IP(ctx));
+	put_url(span, config->probe.max_target_bytes);
+	if (call->resends)
+		span_put_number(span, USPAN_HTTP_CLIENT_RESENDS, call->resends);
+	return;
+release:
+	span->open = 0;
+	span_release(&go_http_client_in_flight, USPAN_EVENT_HTTP_CLIENT, &hit->key);
 }
 
-/* The entry of a call that comes. */
-static __always_inline struct uspan_http_client_in_flight *start(struct pt_regs *ctx, const struct uspan_open_span_key *key)
+/* The entry of a call that comes; 0: there is no room. */
+static __always_inline struct uspan_open_span *start(struct pt_regs *ctx, const struct uspan_open_span_key *key)
 {
-	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
+	struct uspan_open_span *span = span_open(&go_http_client_in_flight, USPAN_EVENT_HTTP_CLIENT, key);
+	struct uspan_go_call *call;
 
-	if (!entry) {
-		entry = new_entry(key);
-		if (!entry)
-			return 0;
-	} else if (entry->active) {
-		count(entry->request == GO_ARG1(ctx) ? USPAN_COUNTER_REFIRED : USPAN_COUNTER_NOT_SENT);
-		entry->active = 0;
-	}
-	entry->request = GO_ARG1(ctx);
-	entry->event.resends = 0;
-	return entry;
+	if (!span)
+		return 0;
+	call = go_call(span);
+	if (span->open)
+		count(call->request == GO_ARG1(ctx) ? USPAN_COUNTER_REFIRED : USPAN_COUNTER_NOT_SENT);
+	call->request = GO_ARG1(ctx);
+	call->resends = 0;
+	return span;
 }
 
 /* The entry of a call whose last attempt is over, for another. That may have been no attempt at all, and still be open: none then. */
-static __always_inline struct uspan_http_client_in_flight *retry(const struct uspan_open_span_key *key)
+static __always_inline struct uspan_open_span *retry(const struct uspan_open_span_key *key)
 {
-	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
+	struct uspan_open_span *span = span_find(&go_http_client_in_flight, key);
 
-	if (!entry || entry->active)
+	if (!span || span->open)
 		return 0;
-	entry->event.resends++;
-	return entry;
+	go_call(span)->resends++;
+	return span;
 }
 
-/* The error a context is done with: that of the nearest context that can be. */
-static __always_inline void context_error(struct uspan_http_client_in_flight *entry, const struct uspan_go_http_client_config *config,
-					  struct go_interface *error)
+/* Puts how the attempt ended; false when it did not. */
+static __always_inline bool put_outcome(const struct hit *hit, struct pt_regs *ctx, struct uspan_open_span *span)
 {
-	struct go_interface context = {};
-
-	if (bpf_probe_read_user(&context, sizeof(context), (void *)(entry->request + config->request_ctx)))
-		return;
-	for (__u32 i = 0; i < 8; i++) {
-		__u32 hash = go_type_hash(context.type);
-
-		if (!hash)
-			return;
-		if (hash == config->cancel_ctx_hash || hash == config->timer_ctx_hash) {
-			bpf_probe_read_user(error, sizeof(*error), (void *)(context.data + config->link.cancel_ctx_err));
-			return;
-		}
-		if (bpf_probe_read_user(&context, sizeof(context), (void *)context.data))
-			return;
-	}
-}
-
-/* Whether an error says what net/http.ErrSkipAltProtocol does: that another transport would not take the request. */
-static __always_inline bool is_skipped(const struct uspan_text_ref *text)
-{
-	static const char skipped[] = "net/http: skip alternate protocol";
-	char start[16];
-
-	return text->len == sizeof(skipped) - 1 && bpf_probe_read_user(start, sizeof(start), (void *)text->ptr) == 0 &&
-	       __builtin_memcmp(start, skipped, sizeof(start)) == 0;
-}
-
-/* Reads how the attempt ended; false when it did not. */
-static __always_inline bool read_outcome(struct pt_regs *ctx, const struct uspan_go_http_client_config *config,
-					 struct uspan_http_client_in_flight *entry, struct site site)
-{
-	struct uspan_http_client_event *event = &entry->event;
 	struct go_error_walk walk = { .at = { .type = GO_ARG1(ctx), .data = GO_ARG2(ctx) } };
+	__u32 moment = hit->site.moment, saved = hit->site.spec;
 
-	event->status = 0;
-	event->errno_number = 0;
-	event->error = 0;
-	event->proto_major = 0;
-	event->proto_minor = 0;
-	if (site.moment == USPAN_HTTP_CLIENT_CANCELLED) {
-		walk.at.type = walk.at.data = 0;
-		context_error(entry, config, &walk.at);
-	} else if (site.spec) {
+	if (moment == USPAN_HTTP_CLIENT_CANCELLED) {
+		walk.at = context_error(go_call(span), hit->config, hit->binary);
+	} else if (saved && moment == USPAN_HTTP_CLIENT_NO_CONNECTION) {
 		/* Both words were saved on the stack on the way here. */
-		walk.at.type = go_word(GO_SP(ctx) + (site.spec >> 16));
-		walk.at.data = go_word(GO_SP(ctx) + (site.spec & 0xffff));
+		walk.at.type = go_word(GO_SP(ctx) + (saved >> 16));
+		walk.at.data = go_word(GO_SP(ctx) + (saved & 0xffff));
 	}
-	if (walk.at.type || site.moment == USPAN_HTTP_CLIENT_CANCELLED) {
-		find_error(&walk, config);
-		if (walk.reads == USPAN_GO_ERROR_READS_SKIP || (site.moment == USPAN_HTTP_CLIENT_ALTERNATE && is_skipped(&walk.text)))
-			return false;
-		event->error = walk.error;
-		event->errno_number = walk.errno_number;
-		entry->text[USPAN_HTTP_CLIENT_ERROR] = walk.text;
+	if (!walk.at.type && moment != USPAN_HTTP_CLIENT_CANCELLED) {
+		put_response(span, GO_ARG0(ctx), hit->config);
 		return true;
 	}
-	entry->text[USPAN_HTTP_CLIENT_ERROR].len = 0;
-	if (bpf_probe_read_user(entry->raw.bytes, config->response_bytes & (USPAN_RAW_BYTES - 1), (void *)GO_ARG0(ctx)))
-		return true;
-	event->status = raw_word((struct uspan_scratch *)&entry->raw, config->response_status);
-	event->proto_major = raw_word((struct uspan_scratch *)&entry->raw, config->response_proto_major);
-	event->proto_minor = raw_word((struct uspan_scratch *)&entry->raw, config->response_proto_major + 8);
+	find_error(&walk, hit->binary);
+	if (walk.reads == USPAN_GO_ERROR_READS_SKIP || (moment == USPAN_HTTP_CLIENT_ALTERNATE && is_skipped(&walk.text)))
+		return false;
+	put_error(span, &walk, go_call(span)->base, hit->binary);
 	return true;
 }
 
-static __always_inline void send(struct uspan_http_client_in_flight *entry)
+static __always_inline void end(const struct hit *hit, struct pt_regs *ctx)
 {
-	struct uspan_http_client_event *event = &entry->event;
-	struct uspan_large *buffer;
-	__u32 bytes;
+	struct uspan_open_span *span = span_find(&go_http_client_in_flight, &hit->key);
 
-	event->unreadable_mask = 0;
-	bytes = measure_texts(entry->text, USPAN_HTTP_CLIENT_TEXTS, max_text_bytes, event->text_len, &event->cut_mask);
-	event->span.span_flags = event->cut_mask ? USPAN_SPAN_CUT : 0;
-	if (bytes < USPAN_SMALL_TEXT_BYTES) {
-		bytes = copy_texts(entry->text, 0, USPAN_HTTP_CLIENT_TEXTS, event->text_len, &event->unreadable_mask, entry->raw.bytes, 0,
-				   USPAN_SMALL_TEXT_BYTES - 1);
-		submit(event, sizeof(*event) + (bytes > USPAN_SMALL_TEXT_BYTES ? USPAN_SMALL_TEXT_BYTES : bytes));
-		return;
-	}
-	buffer = take_large();
-	if (!buffer) {
-		count(USPAN_COUNTER_LOST_RING_FULL);
-		return;
-	}
-	bytes = copy_texts(entry->text, 0, USPAN_HTTP_CLIENT_TEXTS, event->text_len, &event->unreadable_mask, buffer->bytes + sizeof(*event),
-			   0, USPAN_LARGE_BYTES - 1);
-	__builtin_memcpy(buffer->bytes, event, sizeof(*event));
-	submit(buffer->bytes, sizeof(*event) + (bytes > USPAN_LARGE_BYTES ? USPAN_LARGE_BYTES : bytes));
-	give_large(buffer);
-}
-
-static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_span_key *key,
-				const struct uspan_go_http_client_config *config, struct site site)
-{
-	struct uspan_http_client_in_flight *entry = bpf_map_lookup_elem(&go_http_client_in_flight, key);
-
-	if (!entry || !entry->active) {
+	if (!span || !span->open) {
 		count(USPAN_COUNTER_END_WITHOUT_START);
 		return;
 	}
-	if (!read_outcome(ctx, config, entry, site))
+	if (!put_outcome(hit, ctx, span))
 		return;
-	entry->active = 0;
-	if (!entry->sampled) {
-		count(USPAN_COUNTER_SAMPLED_OUT);
+	span->open = 0;
+	if (span->sampled) {
+		span_finish_head(span, &hit->site, bpf_get_current_pid_tgid(), USPAN_EVENT_HTTP_CLIENT, bpf_ktime_get_ns());
+		span_send(span);
 	} else {
-		finish_head(&entry->event.span, key->pid, USPAN_EVENT_HTTP_CLIENT, site.probe_id);
-		send(entry);
+		count(USPAN_COUNTER_SAMPLED_OUT);
 	}
-	keep_or_delete(key);
+	span_release(&go_http_client_in_flight, USPAN_EVENT_HTTP_CLIENT, &hit->key);
 }
 
 SEC("uprobe")
 int go_http_client(struct pt_regs *ctx)
 {
-	struct site site = site_of(ctx);
-	struct uspan_open_span_key key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
-	const struct uspan_go_http_client_config *config = bpf_map_lookup_elem(&go_http_client_configs, &site.probe_id);
-	struct uspan_http_client_in_flight *entry;
+	struct hit hit = { .site = site_of(ctx), .key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 } };
+	struct uspan_open_span *span;
 
-	if (!config)
+	hit.config = bpf_map_lookup_elem(&go_http_client_configs, &hit.site.probe_id);
+	if (!hit.config)
 		return 0;
-	count_hit(site.probe_id, site.moment);
-	if (!wanted(config->probe.filter_by_process, key.pid)) {
-		if (site.moment == USPAN_HTTP_CLIENT_START)
+	hit.binary = go_binary(&hit.config->probe);
+	if (!hit.binary)
+		return 0;
+	count_hit(hit.site.probe_id, hit.site.moment);
+	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid)) {
+		if (hit.site.moment == USPAN_HTTP_CLIENT_START)
 			count(USPAN_COUNTER_OTHER_PROCESS);
 		return 0;
 	}
-	switch (site.moment) {
+	switch (hit.site.moment) {
 	case USPAN_HTTP_CLIENT_START:
-		entry = start(ctx, &key);
+		span = start(ctx, &hit.key);
 		break;
 	case USPAN_HTTP_CLIENT_RETRY:
-		entry = retry(&key);
+		span = retry(&hit.key);
 		break;
 	default:
-		end(ctx, &key, config, site);
+		end(&hit, ctx);
 		return 0;
 	}
 	/* In one place, so that the verifier looks at it once. */
-	if (entry)
-		begin(GO_IP(ctx) - site.spec, &key, config, entry);
+	if (span)
+		begin(&hit, ctx, span);
 	return 0;
 }

@@ -8,7 +8,7 @@
 #define USPAN_GO_HEADERS_H
 
 #include "span/counters.h"
-#include "span/traceparent.h"
+#include "span/trace_text.h"
 
 #define GROUP_SLOTS 8
 #define MAP_BYTES 48 /* both maps.Map and runtime.hmap */
@@ -159,6 +159,17 @@ static __always_inline __u64 raw_word(const struct uspan_scratch *raw, __u32 off
 	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(raw->bytes + offset);
 }
 
+/* A string at `offset` of the same. */
+static __always_inline struct uspan_text_ref raw_text(const struct uspan_scratch *raw, __u32 offset)
+{
+	struct uspan_text_ref text = {};
+
+	barrier_var(offset);
+	if (offset <= USPAN_RAW_BYTES - sizeof(text))
+		__builtin_memcpy(&text, raw->bytes + offset, sizeof(text));
+	return text;
+}
+
 /*
  * Address of the group to look at next, left in scan->overflow; 0: none. Global, like scan_group, so that the verifier does not
  * follow every way through every group.
@@ -250,20 +261,19 @@ static __always_inline bool scan_headers(struct header_scan *scan, const struct 
 	return scan->left == 0;
 }
 
-/* Takes the trace and the parent of `span` from the traceparent that was found; false when there is none, or it is malformed. */
-static __always_inline bool take_traceparent(const struct header_scan *scan, struct uspan_span_head *span)
+/* Takes the trace and the parent of `span` from the traceparent that was found; false when there is none, or it is malformed. `raw` is lent. */
+static __always_inline bool take_traceparent(const struct header_scan *scan, struct uspan_scratch *raw, struct uspan_span_head *span)
 {
 	struct uspan_text_ref header = {};
-	__u8 text[64] = {};
 
 	if (!scan->traceparent)
 		return false;
 	/* Two traceparent headers are malformed; 56 bytes show what follows in versions above 00. */
 	if (scan->traceparent_values == 1 && bpf_probe_read_user(&header, sizeof(header), (void *)scan->traceparent) == 0 &&
 	    header.len >= TRACEPARENT_BYTES &&
-	    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(text, TRACEPARENT_BYTES + 1, (void *)header.ptr)
-					    : bpf_probe_read_user(text, TRACEPARENT_BYTES, (void *)header.ptr)) == 0 &&
-	    parse_traceparent(text, header.len, span))
+	    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(raw->bytes, TRACEPARENT_BYTES + 1, (void *)header.ptr)
+					    : bpf_probe_read_user(raw->bytes, TRACEPARENT_BYTES, (void *)header.ptr)) == 0 &&
+	    parse_trace(span, (struct trace_text *)raw->bytes, header.len))
 		return true;
 	count(USPAN_COUNTER_BAD_TRACEPARENT);
 	return false;

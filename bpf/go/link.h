@@ -299,6 +299,19 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
 	return is_current(parent);
 }
 
+/* Begins `span` as a child of the request that goroutine `self` makes it for. False when there is none that is certain. */
+static __always_inline bool begin_for_request(struct uspan_open_span *span, __u64 base, const struct uspan_open_span_key *self,
+					      struct go_interface context, const struct uspan_go_link_config *link)
+{
+	struct go_parent parent = find_parent(base, self, context, link);
+	bool sampled = false;
+
+	if (!adopt(&parent, &span->head, &sampled))
+		return false;
+	span_begin_child(span, self->owner, sampled);
+	return true;
+}
+
 /*
  * Begins `span`: its ids, flags and parent. `context`: the call's context.Context, all zero when it has none.
  * Returns whether it is wanted: a child goes with its parent, a trace of its own is for the sampler to decide.

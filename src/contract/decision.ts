@@ -108,6 +108,8 @@ export type Constants =
       readonly bytes: Uint8Array;
       readonly notes: readonly string[];
       readonly entries?: readonly MapEntry[];
+      /** `struct uspan_go_binary`, for definitions of Go libraries: the same for all of a binary. */
+      readonly goBinary?: Uint8Array;
     }
   | { readonly found: false; readonly missing: string };
 
@@ -176,6 +178,8 @@ export type Decision =
       readonly sites: readonly Site[];
       readonly constants: Uint8Array;
       readonly entries: readonly MapEntry[];
+      /** As in Constants. */
+      readonly goBinary?: Uint8Array | undefined;
       readonly notes: readonly string[];
     }
   | {

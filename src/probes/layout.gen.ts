@@ -143,43 +143,81 @@ export const ProbeHead = {
   binary: 28,
 } as const;
 
-export const HttpClientEvent = {
-  size: 104,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  status: 72,
-  errnoNumber: 76,
-  error: 80,
-  cutMask: 82,
-  unreadableMask: 83,
-  protoMajor: 84,
-  protoMinor: 85,
-  resends: 86,
-  reserved: 87,
-  textLen: 88,
-} as const;
-
 export const GoError = {
-  size: 8,
+  size: 12,
   typeHash: 0,
   inner: 4,
   reads: 6,
+  at: 8,
+  reserved: 10,
+} as const;
+
+export const GoBinary = {
+  size: 1608,
+  link: 0,
+  linkRuntimePackages: 0,
+  linkTimeoutHandler: 256,
+  linkTimeoutHandlerStart: 256,
+  linkTimeoutHandlerEnd: 264,
+  linkWrappers: 272,
+  linkGGoid: 784,
+  linkGParentGoid: 786,
+  linkGStartpc: 788,
+  linkWrapperCount: 790,
+  linkCancelCtxErr: 792,
+  linkReserved: 794,
+  linkCancelCtxHash: 796,
+  map: 800,
+  mapKind: 800,
+  mapUsed: 802,
+  mapDirPtr: 804,
+  mapDirLen: 806,
+  mapTableGroups: 808,
+  mapTableLengthMask: 810,
+  mapGroupBytes: 812,
+  mapGroupKeys: 814,
+  mapGroupElems: 816,
+  mapGroupKeyStride: 818,
+  mapGroupElemStride: 820,
+  mapBucketOverflow: 822,
+  types: 824,
+  timerCtxHash: 832,
+  cancelCtxParent: 836,
+  reserved: 838,
+  errors: 840,
+} as const;
+
+export const GoLinkConfig = {
+  size: 800,
+  runtimePackages: 0,
+  timeoutHandler: 256,
+  timeoutHandlerStart: 256,
+  timeoutHandlerEnd: 264,
+  wrappers: 272,
+  gGoid: 784,
+  gParentGoid: 786,
+  gStartpc: 788,
+  wrapperCount: 790,
+  cancelCtxErr: 792,
+  reserved: 794,
+  cancelCtxHash: 796,
+} as const;
+
+export const GoTextRange = {
+  size: 16,
+  start: 0,
+  end: 8,
+} as const;
+
+export const GoContextWrapper = {
+  size: 8,
+  typeHash: 0,
+  structPtr: 4,
+  parent: 6,
 } as const;
 
 export const GoHttpClientConfig = {
-  size: 704,
+  size: 56,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -200,102 +238,15 @@ export const GoHttpClientConfig = {
   urlRawPath: 50,
   urlRawQuery: 52,
   responseStatus: 54,
-  responseBytes: 56,
-  responseProtoMajor: 58,
-  cancelCtxHash: 60,
-  timerCtxHash: 64,
-  map: 68,
-  mapKind: 68,
-  mapUsed: 70,
-  mapDirPtr: 72,
-  mapDirLen: 74,
-  mapTableGroups: 76,
-  mapTableLengthMask: 78,
-  mapGroupBytes: 80,
-  mapGroupKeys: 82,
-  mapGroupElems: 84,
-  mapGroupKeyStride: 86,
-  mapGroupElemStride: 88,
-  mapBucketOverflow: 90,
-  errors: 92,
-  reserved: 348,
-  link: 352,
-  linkRuntimePackages: 352,
-  linkTimeoutHandler: 416,
-  linkTimeoutHandlerStart: 416,
-  linkTimeoutHandlerEnd: 424,
-  linkWrappers: 432,
-  linkGGoid: 688,
-  linkGParentGoid: 690,
-  linkGStartpc: 692,
-  linkWrapperCount: 694,
-  linkCancelCtxErr: 696,
-  linkReserved: 698,
-  linkCancelCtxHash: 700,
 } as const;
 
-export const GoLinkConfig = {
-  size: 352,
-  runtimePackages: 0,
-  timeoutHandler: 64,
-  timeoutHandlerStart: 64,
-  timeoutHandlerEnd: 72,
-  wrappers: 80,
-  gGoid: 336,
-  gParentGoid: 338,
-  gStartpc: 340,
-  wrapperCount: 342,
-  cancelCtxErr: 344,
-  reserved: 346,
-  cancelCtxHash: 348,
-} as const;
-
-export const GoTextRange = {
-  size: 16,
-  start: 0,
-  end: 8,
-} as const;
-
-export const GoContextWrapper = {
-  size: 8,
-  typeHash: 0,
-  structPtr: 4,
-  parent: 6,
-} as const;
-
-export const HttpClientInFlight = {
-  size: 1272,
+export const GoCall = {
+  size: 112,
   request: 0,
-  active: 8,
-  sampled: 12,
-  text: 16,
-  event: 144,
-  eventSpan: 144,
-  eventSpanHead: 144,
-  eventSpanHeadKtimeNs: 144,
-  eventSpanHeadPid: 152,
-  eventSpanHeadTid: 156,
-  eventSpanHeadLen: 160,
-  eventSpanHeadKind: 164,
-  eventSpanHeadProbeId: 166,
-  eventSpanStartKtimeNs: 168,
-  eventSpanTraceId: 176,
-  eventSpanSpanId: 192,
-  eventSpanParentSpanId: 200,
-  eventSpanTraceFlags: 208,
-  eventSpanSpanFlags: 212,
-  eventStatus: 216,
-  eventErrnoNumber: 220,
-  eventError: 224,
-  eventCutMask: 226,
-  eventUnreadableMask: 227,
-  eventProtoMajor: 228,
-  eventProtoMinor: 229,
-  eventResends: 230,
-  eventReserved: 231,
-  eventTextLen: 232,
-  raw: 248,
-  rawBytes: 248,
+  method: 8,
+  base: 16,
+  resends: 24,
+  url: 32,
 } as const;
 
 export const TextRef = {
@@ -487,7 +438,7 @@ export const SqlErrorType = {
 } as const;
 
 export const GoSqlConfig = {
-  size: 808,
+  size: 1256,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -510,17 +461,17 @@ export const GoSqlConfig = {
   errorTypes: 328,
   link: 456,
   linkRuntimePackages: 456,
-  linkTimeoutHandler: 520,
-  linkTimeoutHandlerStart: 520,
-  linkTimeoutHandlerEnd: 528,
-  linkWrappers: 536,
-  linkGGoid: 792,
-  linkGParentGoid: 794,
-  linkGStartpc: 796,
-  linkWrapperCount: 798,
-  linkCancelCtxErr: 800,
-  linkReserved: 802,
-  linkCancelCtxHash: 804,
+  linkTimeoutHandler: 712,
+  linkTimeoutHandlerStart: 712,
+  linkTimeoutHandlerEnd: 720,
+  linkWrappers: 728,
+  linkGGoid: 1240,
+  linkGParentGoid: 1242,
+  linkGStartpc: 1244,
+  linkWrapperCount: 1246,
+  linkCancelCtxErr: 1248,
+  linkReserved: 1250,
+  linkCancelCtxHash: 1252,
 } as const;
 
 export const SqlItabKey = {
@@ -906,7 +857,7 @@ export const GoMap = {
   HMAP: 2,
 } as const;
 
-export const HttpClientText = {
+export const HttpClientField = {
   METHOD: 0,
   URL: 1,
   SCHEME: 2,
@@ -914,21 +865,10 @@ export const HttpClientText = {
   PATH: 4,
   RAW_PATH: 5,
   QUERY: 6,
-  ERROR: 7,
-  COUNT: 8,
+  STATUS: 7,
+  PROTOCOL: 8,
+  RESENDS: 9,
 } as const;
-
-/** By value. */
-export const httpClientTextNames = [
-  'method',
-  'url',
-  'scheme',
-  'host',
-  'path',
-  'raw_path',
-  'query',
-  'error',
-] as const;
 
 export const HttpClientMoment = {
   START: 0,
@@ -944,6 +884,18 @@ export const GoErrorReads = {
   ERRNO: 1,
   TEXT: 2,
   SKIP: 3,
+  STATUS: 4,
+  INT: 5,
+  U16: 6,
+} as const;
+
+export const GoErrorField = {
+  KNOWN: 24,
+  ERRNO: 25,
+  MESSAGE: 26,
+  TYPE: 27,
+  STATUS: 28,
+  STATUS_NUMBER: 29,
 } as const;
 
 export const FieldMark = {
@@ -1138,9 +1090,10 @@ export const Constant = {
   CONTRACT_VERSION: 1,
   POSTGRESQL_NAME_BYTES: 63,
   POSTGRESQL_UNKNOWN_STATE: 1073741824,
-  GO_ERRORS: 32,
-  GO_LINK_PACKAGES: 4,
-  GO_LINK_WRAPPERS: 32,
+  GO_BINARIES: 512,
+  GO_ERRORS: 64,
+  GO_LINK_PACKAGES: 16,
+  GO_LINK_WRAPPERS: 64,
   COOKIE_MOMENT_BITS: 16,
   COOKIE_SPEC_SHIFT: 32,
   MAX_MOMENTS: 32,

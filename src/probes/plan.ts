@@ -80,8 +80,8 @@ function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOpt
     sites.push(...located.sites.map((site) => named(site, point)));
   }
   if (sites.length === 0) return skip('symbol_missing', `the binary makes no call that ${definition.name} knows`);
-  const { bytes, entries = [] } = constants;
-  return { do: 'attach', definition, binary, sites, constants: bytes, entries, notes };
+  const { bytes, entries = [], goBinary } = constants;
+  return { do: 'attach', definition, binary, sites, constants: bytes, entries, goBinary, notes };
 }
 
 /** The sites of a point, none of them one that the kernel would single-step, unless that is allowed. */

@@ -6,56 +6,71 @@ import { describe, expect, test } from 'vitest';
 import { StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { goErrors, goErrorType } from '../../src/probes/definitions/go/errors.ts';
-import { writeHttpClientSpan } from '../../src/probes/definitions/go/http-client-span.ts';
-import { Constant, GoError, HttpClientEvent, HttpClientText } from '../../src/probes/layout.gen.ts';
-import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
+import { goErrors } from '../../src/probes/definitions/go/errors.ts';
+import { goHttpClient } from '../../src/probes/definitions/go/http-client.ts';
+import {
+  Constant,
+  EventKind,
+  HttpClientField as Field,
+  GoError,
+  GoErrorField,
+  GoErrorReads,
+  SpanHead,
+} from '../../src/probes/layout.gen.ts';
+import { slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 
 const resource = { attributes: { 'service.name': 'shop' } };
 
 interface ClientRecord {
-  readonly texts?: Partial<Record<keyof typeof HttpClientText, string>>;
+  readonly texts?: Partial<Record<'METHOD' | 'URL' | 'SCHEME' | 'HOST' | 'PATH' | 'RAW_PATH' | 'QUERY', string>>;
   readonly status?: number;
+  /** `GoErrorField.KNOWN` and what goes with it. */
   readonly error?: number;
   readonly errno?: number;
+  readonly message?: string;
+  readonly type?: string;
   readonly resends?: number;
   readonly protocol?: readonly [major: number, minor: number];
-  readonly cut?: number;
-  readonly unreadable?: number;
+  /** Fields that are marked; what was unreadable has no bytes. */
+  readonly cut?: readonly number[];
+  readonly unreadable?: readonly number[];
   readonly claimedBytes?: number;
 }
 
+/** A record as bpf/go/go_http_client.bpf.c sends it. */
 function encode(record: ClientRecord): Uint8Array<ArrayBuffer> {
-  const { texts = {}, protocol = [1, 1] } = record;
-  const each = Array.from({ length: HttpClientText.COUNT }, () => '');
-  for (const [name, text] of Object.entries(texts)) each[HttpClientText[name as keyof typeof HttpClientText]] = text;
-  const tail = Buffer.from(each.join(''), 'latin1');
-  const length = HttpClientEvent.size + tail.length;
-  const slab = slabOf(new Uint8Array((length + 7) & ~7));
-  putSpanHead(slab, 0, {});
-  const view = new DataView(slab.bytes.buffer);
-  view.setUint32(HttpClientEvent.spanHeadLen, record.claimedBytes ?? length, true);
-  view.setUint32(HttpClientEvent.status, record.status ?? 0, true);
-  view.setUint32(HttpClientEvent.errnoNumber, record.errno ?? 0, true);
-  view.setUint16(HttpClientEvent.error, record.error ?? 0, true);
-  view.setUint8(HttpClientEvent.cutMask, record.cut ?? 0);
-  view.setUint8(HttpClientEvent.unreadableMask, record.unreadable ?? 0);
-  view.setUint8(HttpClientEvent.protoMajor, protocol[0]);
-  view.setUint8(HttpClientEvent.protoMinor, protocol[1]);
-  view.setUint8(HttpClientEvent.resends, record.resends ?? 0);
-  each.forEach((text, index) => {
-    view.setUint16(HttpClientEvent.textLen + 2 * index, text.length, true);
+  const { texts = {}, protocol = [1, 1], cut = [], unreadable = [], claimedBytes } = record;
+  const named: RecordField[] = Object.entries(texts).map(([name, value]) => {
+    const field = Field[name as keyof typeof texts];
+    return { field, value, cut: cut.includes(field), unreadable: unreadable.includes(field) };
   });
-  slab.bytes.set(tail, HttpClientEvent.size);
-  return slab.bytes as Uint8Array<ArrayBuffer>;
+  const some = (field: number, value: string | number | undefined): RecordField[] => (value ? [{ field, value }] : []);
+  return encodeSpanRecord({
+    kind: EventKind.HTTP_CLIENT,
+    ...(claimedBytes === undefined ? {} : { claimedBytes }),
+    fields: [
+      ...named.filter(({ value, unreadable: lost }) => value !== '' || lost),
+      ...some(Field.RESENDS, record.resends),
+      ...(record.error === undefined
+        ? [
+            { field: Field.STATUS, value: record.status ?? 0 },
+            { field: Field.PROTOCOL, value: (protocol[0] << 8) | protocol[1] },
+          ]
+        : [{ field: GoErrorField.KNOWN, value: record.error }]),
+      ...some(GoErrorField.ERRNO, record.errno),
+      ...some(GoErrorField.MESSAGE, record.message),
+      ...some(GoErrorField.TYPE, record.type),
+    ],
+  });
 }
 
 function write(record: ClientRecord) {
   // Not at the start of the slab.
-  const before = encode({ texts: { METHOD: 'PUT', URL: 'http://other.test/' } });
+  const before = encode({ texts: { METHOD: 'PUT', URL: 'http://other.test/' }, status: 500, resends: 3 });
   const slab = slabOf(Uint8Array.from(Buffer.concat([before, encode(record)])));
   const spans: SpanObject[] = [];
-  const written = writeHttpClientSpan(slab, before.length, resource, new ObjectSpanWriter((span) => spans.push(span)));
+  const written = goHttpClient.write(slab, before.length, resource, new ObjectSpanWriter((span) => spans.push(span)));
   return { written, spans };
 }
 
@@ -148,7 +163,7 @@ describe('outcome', () => {
     [{ status: 399 }, undefined],
     [{ status: 400 }, '400'],
     [{ status: 503 }, '503'],
-    [{ status: 0, error: Constant.FIELD_ABSENT }, '_OTHER'],
+    [{ status: 0, error: 0 }, '_OTHER'],
     [{ status: 0, error: 3, errno: 111 }, 'ECONNREFUSED'],
   ])('%j', (record, errorType) => {
     const span = spanOf(record);
@@ -171,15 +186,18 @@ describe('outcome', () => {
 });
 
 test('what was cut or could not be read is named', () => {
-  const url = 1 << HttpClientText.URL;
-  expect(spanOf({ cut: url | (1 << HttpClientText.METHOD) }).attributes['uspan.truncated']).toBe(
+  const texts = { METHOD: 'GET', URL: 'http://a/' };
+  expect(spanOf({ texts, cut: [Field.URL, Field.METHOD] }).attributes['uspan.truncated']).toBe(
     'http.request.method,url.full',
   );
-  expect(spanOf({ unreadable: url }).attributes['uspan.unreadable']).toBe('url.full');
+  expect(spanOf({ texts, unreadable: [Field.URL] }).attributes['uspan.unreadable']).toBe('url.full');
+  // Parts of one attribute name it once.
+  const parts = { SCHEME: 'http', HOST: 'a', PATH: '/b', QUERY: 'c' };
+  expect(spanOf({ texts: parts, cut: [Field.PATH, Field.QUERY] }).attributes['uspan.truncated']).toBe('url.full');
 });
 
 test('a record that contradicts itself is none', () => {
-  for (const claimedBytes of [0, HttpClientEvent.size - 1, HttpClientEvent.size + 2]) {
+  for (const claimedBytes of [0, SpanHead.size - 1, SpanHead.size + 6]) {
     expect(write({ texts: { METHOD: 'GET' }, claimedBytes })).toEqual({ written: 'malformed', spans: [] });
   }
 });
@@ -192,11 +210,19 @@ describe('errors', () => {
     [3, 999, '', 'errno 999'],
     [5, 0, 'context canceled', 'canceled'],
     [5, 0, 'EOF', 'EOF'],
-    [5, 0, 'password=secret', '_OTHER'],
+    [5, 0, 'password=secret', '*errors.errorString'],
     [6, 0, '', 'timeout'],
     [999, 0, '', '_OTHER'],
-  ])('%i, errno %i, %j: %s', (error, errno, text, type) => {
-    expect(goErrorType(error, errno, text)).toBe(type);
+  ])('%i, errno %i, %j: %s', (error, errno, message, type) => {
+    const { attributes } = spanOf({ status: 0, error, errno, message });
+    expect(attributes['error.type']).toBe(type);
+    expect(JSON.stringify(attributes)).not.toContain('secret');
+  });
+
+  test('of a type that is not known: its name, unless what wraps it says more', () => {
+    expect(spanOf({ error: 0, type: '*main.refusal' }).attributes['error.type']).toBe('*main.refusal');
+    expect(spanOf({ error: 16, type: '*main.refusal' }).attributes['error.type']).toBe('*main.refusal');
+    expect(spanOf({ error: 1, type: '*net.AddrError' }).attributes['error.type']).toBe('*net.OpError');
   });
 
   test('the table has a place for each, whatever of them the binary has', () => {
@@ -214,5 +240,9 @@ describe('errors', () => {
     expect(view.getUint32(GoError.typeHash, true)).toBe(0xdeadbeef);
     expect(view.getUint16(GoError.inner, true)).toBe(Constant.FIELD_ABSENT);
     expect(view.getUint32(GoError.size + GoError.typeHash, true)).toBe(0);
+    // A field that cannot be found is not read.
+    for (let at = 0; at < bytes.length; at += GoError.size) {
+      expect(view.getUint16(at + GoError.reads, true)).toBeLessThanOrEqual(GoErrorReads.SKIP);
+    }
   });
 });

@@ -6,6 +6,7 @@ import { Constant, counterNames } from '../layout.gen.ts';
 import type { ProbeTable } from '../probe-table.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
+import { GoBinaries } from './go-binaries.ts';
 import { InFlightSweeper } from './in-flight.ts';
 import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
 import { sumOfCpus, u32 } from './map-values.ts';
@@ -25,6 +26,7 @@ export class Attacher {
   readonly #attachments = new Set<Attachment>();
   readonly #ids = new Numbers(Constant.MAX_PROBES, 'definitions can be attached at a time');
   readonly #specSlots = new Numbers(Constant.USDT_SPECS, 'different places of USDT arguments can be known at a time');
+  readonly #goBinaries = new GoBinaries();
   readonly #probes: ProbeTable;
 
   /** Makes the maps, and writes attachments into `probes`. Programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
@@ -150,11 +152,14 @@ export class Attacher {
     await this.#objects.close();
   }
 
-  #configure({ definition, constants }: AttachDecision, probeId: number, filterByProcess: boolean): void {
+  #configure(decision: AttachDecision, probeId: number, filterByProcess: boolean): void {
+    const { definition, constants } = decision;
     const config = Uint8Array.from(constants);
-    config.set(encodeProbeHead(this.#config, filterByProcess)); // the first member of every configuration
+    const { object } = this.#variantOf(definition);
+    const binary = this.#goBinaries.take(decision, probeId, object);
+    config.set(encodeProbeHead(this.#config, filterByProcess, binary)); // the first member of every configuration
     this.#clearHits(probeId);
-    this.#variantOf(definition).object.map(definition.configMap).update(u32(probeId), config);
+    object.map(definition.configMap).update(u32(probeId), config);
   }
 
   /** Gives each entry a slot of its array, which goes into `slots`. */
@@ -168,6 +173,7 @@ export class Attacher {
 
   #forget(probeId: number, slots: ReadonlyMap<number, number>): void {
     for (const slot of slots.values()) this.#specSlots.give(slot);
+    this.#goBinaries.give(probeId);
     this.#ids.give(probeId);
   }
 

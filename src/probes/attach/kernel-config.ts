@@ -43,8 +43,8 @@ export function encodeKernelConfig(config: KernelConfig): Uint8Array {
   return bytes;
 }
 
-/** `struct uspan_probe_head`: how the spans of one attachment are chosen and cut. */
-export function encodeProbeHead(config: KernelConfig, filterByProcess: boolean): Uint8Array {
+/** `struct uspan_probe_head`: how the spans of one attachment are chosen and cut. `binary`: its place in the map go_binaries. */
+export function encodeProbeHead(config: KernelConfig, filterByProcess: boolean, binary = 0): Uint8Array {
   const { sampler, maxPathBytes, maxStatementBytes } = config;
   const bytes = new Uint8Array(ProbeHead.size);
   const view = new DataView(bytes.buffer);
@@ -54,5 +54,6 @@ export function encodeProbeHead(config: KernelConfig, filterByProcess: boolean):
   view.setUint32(ProbeHead.parentBased, sampler.parentBased ? 1 : 0, true);
   view.setUint32(ProbeHead.maxTargetBytes, Math.min(maxPathBytes, Constant.TARGET_MAX_BYTES), true);
   view.setUint32(ProbeHead.maxStatementBytes, Math.min(maxStatementBytes, Constant.STATEMENT_MAX_BYTES), true);
+  view.setUint32(ProbeHead.binary, binary, true);
   return bytes;
 }

@@ -1,6 +1,11 @@
-/** Go errors that say why a call failed, for `error.type`. */
+/**
+ * `error.type` of Go errors, one vocabulary for all libraries: what the error is for whoever reads the span, where that is known (the name of
+ * the errno, `timeout`, `canceled`, `EOF`, `sql.ErrTxDone`); else its type as Go's `%T` prints it, which is what OpenTelemetry's own Go
+ * instrumentation gives (go.opentelemetry.io/otel/semconv, ErrorType). Never its message, which can hold anything.
+ */
 import type { GoTypes } from '../../../contract/binary.ts';
-import { Constant, GoError, GoErrorReads } from '../../layout.gen.ts';
+import type { SpanRecord } from '../../../probes/span-record.ts';
+import { Constant, GoErrorField as Field, GoError, GoErrorReads } from '../../layout.gen.ts';
 
 interface KnownError {
   /** As in Go's `%T`, but with the whole package path. */
@@ -10,7 +15,11 @@ interface KnownError {
   /** The field with the error it wraps, which says more where it is known too. */
   readonly inner?: string;
   readonly reads?: number;
+  /** The field that is read; none: the value itself is. */
+  readonly field?: string;
 }
+
+const { STATUS, INT, U16 } = GoErrorReads;
 
 /** The place in this list is what the kernel tells: it goes for every version of Go, whatever of it a binary has. */
 const known: readonly KnownError[] = [
@@ -18,7 +27,7 @@ const known: readonly KnownError[] = [
   { type: '*os.SyscallError', inner: 'Err' },
   { type: 'syscall.Errno', reads: GoErrorReads.ERRNO },
   { type: '*net.DNSError', errorType: '*net.DNSError' },
-  { type: '*errors.errorString', reads: GoErrorReads.TEXT },
+  { type: '*errors.errorString', errorType: '*errors.errorString', reads: GoErrorReads.TEXT },
   { type: 'context.deadlineExceededError', errorType: 'timeout' },
   { type: '*internal/poll.DeadlineExceededError', errorType: 'timeout' },
   { type: '*net.timeoutError', errorType: 'timeout' },
@@ -41,56 +50,94 @@ const known: readonly KnownError[] = [
   { type: 'net/http/internal/http2.GoAwayError', errorType: 'http2.GoAwayError' },
   { type: 'net/http.http2noCachedConnError', reads: GoErrorReads.SKIP },
   { type: 'net/http/internal/http2.noCachedConnError', reads: GoErrorReads.SKIP },
+  // What databases answer: SQLSTATE, or a number of their own.
+  { type: '*github.com/lib/pq.Error', errorType: '*pq.Error', reads: STATUS, field: 'Code' },
+  { type: '*github.com/jackc/pgx/v5/pgconn.PgError', errorType: '*pgconn.PgError', reads: STATUS, field: 'Code' },
+  { type: '*github.com/jackc/pgconn.PgError', errorType: '*pgconn.PgError', reads: STATUS, field: 'Code' },
+  { type: '*github.com/go-sql-driver/mysql.MySQLError', errorType: '*mysql.MySQLError', reads: U16, field: 'Number' },
+  { type: '*modernc.org/sqlite.Error', errorType: '*sqlite.Error', reads: INT, field: 'code' },
+  { type: 'github.com/mattn/go-sqlite3.Error', errorType: 'sqlite3.Error', reads: INT, field: 'ExtendedCode' },
 ];
 
 /** What errors.New() errors of the standard library say; another text may hold anything, and is not told. */
-const texts: Readonly<Record<string, string>> = {
-  'context canceled': 'canceled',
-  'net/http: request canceled': 'canceled',
-  'net/http: request canceled while waiting for connection': 'canceled',
-  'operation was canceled': 'canceled',
-  'i/o timeout': 'timeout',
-  EOF: 'EOF',
-  'unexpected EOF': 'EOF',
-  'http: server closed idle connection': 'EOF',
-  'use of closed network connection': 'net.ErrClosed',
-};
+const messages: ReadonlyMap<string, string> = new Map([
+  ['context canceled', 'canceled'],
+  ['net/http: request canceled', 'canceled'],
+  ['net/http: request canceled while waiting for connection', 'canceled'],
+  ['operation was canceled', 'canceled'],
+  ['i/o timeout', 'timeout'],
+  ['EOF', 'EOF'],
+  ['unexpected EOF', 'EOF'],
+  ['http: server closed idle connection', 'EOF'],
+  ['use of closed network connection', 'net.ErrClosed'],
+  ['driver: bad connection', 'driver.ErrBadConn'],
+  ['sql: database is closed', 'sql.ErrClosed'],
+  ['sql: connection is already closed', 'sql.ErrConnDone'],
+  ['sql: transaction has already been committed or rolled back', 'sql.ErrTxDone'],
+  ['sql: statement is closed', 'sql.ErrStmtClosed'],
+]);
 
 /** Names of `E…` numbers on Linux (asm-generic/errno*.h), those of sockets. */
-const errnoNames: Readonly<Record<number, string>> = {
-  1: 'EPERM',
-  11: 'EAGAIN',
-  13: 'EACCES',
-  22: 'EINVAL',
-  24: 'EMFILE',
-  32: 'EPIPE',
-  99: 'EADDRNOTAVAIL',
-  101: 'ENETUNREACH',
-  103: 'ECONNABORTED',
-  104: 'ECONNRESET',
-  110: 'ETIMEDOUT',
-  111: 'ECONNREFUSED',
-  113: 'EHOSTUNREACH',
-};
+const errnoNames: ReadonlyMap<number, string> = new Map([
+  [1, 'EPERM'],
+  [11, 'EAGAIN'],
+  [13, 'EACCES'],
+  [22, 'EINVAL'],
+  [24, 'EMFILE'],
+  [32, 'EPIPE'],
+  [99, 'EADDRNOTAVAIL'],
+  [101, 'ENETUNREACH'],
+  [103, 'ECONNABORTED'],
+  [104, 'ECONNRESET'],
+  [110, 'ETIMEDOUT'],
+  [111, 'ECONNREFUSED'],
+  [113, 'EHOSTUNREACH'],
+]);
+
+if (known.length > Constant.GO_ERRORS) throw new RangeError(`more than ${Constant.GO_ERRORS} types of Go errors`);
 
 /** An array of `struct uspan_go_error`. */
 export function goErrors(types: GoTypes): Uint8Array {
   const view = new DataView(new ArrayBuffer(known.length * GoError.size));
-  known.forEach(({ type, inner, reads }, index) => {
+  known.forEach(({ type, inner, reads, field }, index) => {
     const at = index * GoError.size;
     const struct = type.startsWith('*') ? type.slice(1) : type;
-    const offset = inner === undefined ? undefined : types.field(struct, inner)?.flatOffset;
+    const offsetOf = (name: string | undefined) =>
+      name === undefined ? undefined : types.field(struct, name)?.flatOffset;
+    const read = offsetOf(field);
+    // Nothing is read where the field cannot be found.
+    const found = field === undefined || read !== undefined;
     view.setUint32(at + GoError.typeHash, types.hash(type) ?? 0, true);
-    view.setUint16(at + GoError.inner, offset ?? Constant.FIELD_ABSENT, true);
-    view.setUint16(at + GoError.reads, reads ?? GoErrorReads.NOTHING, true);
+    view.setUint16(at + GoError.inner, offsetOf(inner) ?? Constant.FIELD_ABSENT, true);
+    view.setUint16(at + GoError.reads, (found ? reads : undefined) ?? GoErrorReads.NOTHING, true);
+    view.setUint16(at + GoError.at, read ?? 0, true);
   });
   return new Uint8Array(view.buffer);
 }
 
-/** `error.type` of what the kernel told: an index + 1, the number of a failed system call, the text of an error that is no more than that. */
-export function goErrorType(error: number, errno: number, text: string): string {
-  const found = known[error - 1];
-  if (found?.reads === GoErrorReads.ERRNO) return errnoNames[errno] ?? `errno ${errno}`;
-  if (found?.reads === GoErrorReads.TEXT) return texts[text] ?? '_OTHER';
-  return found?.errorType ?? '_OTHER';
+/** Whether the span of a record failed with a Go error. */
+export function hasGoError(record: SpanRecord): boolean {
+  return record.has(Field.KNOWN);
+}
+
+/** `error.type` of a record that has a Go error. */
+export function goErrorType(record: SpanRecord): string {
+  const error = known[record.number(Field.KNOWN) - 1];
+  if (error?.reads === GoErrorReads.ERRNO) {
+    const number = record.number(Field.ERRNO);
+    return errnoNames.get(number) ?? `errno ${number}`;
+  }
+  const message = error?.reads === GoErrorReads.TEXT ? messages.get(latin1(record, Field.MESSAGE)) : undefined;
+  return message ?? error?.errorType ?? (latin1(record, Field.TYPE) || '_OTHER');
+}
+
+/** What a database answered: SQLSTATE, or its number; empty: nothing. */
+export function goErrorStatus(record: SpanRecord): string {
+  const number = record.number(Field.STATUS_NUMBER);
+  return number === 0 ? latin1(record, Field.STATUS) : String(number);
+}
+
+function latin1(record: SpanRecord, field: number): string {
+  const at = record.at(field);
+  return Buffer.from(record.slab.bytes.subarray(at, at + record.length(field))).toString('latin1');
 }

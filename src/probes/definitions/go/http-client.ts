@@ -1,17 +1,11 @@
 import type { Binary } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import {
-  Constant,
-  EventKind,
-  GoHttpClientConfig,
-  HttpClientInFlight,
-  HttpClientMoment,
-  OpenSpanKey,
-} from '../../layout.gen.ts';
-import { goErrors } from './errors.ts';
-import { writeHttpClientSpan } from './http-client-span.ts';
-import { goLinkConfig } from './link.ts';
-import { goMapLayout } from './map-layout.ts';
+import { httpClientSpan } from '../../../semconv/http-client.ts';
+import { spanWriter } from '../../../semconv/span-table.ts';
+import { Constant, EventKind, GoHttpClientConfig, HttpClientMoment } from '../../layout.gen.ts';
+import { openSpans } from '../../open-spans.ts';
+import { goBinary } from './binary.ts';
+import { goErrorType, hasGoError } from './errors.ts';
 
 const roundTrip = 'net/http.(*Transport).roundTrip';
 
@@ -42,14 +36,7 @@ export const goHttpClient = {
   object: 'go_http_client',
   program: 'go_http_client',
   configMap: 'go_http_client_configs',
-  inFlight: [
-    {
-      map: 'go_http_client_in_flight',
-      pidOffset: OpenSpanKey.pid,
-      activeOffset: HttpClientInFlight.active,
-      swept: { map: '.data.client_swept', index: 0 },
-    },
-  ],
+  inFlight: [openSpans('go_http_client_in_flight', EventKind.HTTP_CLIENT)],
   // Half of it for finished calls of goroutines that make more of them.
   entriesPerRequest: { go_http_client_in_flight: 2 },
   instrumentedBy: [
@@ -115,7 +102,7 @@ export const goHttpClient = {
   ],
   matches: (binary) => binary.symbols.find(roundTrip) !== undefined,
   constants,
-  write: writeHttpClientSpan,
+  write: spanWriter(httpClientSpan({ errorType: (record) => (hasGoError(record) ? goErrorType(record) : undefined) })),
 } as const satisfies ProbeDefinition;
 
 type ConfigField = keyof typeof GoHttpClientConfig;
@@ -135,14 +122,10 @@ const fields = {
     urlRawPath: ['net/url.URL', 'RawPath'],
     urlRawQuery: ['net/url.URL', 'RawQuery'],
   },
-  responseBytes: {
-    responseStatus: ['net/http.Response', 'StatusCode'],
-    responseProtoMajor: ['net/http.Response', 'ProtoMajor'],
-  },
 } as const satisfies Partial<Record<ConfigField, Partial<Record<ConfigField, readonly [string, string]>>>>;
 
-/** Size of `int`: ProtoMinor follows ProtoMajor. */
-const intBytes = 8;
+/** `StatusCode int; Proto string; ProtoMajor int; ProtoMinor int`, as net/http.Response has them. */
+const protoMajorBehindStatus = 24;
 
 function constants(binary: Binary): Constants {
   const types = binary.go?.types;
@@ -155,17 +138,17 @@ function constants(binary: Binary): Constants {
       const path = types.field(type, field);
       if (path?.flatOffset === undefined) return { found: false, missing: `${type}.${field}` };
       view.setUint16(GoHttpClientConfig[name as ConfigField], path.flatOffset, true);
-      end = Math.max(end, path.flatOffset + path.sizeBytes + intBytes);
+      end = Math.max(end, path.flatOffset + path.sizeBytes);
     }
-    if (end >= Constant.RAW_BYTES) return { found: false, missing: `${total} within ${Constant.RAW_BYTES} (${end})` };
+    if (end > Constant.RAW_BYTES) return { found: false, missing: `${total} within ${Constant.RAW_BYTES} (${end})` };
     view.setUint16(GoHttpClientConfig[total as ConfigField], end, true);
   }
-  const map = types.headerMap();
-  if (!map) return { found: false, missing: 'layout of map[string][]string' };
-  bytes.set(goMapLayout(map), GoHttpClientConfig.map);
-  bytes.set(goErrors(types), GoHttpClientConfig.errors);
-  bytes.set(goLinkConfig(binary), GoHttpClientConfig.link);
-  view.setUint32(GoHttpClientConfig.cancelCtxHash, types.hash('*context.cancelCtx') ?? 0, true);
-  view.setUint32(GoHttpClientConfig.timerCtxHash, types.hash('*context.timerCtx') ?? 0, true);
-  return { found: true, bytes, notes: [] };
+  const status = types.field('net/http.Response', 'StatusCode')?.flatOffset;
+  const major = types.field('net/http.Response', 'ProtoMajor')?.flatOffset;
+  if (status === undefined || major !== status + protoMajorBehindStatus) {
+    return { found: false, missing: 'net/http.Response.ProtoMajor behind StatusCode' };
+  }
+  view.setUint16(GoHttpClientConfig.responseStatus, status, true);
+  if (!types.headerMap()) return { found: false, missing: 'layout of map[string][]string' };
+  return { found: true, bytes, notes: [], goBinary: goBinary(binary) };
 }

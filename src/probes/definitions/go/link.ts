@@ -13,6 +13,8 @@ const runtimePackages = [
   ['database/sql', 'database/sql.(*DB).connectionOpener'],
 ] as const;
 
+if (runtimePackages.length > Constant.GO_LINK_PACKAGES) throw new RangeError('too many packages to link by');
+
 /** The goroutine in which http.TimeoutHandler runs a handler (its first function literal, from Go 1.8 on). */
 const timeoutHandler = 'net/http.(*timeoutHandler).ServeHTTP.func1';
 

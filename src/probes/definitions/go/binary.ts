@@ -1,0 +1,34 @@
+/** What programs have to know of a Go binary, whichever of its libraries they are for. */
+import type { Binary } from '../../../contract/binary.ts';
+import { Constant, GoBinary } from '../../layout.gen.ts';
+import { goErrors } from './errors.ts';
+import { goLinkConfig } from './link.ts';
+import { goMapLayout } from './map-layout.ts';
+
+/** It is the same for all definitions, and takes a walk through the binary's functions and types. */
+const known = new WeakMap<Binary, Uint8Array>();
+
+/** `struct uspan_go_binary`. A field that the binary does not tell is FIELD_ABSENT; without a map layout, its kind is 0. */
+export function goBinary(binary: Binary): Uint8Array {
+  const before = known.get(binary);
+  if (before) return before;
+  const bytes = encode(binary);
+  known.set(binary, bytes);
+  return bytes;
+}
+
+function encode(binary: Binary): Uint8Array {
+  const bytes = new Uint8Array(GoBinary.size);
+  const view = new DataView(bytes.buffer);
+  bytes.set(goLinkConfig(binary), GoBinary.link);
+  const types = binary.go?.types;
+  const parent = types?.field('context.cancelCtx', 'Context')?.flatOffset;
+  view.setUint16(GoBinary.cancelCtxParent, parent === undefined ? Constant.FIELD_ABSENT : parent + 8, true);
+  if (!types) return bytes;
+  const map = types.headerMap();
+  if (map) bytes.set(goMapLayout(map), GoBinary.map);
+  view.setBigUint64(GoBinary.types, BigInt(types.start), true);
+  view.setUint32(GoBinary.timerCtxHash, types.hash('*context.timerCtx') ?? 0, true);
+  bytes.set(goErrors(types), GoBinary.errors);
+  return bytes;
+}
