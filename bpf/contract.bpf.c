@@ -62,14 +62,11 @@ ENUM(sql_moment);
 ENUM(sql_connection);
 ENUM(sql_system);
 ENUM(sql_operation);
-ENUM(sql_text);
-STRUCT(sql_event);
+ENUM(sql_field);
 STRUCT(sql_driver_type);
-ENUM(sql_status_kind);
-STRUCT(sql_error_type);
 STRUCT(go_sql_config);
 STRUCT(sql_itab_key);
-STRUCT(sql_in_flight);
+STRUCT(go_operation);
 
 ENUM(usdt_location);
 STRUCT(usdt_argument);
@@ -139,6 +136,5 @@ enum uspan_constant {
 	CONSTANT(NODE_WINDOW_ROOM),
 	CONSTANT(NODE_MAX_PIPELINED),
 	CONSTANT(SQL_DRIVER_TYPES),
-	CONSTANT(SQL_ERROR_TYPES),
 };
 ENUM(constant);

@@ -3,10 +3,7 @@
 #ifndef USPAN_EVENTS_SQL_H
 #define USPAN_EVENTS_SQL_H
 
-#include "events/go_link.h"
-#include "events/http_server.h"
-
-/* Where a probe of go_sql.bpf.c is; go-sql.ts has the places. */
+/* Where a probe of go_sql.bpf.c is; definitions/go/sql-points.ts has the places. */
 enum uspan_sql_moment {
 	USPAN_SQL_DB_RUN = 0,       /* begins: (*DB).QueryContext, ExecContext */
 	USPAN_SQL_DB_PREPARE = 1,   /* begins: (*DB).PrepareContext */
@@ -26,7 +23,7 @@ enum uspan_sql_moment {
 	USPAN_SQL_HELD_BEGIN = 15,  /* begins, on a connection held by a Conn: the call of beginDC */
 };
 
-/* How an operation gets its connection, which tells where it ends. */
+/* How an operation gets its connection, which tells where it ends: what uspan_open_span.open says of it. */
 enum uspan_sql_connection {
 	USPAN_SQL_FROM_POOL = 1, /* in (*DB).retry */
 	USPAN_SQL_HELD = 2,      /* of a Tx or Conn */
@@ -38,7 +35,7 @@ enum uspan_sql_system {
 	USPAN_SQL_SYSTEM_POSTGRESQL = 1,
 	USPAN_SQL_SYSTEM_MYSQL = 2,
 	USPAN_SQL_SYSTEM_SQLITE = 3,
-	USPAN_SQL_SYSTEM_BY_DSN = 255, /* never in an event: the connector does not tell, its driver does */
+	USPAN_SQL_SYSTEM_BY_DSN = 255, /* never in a record: the connector does not tell, its driver does */
 };
 
 enum uspan_sql_operation {
@@ -49,53 +46,20 @@ enum uspan_sql_operation {
 	USPAN_SQL_OP_ROLLBACK = 4,
 };
 
-/* Texts of an SQL span, one after another in this order. */
-enum uspan_sql_text {
-	USPAN_SQL_TEXT_STATEMENT = 0,
-	USPAN_SQL_TEXT_ERROR_TYPE = 1,    /* Go type of the error, as `*pq.Error` */
-	USPAN_SQL_TEXT_ERROR_MESSAGE = 2, /* of an *errors.errorString only: which of the well-known errors it is; never exported */
-	USPAN_SQL_TEXT_STATUS = 3,        /* what the database answered: SQLSTATE */
-	USPAN_SQL_TEXTS = 4,
-};
-
-struct uspan_sql_event {
-	struct uspan_span_head span;
-	__u32 status_number;   /* what the database answered, as a number; 0: none */
-	__u8 system;           /* enum uspan_sql_system */
-	__u8 operation;        /* enum uspan_sql_operation */
-	__u8 failed;           /* 1: with an error, if only of unknown type */
-	__u8 reserved;
-	__u8 cut_mask;         /* bit per enum uspan_sql_text */
-	__u8 unreadable_mask;
-	__u16 text_len[4];     /* by enum uspan_sql_text */
-	__u16 reserved1;
-	__u32 reserved2;
-	/* then the texts */
+/* Fields of an SQL span, beside those of enum uspan_go_error_field. Numbers are of 4 bytes. */
+enum uspan_sql_field {
+	USPAN_SQL_FIELD_STATEMENT = 0,
+	USPAN_SQL_FIELD_SYSTEM = 1,    /* a number: enum uspan_sql_system */
+	USPAN_SQL_FIELD_OPERATION = 2, /* a number: enum uspan_sql_operation; not there: a statement */
 };
 
 /* A type of a connector or driver whose system is known. */
 struct uspan_sql_driver_type {
-	__u64 type; /* link-time address of its descriptor; 0: not in the program */
-	__u32 system;
-	__u32 reserved;
+	__u32 type_hash; /* internal/abi.Type.Hash; 0: unused */
+	__u32 system;    /* enum uspan_sql_system */
 };
 
-/* How an error of a driver tells what the database answered. */
-enum uspan_sql_status_kind {
-	USPAN_SQL_STATUS_STRING = 1,
-	USPAN_SQL_STATUS_INT = 2, /* 8 bytes */
-	USPAN_SQL_STATUS_U16 = 3,
-};
-
-struct uspan_sql_error_type {
-	__u64 type;    /* link-time address of its descriptor; 0: not in the program */
-	__u16 status;  /* offset of the field in bytes */
-	__u16 kind;    /* enum uspan_sql_status_kind */
-	__u32 reserved;
-};
-
-#define USPAN_SQL_DRIVER_TYPES 16
-#define USPAN_SQL_ERROR_TYPES 8
+#define USPAN_SQL_DRIVER_TYPES 32
 
 /* Per attached binary (index: probe id): where its database/sql keeps things. Offsets in bytes. */
 struct uspan_go_sql_config {
@@ -107,12 +71,7 @@ struct uspan_go_sql_config {
 	__u16 tx_conn;           /* Tx.dc, a pointer to the driverConn */
 	__u16 tx_ctx;            /* Tx.ctx, an interface; 0: the program has no transactions */
 	__u32 reserved;
-	__u64 types;             /* link-time address of the type descriptors */
-	__u64 dsn_connector;     /* link-time addresses of type descriptors; 0: not in the program */
-	__u64 error_string;
 	struct uspan_sql_driver_type driver_types[USPAN_SQL_DRIVER_TYPES];
-	struct uspan_sql_error_type error_types[USPAN_SQL_ERROR_TYPES];
-	struct uspan_go_link_config link;
 };
 
 /* A Go interface's itab in a process → the system its type is of. */
@@ -122,22 +81,16 @@ struct uspan_sql_itab_key {
 	__u32 probe_id;
 };
 
-/*
- * An operation between its start and its end. The statement is copied at the start, as far as there is room: the driver may have no
- * more use for it long before the end, and Go then gives its memory to something else. A longer one is read at the end. The entry is also its goroutine's scratch memory, as uspan_http_in_flight is.
- */
-struct uspan_sql_in_flight {
-	__u64 error_itab; /* of the attempt that failed last */
-	__u64 error_data;
-	__u64 error_ktime_ns;
-	__u64 db; /* *sql.DB whose system the event has */
-	struct uspan_text_ref text[4]; /* by enum uspan_sql_text */
-	__u32 active;     /* enum uspan_sql_connection; 0 when it is over */
-	__u32 sampled;
-	__u32 attempts;   /* that failed and are made again */
-	__u32 kept_len;   /* bytes of the statement in `raw` */
-	struct uspan_sql_event event;
-	__u8 raw[USPAN_SMALL_TEXT_BYTES * 2]; /* the statement, and at the end the other texts behind it */
+/* What an operation of a Go program keeps in uspan_open_span.own. */
+struct uspan_go_operation {
+	__u64 db;             /* *sql.DB that `system` is of */
+	__u64 error_ktime_ns; /* when the last attempt failed */
+	__u64 statement;      /* its text, for as long as an attempt is made with it */
+	__u32 system;
+	__u32 attempts;       /* that failed and are made again */
+	__u16 used;           /* uspan_open_span.used and .late without an error */
+	__u16 late;
+	__u32 reserved;
 };
 
 #endif

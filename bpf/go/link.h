@@ -16,7 +16,6 @@
 #include "go/requests.h"
 #include "go/value.h"
 #include "common/regs.h"
-#include "span/traceparent.h"
 
 /* A goroutine that handles no request → the span id of the request that its first call was for. 0: none. */
 struct {
@@ -310,23 +309,6 @@ static __always_inline bool begin_for_request(struct uspan_open_span *span, __u6
 		return false;
 	span_begin_child(span, self->owner, sampled);
 	return true;
-}
-
-/*
- * Begins `span`: its ids, flags and parent. `context`: the call's context.Context, all zero when it has none.
- * Returns whether it is wanted: a child goes with its parent, a trace of its own is for the sampler to decide.
- */
-static __always_inline bool begin_child(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
-					const struct uspan_go_link_config *link, struct uspan_span_head *span)
-{
-	struct go_parent parent = find_parent(base, self, context, link);
-	bool sampled = false;
-
-	new_span_id(span);
-	if (adopt(&parent, span, &sampled))
-		return sampled;
-	new_trace(span);
-	return sample(&uspan_config, span, false);
 }
 
 #endif

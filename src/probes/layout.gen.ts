@@ -394,51 +394,14 @@ export const GoGoroutineKey = {
   reserved: 12,
 } as const;
 
-export const SqlEvent = {
-  size: 96,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  statusNumber: 72,
-  system: 76,
-  operation: 77,
-  failed: 78,
-  reserved: 79,
-  cutMask: 80,
-  unreadableMask: 81,
-  textLen: 82,
-  reserved1: 90,
-  reserved2: 92,
-} as const;
-
 export const SqlDriverType = {
-  size: 16,
-  type: 0,
-  system: 8,
-  reserved: 12,
-} as const;
-
-export const SqlErrorType = {
-  size: 16,
-  type: 0,
-  status: 8,
-  kind: 10,
-  reserved: 12,
+  size: 8,
+  typeHash: 0,
+  system: 4,
 } as const;
 
 export const GoSqlConfig = {
-  size: 1256,
+  size: 304,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -454,24 +417,7 @@ export const GoSqlConfig = {
   txConn: 40,
   txCtx: 42,
   reserved: 44,
-  types: 48,
-  dsnConnector: 56,
-  errorString: 64,
-  driverTypes: 72,
-  errorTypes: 328,
-  link: 456,
-  linkRuntimePackages: 456,
-  linkTimeoutHandler: 712,
-  linkTimeoutHandlerStart: 712,
-  linkTimeoutHandlerEnd: 720,
-  linkWrappers: 728,
-  linkGGoid: 1240,
-  linkGParentGoid: 1242,
-  linkGStartpc: 1244,
-  linkWrapperCount: 1246,
-  linkCancelCtxErr: 1248,
-  linkReserved: 1250,
-  linkCancelCtxHash: 1252,
+  driverTypes: 48,
 } as const;
 
 export const SqlItabKey = {
@@ -481,43 +427,16 @@ export const SqlItabKey = {
   probeId: 12,
 } as const;
 
-export const SqlInFlight = {
-  size: 1232,
-  errorItab: 0,
-  errorData: 8,
-  errorKtimeNs: 16,
-  db: 24,
-  text: 32,
-  active: 96,
-  sampled: 100,
-  attempts: 104,
-  keptLen: 108,
-  event: 112,
-  eventSpan: 112,
-  eventSpanHead: 112,
-  eventSpanHeadKtimeNs: 112,
-  eventSpanHeadPid: 120,
-  eventSpanHeadTid: 124,
-  eventSpanHeadLen: 128,
-  eventSpanHeadKind: 132,
-  eventSpanHeadProbeId: 134,
-  eventSpanStartKtimeNs: 136,
-  eventSpanTraceId: 144,
-  eventSpanSpanId: 160,
-  eventSpanParentSpanId: 168,
-  eventSpanTraceFlags: 176,
-  eventSpanSpanFlags: 180,
-  eventStatusNumber: 184,
-  eventSystem: 188,
-  eventOperation: 189,
-  eventFailed: 190,
-  eventReserved: 191,
-  eventCutMask: 192,
-  eventUnreadableMask: 193,
-  eventTextLen: 194,
-  eventReserved1: 202,
-  eventReserved2: 204,
-  raw: 208,
+export const GoOperation = {
+  size: 40,
+  db: 0,
+  errorKtimeNs: 8,
+  statement: 16,
+  system: 24,
+  attempts: 28,
+  used: 32,
+  late: 34,
+  reserved: 36,
 } as const;
 
 export const UsdtArgument = {
@@ -1005,26 +924,10 @@ export const SqlOperation = {
   OP_ROLLBACK: 4,
 } as const;
 
-export const SqlText = {
+export const SqlField = {
   STATEMENT: 0,
-  ERROR_TYPE: 1,
-  ERROR_MESSAGE: 2,
-  STATUS: 3,
-  COUNT: 4,
-} as const;
-
-/** By value. */
-export const sqlTextNames = [
-  'statement',
-  'error_type',
-  'error_message',
-  'status',
-] as const;
-
-export const SqlStatusKind = {
-  STRING: 1,
-  INT: 2,
-  U16: 3,
+  SYSTEM: 1,
+  OPERATION: 2,
 } as const;
 
 export const UsdtLocation = {
@@ -1128,6 +1031,5 @@ export const Constant = {
   NODE_WINDOW_BYTES: 416,
   NODE_WINDOW_ROOM: 512,
   NODE_MAX_PIPELINED: 1024,
-  SQL_DRIVER_TYPES: 16,
-  SQL_ERROR_TYPES: 8,
+  SQL_DRIVER_TYPES: 32,
 } as const;

@@ -3,12 +3,22 @@ import { describe, expect, test } from 'vitest';
 import { SpanKind, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
-import { writeGoSqlSpan } from '../../src/probes/definitions/go/sql-span.ts';
-import { SpanFlag, SqlEvent, SqlOperation, SqlSystem, SqlText } from '../../src/probes/layout.gen.ts';
-import { putSpanHead, slabOf } from '../support/otlp-slab.ts';
+import { goSql } from '../../src/probes/definitions/go/sql.ts';
+import {
+  EventKind,
+  SqlField as Field,
+  GoErrorField,
+  SpanHead,
+  SqlOperation,
+  SqlSystem,
+} from '../../src/probes/layout.gen.ts';
+import { slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 
 interface Values {
   readonly statement?: string;
+  /** What is read of an error of a known type: its place in the table of them. */
+  readonly known?: number;
   readonly errorType?: string;
   readonly message?: string;
   readonly status?: string;
@@ -16,39 +26,47 @@ interface Values {
   readonly failed?: boolean;
   readonly system?: number;
   readonly operation?: number;
-  readonly flags?: number;
-  readonly cut?: number;
-  readonly unreadable?: number;
+  readonly cut?: readonly number[];
+  readonly unreadable?: readonly number[];
   readonly claimedBytes?: number;
 }
 
 /** A record as bpf/go/go_sql.bpf.c sends it. */
 function record(values: Values) {
-  const texts = [values.statement, values.errorType, values.message, values.status].map((text) =>
-    Buffer.from(text ?? ''),
+  const { cut = [], unreadable = [], failed = false, known = 0 } = values;
+  const text = (field: number, value: string | undefined): RecordField[] =>
+    value || unreadable.includes(field)
+      ? [{ field, value: value ?? '', cut: cut.includes(field), unreadable: unreadable.includes(field) }]
+      : [];
+  const number = (field: number, value: number | undefined): RecordField[] => (value ? [{ field, value }] : []);
+  return slabOf(
+    encodeSpanRecord({
+      kind: EventKind.SQL,
+      claimedBytes: values.claimedBytes,
+      fields: [
+        { field: Field.SYSTEM, value: values.system ?? SqlSystem.POSTGRESQL },
+        ...number(Field.OPERATION, values.operation),
+        ...text(Field.STATEMENT, values.statement),
+        ...(failed ? [{ field: GoErrorField.KNOWN, value: known }] : []),
+        ...text(GoErrorField.TYPE, values.errorType),
+        ...text(GoErrorField.MESSAGE, values.message),
+        ...text(GoErrorField.STATUS, values.status),
+        ...number(GoErrorField.STATUS_NUMBER, values.statusNumber),
+      ],
+    }),
   );
-  const tail = Buffer.concat(texts);
-  const slab = slabOf(new Uint8Array((SqlEvent.size + tail.length + 7) & ~7));
-  putSpanHead(slab, 0, {});
-  const view = new DataView(slab.bytes.buffer);
-  view.setUint32(SqlEvent.spanHeadLen, values.claimedBytes ?? SqlEvent.size + tail.length, true);
-  view.setUint32(SqlEvent.spanSpanFlags, values.flags ?? 0, true);
-  view.setUint32(SqlEvent.statusNumber, values.statusNumber ?? 0, true);
-  view.setUint8(SqlEvent.system, values.system ?? SqlSystem.POSTGRESQL);
-  view.setUint8(SqlEvent.operation, values.operation ?? SqlOperation.STATEMENT);
-  view.setUint8(SqlEvent.failed, values.failed ? 1 : 0);
-  view.setUint8(SqlEvent.cutMask, values.cut ?? 0);
-  view.setUint8(SqlEvent.unreadableMask, values.unreadable ?? 0);
-  for (const [i, text] of texts.entries()) view.setUint16(SqlEvent.textLen + 2 * i, text.length, true);
-  slab.bytes.set(tail, SqlEvent.size);
-  return slab;
 }
+
+/** Places in the table of known types. */
+const errorString = 5;
+const pqError = 30;
+const mysqlError = 33;
 
 const resource = { attributes: { 'service.name': 'shop' } };
 
 function write(values: Values) {
   const spans: SpanObject[] = [];
-  const written = writeGoSqlSpan(record(values), 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
+  const written = goSql.write(record(values), 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
   return { written, spans };
 }
 
@@ -110,45 +128,51 @@ describe('failures', () => {
   };
 
   test('by what the database answered', () => {
-    expect(failed({ errorType: '*pq.Error', status: '23505' })).toEqual(['23505', '23505']);
-    expect(failed({ errorType: '*mysql.MySQLError', statusNumber: 1062 })).toEqual(['1062', '1062']);
+    expect(failed({ known: pqError, status: '23505' })).toEqual(['23505', '23505']);
+    expect(failed({ known: mysqlError, statusNumber: 1062 })).toEqual(['1062', '1062']);
   });
 
   test('else by the type of the error, or its name', () => {
-    expect(failed({ errorType: '*net.OpError' })).toEqual(['*net.OpError', undefined]);
-    expect(failed({ errorType: '*errors.errorString', message: 'context canceled' })[0]).toBe('context.Canceled');
-    expect(failed({ errorType: '*errors.errorString', message: 'driver: bad connection' })[0]).toBe(
-      'driver.ErrBadConn',
-    );
+    expect(failed({ errorType: '*main.refusal' })).toEqual(['*main.refusal', undefined]);
+    expect(failed({ known: 1 })).toEqual(['*net.OpError', undefined]);
+    expect(failed({ known: pqError })).toEqual(['*pq.Error', undefined]);
+    // By the same name as of a client's call.
+    expect(failed({ known: errorString, message: 'context canceled' })[0]).toBe('canceled');
+    expect(failed({ known: errorString, message: 'driver: bad connection' })[0]).toBe('driver.ErrBadConn');
     expect(failed({})).toEqual(['_OTHER', undefined]);
   });
 
   test('no message is told', () => {
-    const { attributes } = spanOf({ failed: true, errorType: '*errors.errorString', message: 'no such user: secret' });
+    const { attributes } = spanOf({ failed: true, known: errorString, message: 'no such user: secret' });
     expect(attributes['error.type']).toBe('*errors.errorString');
     expect(JSON.stringify(attributes)).not.toContain('secret');
   });
 });
 
 test('what was cut or could not be read is marked', () => {
-  const statement = 1 << SqlText.STATEMENT;
-  const cut = spanOf({ statement: "INSERT INTO t VALUES ('sec", flags: SpanFlag.CUT, cut: statement });
+  const cut = spanOf({ statement: "INSERT INTO t VALUES ('sec", cut: [Field.STATEMENT] });
   expect(cut.attributes).toMatchObject({
     'db.query.text': 'INSERT INTO t VALUES (?',
     'uspan.truncated': 'db.query.text',
   });
-  const { name, attributes } = spanOf({ flags: SpanFlag.UNREADABLE, unreadable: statement });
+  const { name, attributes } = spanOf({ unreadable: [Field.STATEMENT] });
   expect([name, attributes]).toEqual([
     'postgresql',
     { 'db.system.name': 'postgresql', 'uspan.unreadable': 'db.query.text' },
   ]);
   // Of other texts nothing is said: they are not exported.
-  const error = spanOf({ statement: 'SELECT 1', flags: SpanFlag.CUT, cut: 1 << SqlText.ERROR_MESSAGE });
+  const error = spanOf({
+    statement: 'SELECT 1',
+    failed: true,
+    known: errorString,
+    message: 'a',
+    cut: [GoErrorField.MESSAGE],
+  });
   expect(error.attributes).not.toHaveProperty('uspan.truncated');
 });
 
 test('texts that do not fit, and a system nobody knows, make no span', () => {
-  expect(write({ statement: 'SELECT 1', claimedBytes: SqlEvent.size + 3 })).toEqual({
+  expect(write({ statement: 'SELECT 1', claimedBytes: SpanHead.size + 3 })).toEqual({
     written: 'malformed',
     spans: [],
   });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { openBinary } from '../../src/discovery/binary.ts';
 import { goSql } from '../../src/probes/definitions/go/sql.ts';
-import { GoSqlConfig } from '../../src/probes/layout.gen.ts';
+import { Constant, GoBinary, GoError, GoSqlConfig, SqlDriverType, SqlSystem } from '../../src/probes/layout.gen.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { sourceOf } from '../fixtures/go-elf/build.ts';
 import { allGoReleases, allGoVariants, buildGoFixture, type GoVariant } from '../support/go-fixture.ts';
@@ -50,7 +50,7 @@ function decide(path: string) {
 
 describe.each(allGoReleases)('Go %s', (go) => {
   test.each<GoVariant>(go === '1.26' ? [...allGoVariants] : ['stripped'])('%s', async (variant) => {
-    const { sites, notes, constants } = decide(await buildGoFixture({ fixture: 'go-sql', go, variant }));
+    const { sites, notes, constants, goBinary } = decide(await buildGoFixture({ fixture: 'go-sql', go, variant }));
     expect(sites.map(({ momentName, function: name, class: kind }) => [momentName, name, kind])).toEqual(expected());
     expect(new Set(sites.map(({ address }) => address)).size).toBe(sites.length);
     expect(sites.every(({ spec, address }) => spec === address)).toBe(true);
@@ -61,8 +61,13 @@ describe.each(allGoReleases)('Go %s', (go) => {
     expect(view.getUint16(GoSqlConfig.dsnDriver, true)).toBe(16);
     expect(view.getUint16(GoSqlConfig.stmtDb, true)).toBe(0);
     expect(view.getUint16(GoSqlConfig.connDb, true)).toBe(0);
-    for (const field of ['types', 'dsnConnector', 'errorString'] as const) {
-      expect(view.getBigUint64(GoSqlConfig[field], true), field).toBeGreaterThan(0n);
-    }
+    const systems = Array.from({ length: Constant.SQL_DRIVER_TYPES }, (_, index) =>
+      view.getUint32(GoSqlConfig.driverTypes + index * SqlDriverType.size + SqlDriverType.system, true),
+    );
+    expect(systems).toContain(SqlSystem.BY_DSN);
+    const facts = new DataView(goBinary!.buffer);
+    expect(facts.getBigUint64(GoBinary.types, true)).toBeGreaterThan(0n);
+    // *errors.errorString is the fifth of the known errors.
+    expect(facts.getUint32(GoBinary.errors + 4 * GoError.size + GoError.typeHash, true)).toBeGreaterThan(0);
   });
 });

@@ -50,6 +50,8 @@ const known: readonly KnownError[] = [
   { type: 'net/http/internal/http2.GoAwayError', errorType: 'http2.GoAwayError' },
   { type: 'net/http.http2noCachedConnError', reads: GoErrorReads.SKIP },
   { type: 'net/http/internal/http2.noCachedConnError', reads: GoErrorReads.SKIP },
+  { type: '*github.com/jackc/pgx/v5/pgconn.errTimeout', errorType: 'timeout' },
+  { type: '*github.com/jackc/pgconn.errTimeout', errorType: 'timeout' },
   // What databases answer: SQLSTATE, or a number of their own.
   { type: '*github.com/lib/pq.Error', errorType: '*pq.Error', reads: STATUS, field: 'Code' },
   { type: '*github.com/jackc/pgx/v5/pgconn.PgError', errorType: '*pgconn.PgError', reads: STATUS, field: 'Code' },

@@ -1,5 +1,5 @@
 /** Drivers of Go's database/sql that are known by their types, as `%T` prints them but with the whole package path. */
-import { SqlStatusKind, SqlSystem } from '../../layout.gen.ts';
+import { Constant, SqlSystem } from '../../layout.gen.ts';
 
 /** A type that a `*sql.DB` has as its connector, or that the driver behind a data source name is of. */
 export interface DriverType {
@@ -31,24 +31,11 @@ export const driverTypes: readonly DriverType[] = [
     '*github.com/ncruces/go-sqlite3/driver.SQLite',
     '*github.com/ncruces/go-sqlite3/driver.connector',
   ]),
+  // What sql.Open() makes for drivers that have no connectors of their own.
+  ...types(SqlSystem.BY_DSN, ['database/sql.dsnConnector']),
 ];
 
-/** An error of a driver, and the field that has the database's own code. */
-export interface DriverError {
-  readonly type: string;
-  readonly field: string;
-  /** `enum uspan_sql_status_kind`. */
-  readonly kind: number;
-}
-
-export const driverErrors: readonly DriverError[] = [
-  { type: '*github.com/lib/pq.Error', field: 'Code', kind: SqlStatusKind.STRING },
-  { type: '*github.com/jackc/pgx/v5/pgconn.PgError', field: 'Code', kind: SqlStatusKind.STRING },
-  { type: '*github.com/jackc/pgconn.PgError', field: 'Code', kind: SqlStatusKind.STRING },
-  { type: '*github.com/go-sql-driver/mysql.MySQLError', field: 'Number', kind: SqlStatusKind.U16 },
-  { type: '*modernc.org/sqlite.Error', field: 'code', kind: SqlStatusKind.INT },
-  { type: 'github.com/mattn/go-sqlite3.Error', field: 'ExtendedCode', kind: SqlStatusKind.INT },
-];
+if (driverTypes.length > Constant.SQL_DRIVER_TYPES) throw new RangeError('too many types of SQL drivers');
 
 function types(system: number, names: readonly string[]): DriverType[] {
   return names.map((type) => ({ type, system }));

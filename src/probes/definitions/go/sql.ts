@@ -1,18 +1,12 @@
 import type { Binary, GoTypes } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
-import {
-  Constant,
-  EventKind,
-  GoSqlConfig,
-  OpenSpanKey,
-  SqlDriverType,
-  SqlErrorType,
-  SqlInFlight,
-} from '../../layout.gen.ts';
-import { goLinkConfig } from './link.ts';
-import { driverErrors, driverTypes } from './sql-drivers.ts';
+import { spanWriter } from '../../../semconv/span-table.ts';
+import { EventKind, GoSqlConfig, SqlDriverType } from '../../layout.gen.ts';
+import { openSpans } from '../../open-spans.ts';
+import { goBinary } from './binary.ts';
+import { driverTypes } from './sql-drivers.ts';
 import { goSqlPoints } from './sql-points.ts';
-import { writeGoSqlSpan } from './sql-span.ts';
+import { goSqlSpan } from './sql-span.ts';
 
 const sql = (name: string) => `database/sql.${name}`;
 
@@ -38,14 +32,7 @@ export const goSql = {
   object: 'go_sql',
   program: 'go_sql',
   configMap: 'go_sql_configs',
-  inFlight: [
-    {
-      map: 'go_sql_in_flight',
-      pidOffset: OpenSpanKey.pid,
-      activeOffset: SqlInFlight.active,
-      swept: { map: '.data.sql_swept', index: 0 },
-    },
-  ],
+  inFlight: [openSpans('go_sql_in_flight', EventKind.SQL)],
   // Half of it for finished operations of goroutines that run more of them.
   entriesPerRequest: { go_sql_in_flight: 2 },
   instrumentedBy: [
@@ -58,7 +45,7 @@ export const goSql = {
   points: goSqlPoints,
   matches: (binary) => binary.symbols.find(sql('(*DB).retry')) !== undefined,
   constants,
-  write: writeGoSqlSpan,
+  write: spanWriter(goSqlSpan),
 } as const satisfies ProbeDefinition;
 
 const fields = {
@@ -93,43 +80,18 @@ function constants(binary: Binary): Constants {
   view.setUint16(GoSqlConfig.connDb, connDb, true);
   view.setUint16(GoSqlConfig.txConn, txConn, true);
   view.setUint16(GoSqlConfig.txCtx, txCtx, true);
-  view.setBigUint64(GoSqlConfig.types, BigInt(types.start), true);
-  view.setBigUint64(GoSqlConfig.dsnConnector, descriptor(types, sql('dsnConnector')), true);
-  view.setBigUint64(GoSqlConfig.errorString, descriptor(types, '*errors.errorString'), true);
   putDrivers(types, view);
-  putErrors(types, view);
-  const bytes = new Uint8Array(view.buffer);
-  bytes.set(goLinkConfig(binary), GoSqlConfig.link);
-  return { found: true, bytes, notes: [] };
+  return { found: true, bytes: new Uint8Array(view.buffer), notes: [], goBinary: goBinary(binary) };
 }
 
-function descriptor(types: GoTypes, name: string): bigint {
-  return BigInt(types.descriptor(name) ?? 0);
-}
-
+/** Those of the known types that the program has. */
 function putDrivers(types: GoTypes, view: DataView): void {
-  const found = driverTypes
-    .map(({ type, system }) => ({ address: descriptor(types, type), system }))
-    .filter(({ address }) => address !== 0n);
-  for (const [index, { address, system }] of found.slice(0, Constant.SQL_DRIVER_TYPES).entries()) {
-    const at = GoSqlConfig.driverTypes + index * SqlDriverType.size;
-    view.setBigUint64(at + SqlDriverType.type, address, true);
+  let at: number = GoSqlConfig.driverTypes;
+  for (const { type, system } of driverTypes) {
+    const hash = types.hash(type);
+    if (hash === undefined) continue;
+    view.setUint32(at + SqlDriverType.typeHash, hash, true);
     view.setUint32(at + SqlDriverType.system, system, true);
-  }
-}
-
-function putErrors(types: GoTypes, view: DataView): void {
-  const found = driverErrors
-    .map(({ type, field, kind }) => ({
-      address: descriptor(types, type),
-      offset: types.field(type.replace(/^\*/, ''), field)?.flatOffset,
-      kind,
-    }))
-    .filter(({ address, offset }) => address !== 0n && offset !== undefined);
-  for (const [index, { address, offset, kind }] of found.slice(0, Constant.SQL_ERROR_TYPES).entries()) {
-    const at = GoSqlConfig.errorTypes + index * SqlErrorType.size;
-    view.setBigUint64(at + SqlErrorType.type, address, true);
-    view.setUint16(at + SqlErrorType.status, offset!, true);
-    view.setUint16(at + SqlErrorType.kind, kind, true);
+    at += SqlDriverType.size;
   }
 }
