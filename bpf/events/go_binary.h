@@ -15,7 +15,7 @@ struct uspan_go_binary {
 	struct uspan_go_map_layout map; /* of map[string][]string */
 	__u64 types;                    /* link-time address of the type descriptors */
 	__u32 timer_ctx_hash;           /* internal/abi.Type.Hash of *context.timerCtx, which begins with a cancelCtx */
-	__u16 cancel_ctx_parent;        /* data word of context.cancelCtx.Context */
+	__u16 cancel_ctx_parent;        /* data word of context.cancelCtx.Context, the parent that it embeds */
 	__u16 reserved;
 	struct uspan_go_error errors[USPAN_GO_ERRORS];
 };

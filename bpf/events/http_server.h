@@ -69,11 +69,6 @@ struct uspan_go_http_config {
 	__u16 response_status;
 	__u16 response_conn;
 	__u16 conn_hijacked;
-	__u16 cancel_ctx_parent; /* data word of cancelCtx.Context */
-	__u16 cancel_ctx_err;    /* first word of cancelCtx.err: not zero once cancelled */
-	__u16 g_goid;            /* runtime.g.goid */
-	__u16 reserved;
-	struct uspan_go_map_layout map; /* of Request.Header */
 };
 
 #define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */

@@ -13,6 +13,7 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 #include "common/regs.h"
+#include "go/binary.h"
 #include "go/headers.h"
 #include "go/requests.h"
 #include "span/life.h"
@@ -54,7 +55,7 @@ static __always_inline struct uspan_text_ref first_text(__u64 strings)
  * connection. Returns whether this is the connection of the goroutine's last request, which ended at `last_end_ns`.
  */
 static __always_inline bool register_connection(struct uspan_open_span *span, const struct uspan_open_span_key *key,
-						const struct uspan_go_http_config *config, __u64 peer, __u64 last_end_ns)
+						const struct uspan_go_binary *binary, __u64 peer, __u64 last_end_ns)
 {
 	struct uspan_go_request *request = go_request(span);
 	struct uspan_go_connection served = { .goroutine = key->owner };
@@ -64,18 +65,18 @@ static __always_inline bool register_connection(struct uspan_open_span *span, co
 
 	if (same_peer && span->head.start_ktime_ns - last_end_ns < MEMORY_REUSED_AFTER_NS)
 		return true;
-	if (config->g_goid == USPAN_FIELD_ABSENT)
+	if (binary->link.g_goid == USPAN_FIELD_ABSENT)
 		return false;
-	served.goid = goroutine.goid = read_u64(key->owner + config->g_goid);
+	served.goid = goroutine.goid = read_u64(key->owner + binary->link.g_goid);
 	if (!served.goid)
 		return false;
 	if (same_peer && served.goid == request->goid)
 		return true;
 	request->goid = served.goid;
 	bpf_map_update_elem(&go_goroutines, &goroutine, &key->owner, BPF_ANY);
-	if (config->cancel_ctx_parent == USPAN_FIELD_ABSENT)
+	if (binary->cancel_ctx_parent == USPAN_FIELD_ABSENT)
 		return false;
-	connection.context = read_u64(request->request_ctx + config->cancel_ctx_parent);
+	connection.context = read_u64(request->request_ctx + binary->cancel_ctx_parent);
 	if (connection.context)
 		bpf_map_update_elem(&go_connections, &connection, &served, BPF_ANY);
 	return false;
@@ -122,7 +123,7 @@ static __always_inline void put_texts(struct uspan_open_span *span, const struct
 }
 
 static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_span_key *key,
-				  const struct uspan_go_http_config *config)
+				  const struct uspan_go_http_config *config, const struct uspan_go_binary *binary)
 {
 	__u64 response_address = GO_ARG2(ctx), request_address = GO_ARG3(ctx), header_map, last_end_ns;
 	struct header_scan scan = { .near = GO_IP(ctx) };
@@ -168,13 +169,13 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_s
 	texts.peer = raw_text(raw, config->request_remote_addr);
 	header_map = raw_word(raw, config->request_header);
 	request->request_ctx = raw_word(raw, config->request_ctx + 8); /* an interface: type, then data */
-	if (!register_connection(span, key, config, texts.peer.ptr, last_end_ns))
+	if (!register_connection(span, key, binary, texts.peer.ptr, last_end_ns))
 		request->peer_bytes = 0;
 	request->peer = texts.peer.ptr;
 	/* From here on the scratch memory holds header groups. */
 	scan.names[0] = request->names[0];
 	scan.names[1] = request->names[1];
-	if (header_map && !scan_headers(&scan, &config->map, raw, header_map))
+	if (header_map && !scan_headers(&scan, &binary->map, raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
 	request->names[0] = scan.names[0];
 	request->names[1] = scan.names[1];
@@ -197,15 +198,15 @@ release:
  */
 #define ABORT_TOLD_AFTER_NS 100000
 
-static __always_inline bool was_aborted(struct uspan_open_span *span, const struct uspan_go_http_config *config, __u64 now)
+static __always_inline bool was_aborted(struct uspan_open_span *span, const struct uspan_go_binary *binary, __u64 now)
 {
 	__u64 request_ctx = go_request(span)->request_ctx, connection_ctx;
 
 	if (now - span->head.start_ktime_ns < ABORT_TOLD_AFTER_NS || !request_ctx ||
-	    config->cancel_ctx_parent == USPAN_FIELD_ABSENT || config->cancel_ctx_err == USPAN_FIELD_ABSENT)
+	    binary->cancel_ctx_parent == USPAN_FIELD_ABSENT || binary->link.cancel_ctx_err == USPAN_FIELD_ABSENT)
 		return false;
-	connection_ctx = read_u64(request_ctx + config->cancel_ctx_parent);
-	return connection_ctx && read_u64(connection_ctx + config->cancel_ctx_err);
+	connection_ctx = read_u64(request_ctx + binary->cancel_ctx_parent);
+	return connection_ctx && read_u64(connection_ctx + binary->link.cancel_ctx_err);
 }
 
 /* The pattern that ServeMux matched. Most are constants of the program, and one goroutine meets the same again and again. */
@@ -245,7 +246,7 @@ static __always_inline void put_pattern(struct pt_regs *ctx, struct uspan_open_s
 
 /* What only the end knows. */
 static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_span *span, const struct uspan_go_http_config *config,
-					__u32 moment, __u64 now)
+					const struct uspan_go_binary *binary, __u32 moment, __u64 now)
 {
 	struct uspan_go_request *request = go_request(span);
 	__u32 status = read_u64(request->response + config->response_status);
@@ -254,7 +255,7 @@ static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_s
 
 	if (moment == USPAN_HTTP_SERVER_PANIC)
 		span->head.span_flags |= USPAN_SPAN_PANIC;
-	if (was_aborted(span, config, now))
+	if (was_aborted(span, binary, now))
 		span->head.span_flags |= USPAN_SPAN_ABORTED;
 	/* A hijacked connection never has a status written through the response. */
 	if (status == 0 && config->conn_hijacked != USPAN_FIELD_ABSENT) {
@@ -268,7 +269,8 @@ static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_s
 }
 
 static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_span_key *key,
-				const struct uspan_go_http_config *config, const struct site *site)
+				const struct uspan_go_http_config *config, const struct uspan_go_binary *binary,
+				const struct site *site)
 {
 	struct uspan_open_span *span = span_find(&go_http_in_flight, key);
 	__u64 now;
@@ -281,7 +283,7 @@ static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_spa
 	now = bpf_ktime_get_ns();
 	span_finish_head(span, site, bpf_get_current_pid_tgid(), USPAN_EVENT_HTTP_SERVER, now);
 	if (span->sampled) {
-		put_outcome(ctx, span, config, site->moment, now);
+		put_outcome(ctx, span, config, binary, site->moment, now);
 		span_send(span);
 	} else {
 		count(USPAN_COUNTER_SAMPLED_OUT);
@@ -296,7 +298,12 @@ int go_http_server(struct pt_regs *ctx)
 	struct uspan_open_span_key key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 };
 	const struct uspan_go_http_config *config = bpf_map_lookup_elem(&go_http_configs, &site.probe_id);
 
+	const struct uspan_go_binary *binary;
+
 	if (!config)
+		return 0;
+	binary = go_binary(&config->probe);
+	if (!binary)
 		return 0;
 	count_hit(site.probe_id, site.moment);
 	if (!wanted(config->probe.filter_by_process, key.pid)) {
@@ -305,8 +312,8 @@ int go_http_server(struct pt_regs *ctx)
 		return 0;
 	}
 	if (site.moment == USPAN_HTTP_SERVER_START)
-		start(ctx, &key, config);
+		start(ctx, &key, config, binary);
 	else
-		end(ctx, &key, config, &site);
+		end(ctx, &key, config, binary, &site);
 	return 0;
 }

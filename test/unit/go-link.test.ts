@@ -1,6 +1,7 @@
 /** What of a binary goes into `struct uspan_go_link_config`. */
 import { expect, test } from 'vitest';
 import { openBinary } from '../../src/discovery/binary.ts';
+import { goFacts } from '../../src/probes/definitions/go/binary.ts';
 import { goLinkConfig } from '../../src/probes/definitions/go/link.ts';
 import { Constant, GoContextWrapper, GoLinkConfig, GoTextRange } from '../../src/probes/layout.gen.ts';
 import { sourceOf } from '../fixtures/go-elf/build.ts';
@@ -21,7 +22,7 @@ function rangesOf(config: Uint8Array): (readonly [number, number])[] {
 test.each(allGoReleases)('the packages of goroutines that serve everybody, Go %s', async (go) => {
   const path = await buildGoFixture({ fixture: 'go-link', go, variant: 'stripped' });
   const binary = openBinary(sourceOf(path));
-  const ranges = rangesOf(goLinkConfig(binary));
+  const ranges = rangesOf(goLinkConfig(binary).bytes);
   const within = (name: string) => {
     const symbol = binary.symbols.find(name);
     expect(symbol, name).toBeDefined();
@@ -55,7 +56,7 @@ test('what is found of the program’s own contexts', async () => {
       { hashes: of('exchange'), struct: 16, parent: types.field('net/http.Request', 'ctx')!.flatOffset },
     ]),
   );
-  const view = new DataView(goLinkConfig(binary).buffer);
+  const view = new DataView(goLinkConfig(binary).bytes.buffer);
   expect(view.getUint16(GoLinkConfig.wrapperCount, true)).toBe(6);
   const slots = Array.from({ length: 6 }, (_, index) => {
     const at = GoLinkConfig.wrappers + index * GoContextWrapper.size;
@@ -73,10 +74,37 @@ test('what is found of the program’s own contexts', async () => {
 });
 
 test('a binary without any of it', () => {
-  const config = goLinkConfig(programOf({ f: 'c3' }));
+  const { bytes: config, unknownContexts } = goLinkConfig(programOf({ f: 'c3' }));
+  expect(unknownContexts).toBe(0);
   expect(rangesOf(config).flat()).toEqual(Array(2 * Constant.GO_LINK_PACKAGES).fill(0));
   const view = new DataView(config.buffer);
   for (const field of ['gGoid', 'gParentGoid', 'gStartpc'] as const) {
     expect(view.getUint16(GoLinkConfig[field], true)).toBe(Constant.FIELD_ABSENT);
   }
+});
+
+test('facts are put together once a binary; types of contexts beyond those there is room for are noted', () => {
+  const contexts = Array.from({ length: Constant.GO_LINK_WRAPPERS + 3 }, (_, index) => ({
+    hashes: [index + 1],
+    struct: undefined,
+    parent: 8,
+  }));
+  let asked = 0;
+  const types = {
+    start: 0,
+    field: () => undefined,
+    descriptor: () => undefined,
+    hash: () => undefined,
+    headerMap: () => undefined,
+    contextWrappers() {
+      asked++;
+      return contexts;
+    },
+  };
+  const go = { version: 'go1.26', path: 'main', main: undefined, modules: new Map(), settings: new Map(), types };
+  const binary = { ...programOf({ f: 'c3' }), go };
+  const facts = goFacts(binary);
+  expect(facts.notes).toEqual([expect.stringMatching(/^contexts of 3 types are not followed/)]);
+  expect(goFacts(binary)).toBe(facts);
+  expect(asked).toBe(1);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Binary, FieldPath, GoMapLayout } from '../../src/contract/binary.ts';
 import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
-import { Constant, GoHttpConfig, GoMap, ProbeHead } from '../../src/probes/layout.gen.ts';
+import { Constant, GoBinary, GoHttpConfig, GoMap, ProbeHead } from '../../src/probes/layout.gen.ts';
 import { programOf } from './sites-program.ts';
 
 const swiss: GoMapLayout = {
@@ -76,13 +76,29 @@ function configOf(...args: Parameters<typeof constantsOf>) {
   if (!constants.found) throw new Error(constants.missing);
   expect(constants.bytes).toHaveLength(GoHttpConfig.size);
   const view = new DataView(constants.bytes.buffer);
-  const { size: _, reserved, map: __, ...all } = GoHttpConfig;
+  const { size: _, ...all } = GoHttpConfig;
   const offsets = Object.fromEntries(Object.entries(all).filter(([name]) => !name.startsWith('probe')));
   // The head is the agent's to fill in.
   expect(constants.bytes.subarray(0, ProbeHead.size).every((byte) => byte === 0)).toBe(true);
-  expect(view.getUint16(reserved, true)).toBe(0);
   const values = Object.entries(offsets).map(([name, at]) => [name, view.getUint16(at, true)]);
-  return { config: Object.fromEntries(values) as Record<string, number>, notes: constants.notes };
+  return {
+    config: { ...Object.fromEntries(values), ...factsOf(constants.goBinary!) } as Record<string, number>,
+    notes: constants.notes,
+  };
+}
+
+/** What the program takes of what is known of its binary. */
+function factsOf(bytes: Uint8Array): Record<string, number> {
+  expect(bytes).toHaveLength(GoBinary.size);
+  const view = new DataView(bytes.buffer);
+  const { map: _, ...all } = GoBinary;
+  const map = Object.entries(all).filter(([name]) => name.startsWith('map'));
+  return {
+    ...Object.fromEntries(map.map(([name, at]) => [name, view.getUint16(at, true)])),
+    cancelCtxParent: view.getUint16(GoBinary.cancelCtxParent, true),
+    cancelCtxErr: view.getUint16(GoBinary.linkCancelCtxErr, true),
+    gGoid: view.getUint16(GoBinary.linkGGoid, true),
+  };
 }
 
 test('every offset has its place', () => {

@@ -6,21 +6,33 @@ import { goLinkConfig } from './link.ts';
 import { goMapLayout } from './map-layout.ts';
 
 /** It is the same for all definitions, and takes a walk through the binary's functions and types. */
-const known = new WeakMap<Binary, Uint8Array>();
+const known = new WeakMap<Binary, GoFacts>();
 
-/** `struct uspan_go_binary`. A field that the binary does not tell is FIELD_ABSENT; without a map layout, its kind is 0. */
-export function goBinary(binary: Binary): Uint8Array {
-  const before = known.get(binary);
-  if (before) return before;
-  const bytes = encode(binary);
-  known.set(binary, bytes);
-  return bytes;
+export interface GoFacts {
+  /** `struct uspan_go_binary`. A field that the binary does not tell is FIELD_ABSENT; without a map layout, its kind is 0. */
+  readonly goBinary: Uint8Array;
+  /** What spans lack of their parents because of it. */
+  readonly notes: readonly string[];
 }
 
-function encode(binary: Binary): Uint8Array {
+/** What all definitions of a binary share; the same object each time. */
+export function goFacts(binary: Binary): GoFacts {
+  const before = known.get(binary);
+  if (before) return before;
+  const { bytes: link, unknownContexts } = goLinkConfig(binary);
+  const notes =
+    unknownContexts > 0
+      ? [`contexts of ${unknownContexts} types are not followed: there are too many types of them`]
+      : [];
+  const facts = { goBinary: encode(binary, link), notes };
+  known.set(binary, facts);
+  return facts;
+}
+
+function encode(binary: Binary, link: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(GoBinary.size);
   const view = new DataView(bytes.buffer);
-  bytes.set(goLinkConfig(binary), GoBinary.link);
+  bytes.set(link, GoBinary.link);
   const types = binary.go?.types;
   const parent = types?.field('context.cancelCtx', 'Context')?.flatOffset;
   view.setUint16(GoBinary.cancelCtxParent, parent === undefined ? Constant.FIELD_ABSENT : parent + 8, true);

@@ -4,7 +4,7 @@ import { httpClientSpan } from '../../../semconv/http-client.ts';
 import { spanWriter } from '../../../semconv/span-table.ts';
 import { Constant, EventKind, GoHttpClientConfig, HttpClientMoment } from '../../layout.gen.ts';
 import { openSpans } from '../../open-spans.ts';
-import { goBinary } from './binary.ts';
+import { goFacts } from './binary.ts';
 import { goErrorType, hasGoError } from './errors.ts';
 
 const roundTrip = 'net/http.(*Transport).roundTrip';
@@ -150,5 +150,5 @@ function constants(binary: Binary): Constants {
   }
   view.setUint16(GoHttpClientConfig.responseStatus, status, true);
   if (!types.headerMap()) return { found: false, missing: 'layout of map[string][]string' };
-  return { found: true, bytes, notes: [], goBinary: goBinary(binary) };
+  return { found: true, bytes, ...goFacts(binary) };
 }

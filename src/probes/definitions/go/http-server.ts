@@ -1,10 +1,10 @@
-import type { Binary, GoTypes } from '../../../contract/binary.ts';
+import type { Binary } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
 import { httpServerSpan } from '../../../semconv/http-server.ts';
 import { spanWriter } from '../../../semconv/span-table.ts';
 import { Constant, EventKind, GoHttpConfig, HttpServerMoment } from '../../layout.gen.ts';
 import { openSpans } from '../../open-spans.ts';
-import { goMapLayout } from './map-layout.ts';
+import { goFacts } from './binary.ts';
 
 const absent = Constant.FIELD_ABSENT;
 const rawBytes = Constant.RAW_BYTES;
@@ -101,8 +101,6 @@ const optionalFields = {
   requestPat: ['net/http.Request', 'pat'],
   patternStr: ['net/http.pattern', 'str'],
   connHijacked: ['net/http.conn', 'hijackedv'],
-  cancelCtxErr: ['context.cancelCtx', 'err'],
-  gGoid: ['runtime.g', 'goid'],
 } as const satisfies Partial<Record<ConfigField, GoField>>;
 
 function constants(binary: Binary): Constants {
@@ -124,32 +122,23 @@ function constants(binary: Binary): Constants {
   for (const [name, offset] of offsets) put(name, offset ?? absent);
   if (end >= rawBytes) return { found: false, missing: `net/http.Request within ${rawBytes} bytes (it needs ${end})` };
   put('requestBytes', end);
-  putConnectionContext(types, put);
-  const map = types.headerMap();
-  if (!map) return { found: false, missing: 'layout of map[string][]string' };
-  bytes.set(goMapLayout(map), GoHttpConfig.map);
+  if (!types.headerMap()) return { found: false, missing: 'layout of map[string][]string' };
   const notes: string[] = [];
   const has = (name: keyof typeof optionalFields) => offsets.get(name) !== undefined;
   if (!has('requestPattern') && !(has('requestPat') && has('patternStr'))) {
     notes.push('http.route is not recorded: this Go keeps the matched pattern nowhere (1.22 and newer do)');
   }
-  if (!has('cancelCtxErr')) {
+  if (types.field('context.cancelCtx', 'err')?.flatOffset === undefined) {
     notes.push('aborted clients are not recognised: context.cancelCtx.err is not in the binary');
   }
   if (!has('connHijacked')) {
     notes.push('hijacked connections are not recognised: net/http.conn.hijackedv is not in the binary');
   }
-  return { found: true, bytes, notes };
+  return { found: true, bytes, notes, goBinary: goFacts(binary).goBinary };
 }
 
 type Put = (name: ConfigField, value: number) => void;
 
 function entries<K extends ConfigField>(fields: Readonly<Record<K, GoField>>): [K, GoField][] {
   return Object.entries(fields) as [K, GoField][];
-}
-
-/** `cancelCtx` embeds its parent, an interface whose data word is the connection's own cancelCtx. */
-function putConnectionContext(types: GoTypes, put: Put): void {
-  const parent = types.field('context.cancelCtx', 'Context')?.flatOffset;
-  put('cancelCtxParent', parent === undefined ? absent : parent + 8);
 }

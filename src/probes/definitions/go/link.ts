@@ -28,8 +28,8 @@ interface TextRange {
 const maxFunctions = 20_000;
 const maxOthers = 200;
 
-/** `struct uspan_go_link_config`. */
-export function goLinkConfig(binary: Binary): Uint8Array {
+/** `struct uspan_go_link_config`, and how many types of contexts found no room in it. */
+export function goLinkConfig(binary: Binary): { readonly bytes: Uint8Array; readonly unknownContexts: number } {
   const bytes = new Uint8Array(GoLinkConfig.size);
   const view = new DataView(bytes.buffer);
   const putRange = (at: number, range: TextRange | undefined) => {
@@ -44,9 +44,10 @@ export function goLinkConfig(binary: Binary): Uint8Array {
     GoLinkConfig.timeoutHandler,
     handler && { start: handler.address, end: handler.address + handler.sizeBytes },
   );
-  const wrappers = (binary.go?.types.contextWrappers() ?? [])
-    .flatMap(({ hashes, struct, parent }) => hashes.map((hash) => ({ hash, struct, parent })))
-    .slice(0, Constant.GO_LINK_WRAPPERS);
+  const found = (binary.go?.types.contextWrappers() ?? []).flatMap(({ hashes, struct, parent }) =>
+    hashes.map((hash) => ({ hash, struct, parent })),
+  );
+  const wrappers = found.slice(0, Constant.GO_LINK_WRAPPERS);
   wrappers.forEach(({ hash, struct, parent }, index) => {
     const at = GoLinkConfig.wrappers + index * GoContextWrapper.size;
     view.setUint32(at + GoContextWrapper.typeHash, hash, true);
@@ -64,7 +65,7 @@ export function goLinkConfig(binary: Binary): Uint8Array {
     const offset = binary.go?.types.field(type, name)?.flatOffset ?? Constant.FIELD_ABSENT;
     view.setUint16(GoLinkConfig[field], offset, true);
   }
-  return bytes;
+  return { bytes, unknownContexts: found.length - wrappers.length };
 }
 
 /** The linker puts a package's functions side by side, with some that the compiler made for it in between. */

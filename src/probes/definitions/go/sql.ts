@@ -3,7 +3,7 @@ import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
 import { spanWriter } from '../../../semconv/span-table.ts';
 import { EventKind, GoSqlConfig, SqlDriverType } from '../../layout.gen.ts';
 import { openSpans } from '../../open-spans.ts';
-import { goBinary } from './binary.ts';
+import { goFacts } from './binary.ts';
 import { driverTypes } from './sql-drivers.ts';
 import { goSqlPoints } from './sql-points.ts';
 import { goSqlSpan } from './sql-span.ts';
@@ -81,7 +81,7 @@ function constants(binary: Binary): Constants {
   view.setUint16(GoSqlConfig.txConn, txConn, true);
   view.setUint16(GoSqlConfig.txCtx, txCtx, true);
   putDrivers(types, view);
-  return { found: true, bytes: new Uint8Array(view.buffer), notes: [], goBinary: goBinary(binary) };
+  return { found: true, bytes: new Uint8Array(view.buffer), ...goFacts(binary) };
 }
 
 /** Those of the known types that the program has. */
