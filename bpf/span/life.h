@@ -18,6 +18,7 @@
 
 #include "span/fields.h"
 #include "span/ids.h"
+#include "span/order.h"
 #include "span/spans.h"
 
 /*
@@ -118,6 +119,8 @@ static __always_inline void span_abandon(struct uspan_open_span *span)
 /* Begins anew in an entry, now. The first `kept` bytes of the fields stay. */
 static __always_inline void span_start(struct uspan_open_span *span, __u16 kept)
 {
+	/* Whoever takes an open span as its parent copies its ids, and then looks whether it is still open: see adopt() in go/link.h. */
+	keep_order(&span->open);
 	span->head.start_ktime_ns = bpf_ktime_get_ns();
 	span->head.span_flags = 0;
 	span->used = kept;
@@ -139,6 +142,7 @@ static __always_inline void span_begin(struct uspan_open_span *span, const struc
 	if (parent == SPAN_ROOT)
 		put_new_trace(&span->head, state);
 	span->sampled = is_sampled(probe, &span->head, parent == SPAN_REMOTE);
+	keep_order(&span->open);
 	span->open = 1;
 }
 
