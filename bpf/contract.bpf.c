@@ -58,6 +58,7 @@ STRUCT(go_link_config);
 STRUCT(go_connection_key);
 STRUCT(go_connection);
 STRUCT(go_goroutine_key);
+STRUCT(go_newest);
 ENUM(sql_moment);
 ENUM(sql_connection);
 ENUM(sql_system);

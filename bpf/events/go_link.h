@@ -44,6 +44,12 @@ struct uspan_go_connection {
 	__u64 goid;      /* its id then */
 };
 
+struct uspan_go_newest {
+	__u64 now; /* so far */
+	__u64 goid[2];
+	__u64 ktime_ns[2]; /* the older first */
+};
+
 struct uspan_go_goroutine_key {
 	__u64 goid;
 	__u32 pid;

@@ -13,17 +13,10 @@
 #define USPAN_GO_LINK_H
 
 #include "span/config.h"
+#include "go/newest.h"
 #include "go/requests.h"
 #include "go/value.h"
 #include "common/regs.h"
-
-/* A goroutine that handles no request → the span id of the request that its first call was for. 0: none. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 2 * 16384);
-	__type(key, struct uspan_go_goroutine_key);
-	__type(value, __u64);
-} go_started_for SEC(".maps");
 
 #define GO_CONTEXT_STEPS 12 /* with more, the stacks of a program and request_of_walk() are too large together for Linux 6.1 */
 
@@ -92,8 +85,13 @@ static __always_inline struct go_parent parent_of(struct uspan_open_span *reques
 {
 	struct go_parent parent = { .request = request };
 
-	if (request)
-		parent.request_ctx = *(volatile __u64 *)&go_request(request)->request_ctx;
+	if (!request)
+		return parent;
+	parent.request_ctx = *(volatile __u64 *)&go_request(request)->request_ctx;
+	keep_order(&request->open);
+	/* Of a request that begins only now, not all is written yet. */
+	if (!*(const volatile __u32 *)&request->open)
+		parent.request = 0;
 	return parent;
 }
 
@@ -180,26 +178,31 @@ static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struc
 	return false;
 }
 
-/* Keeps the request of a goroutine's first call, by its span id; 0: none. Returns the one that is kept. */
-static __always_inline __u64 keep_first(const struct uspan_open_span_key *self, const struct uspan_go_link_config *link, __u64 span_id)
+/* Keeps the request of a goroutine's first call, by its span id; 0: none. Returns the one that is kept. `start`: when it began; 0: it is certain. */
+static __always_inline __u64 keep_first(const struct uspan_open_span_key *self, const struct uspan_go_link_config *link, __u64 span_id,
+					__u64 start)
 {
 	struct uspan_go_goroutine_key own = { .pid = self->pid, .goid = go_word(self->owner + link->g_goid) };
 	__u64 *known = bpf_map_lookup_elem(&go_started_for, &own);
 
 	if (known)
 		return *known;
+	if (start && is_from_before(&own, start))
+		span_id = 0;
 	bpf_map_update_elem(&go_started_for, &own, &span_id, BPF_ANY);
+	note_goroutine(&own);
 	return span_id;
 }
 
-/* Whether the request has not ended since. */
-static __always_inline bool is_current(const struct go_parent *parent)
+/* Whether the request has not ended since, and the span id that was copied is its own: another may have begun in its entry. */
+static __always_inline bool is_current(const struct go_parent *parent, __u64 span_id)
 {
 	struct uspan_open_span *request = parent->request;
 
-	barrier();
+	keep_order(&request->open);
 	return *(const volatile __u32 *)&request->open &&
-	       *(const volatile __u64 *)&go_request(request)->request_ctx == parent->request_ctx;
+	       *(const volatile __u64 *)&go_request(request)->request_ctx == parent->request_ctx &&
+	       *(const volatile __u64 *)request->head.span_id == span_id;
 }
 
 /* 0: there is none, or it has ended. */
@@ -209,8 +212,8 @@ static __always_inline __u64 current_span_id(const struct go_parent *parent)
 
 	if (!parent->request)
 		return 0;
-	__builtin_memcpy(&span_id, parent->request->head.span_id, sizeof(span_id));
-	return is_current(parent) ? span_id : 0;
+	span_id = *(const volatile __u64 *)parent->request->head.span_id;
+	return is_current(parent, span_id) ? span_id : 0;
 }
 
 static __always_inline bool knows_starters(const struct uspan_go_link_config *link)
@@ -246,20 +249,17 @@ static __always_inline struct uspan_open_span *started_for(__u64 base, const str
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
 	request = parent_of(entry);
 	span_id = current_span_id(&request);
-	return keep_first(self, link, span_id) == span_id && span_id ? entry : 0;
+	return keep_first(self, link, span_id, entry ? entry->head.start_ktime_ns : 0) == span_id && span_id ? entry : 0;
 }
 
-/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
-static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self,
-						     struct go_interface context, const struct uspan_go_link_config *link)
+/* The same where the call's context is not that of the request `own`, which the goroutine is handling; 0: it handles none. */
+static __always_inline struct go_parent find_by_walk(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
+						      const struct uspan_go_link_config *link, struct uspan_open_span *own)
 {
-	struct uspan_open_span *own = bpf_map_lookup_elem(&go_http_in_flight, self);
 	struct go_context_walk walk = { .at = context, .pid = self->pid };
 	struct go_parent parent = {};
 	int end;
 
-	if (own && !own->open)
-		own = 0;
 	if (own)
 		walk.until = go_request(own)->request_ctx;
 	walk_context(&walk, link, 0);
@@ -278,24 +278,41 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 			parent = found_request(&walk);
 		/* Its next call may be given no context. */
 		if (!own && knows_starters(link))
-			keep_first(self, link, current_span_id(&parent));
+			keep_first(self, link, current_span_id(&parent), 0);
 		return parent;
 	}
 	return parent_of(own ? own : started_for(base, self, link));
+}
+
+/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
+static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self,
+						     struct go_interface context, const struct uspan_go_link_config *link)
+{
+	struct uspan_open_span *own = bpf_map_lookup_elem(&go_http_in_flight, self);
+
+	if (own && !own->open)
+		own = 0;
+	/* The handler's own context, as most calls have it, needs no walk. */
+	if (own && context.data == go_request(own)->request_ctx)
+		return parent_of(own);
+	return find_by_walk(base, self, context, link, own);
 }
 
 /* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
 static __always_inline bool adopt(const struct go_parent *parent, struct uspan_span_head *span, bool *sampled)
 {
 	struct uspan_open_span *request = parent->request;
+	__u64 span_id;
 
 	if (!request)
 		return false;
+	span_id = *(const volatile __u64 *)request->head.span_id;
 	__builtin_memcpy(span->trace_id, request->head.trace_id, sizeof(span->trace_id));
-	__builtin_memcpy(span->parent_span_id, request->head.span_id, sizeof(span->parent_span_id));
+	__builtin_memcpy(span->parent_span_id, &span_id, sizeof(span_id));
 	span->trace_flags = (request->head.trace_flags & 0xff) | SPAN_FLAG_HAS_IS_REMOTE;
 	*sampled = request->sampled;
-	return is_current(parent);
+	/* The next request can have begun in between. */
+	return is_current(parent, span_id) && *(const volatile __u64 *)request->head.trace_id == *(__u64 *)span->trace_id;
 }
 
 /* Begins `span` as a child of the request that goroutine `self` makes it for. False when there is none that is certain. */

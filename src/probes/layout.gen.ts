@@ -88,7 +88,7 @@ export const Raw = {
 } as const;
 
 export const GoHttpConfig = {
-  size: 96,
+  size: 64,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -113,23 +113,6 @@ export const GoHttpConfig = {
   responseStatus: 58,
   responseConn: 60,
   connHijacked: 62,
-  cancelCtxParent: 64,
-  cancelCtxErr: 66,
-  gGoid: 68,
-  reserved: 70,
-  map: 72,
-  mapKind: 72,
-  mapUsed: 74,
-  mapDirPtr: 76,
-  mapDirLen: 78,
-  mapTableGroups: 80,
-  mapTableLengthMask: 82,
-  mapGroupBytes: 84,
-  mapGroupKeys: 86,
-  mapGroupElems: 88,
-  mapGroupKeyStride: 90,
-  mapGroupElemStride: 92,
-  mapBucketOverflow: 94,
 } as const;
 
 export const ProbeHead = {
@@ -392,6 +375,13 @@ export const GoGoroutineKey = {
   goid: 0,
   pid: 8,
   reserved: 12,
+} as const;
+
+export const GoNewest = {
+  size: 40,
+  now: 0,
+  goid: 8,
+  ktimeNs: 24,
 } as const;
 
 export const SqlDriverType = {
