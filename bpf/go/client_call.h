@@ -24,7 +24,7 @@ static __always_inline struct uspan_go_call *go_call(struct uspan_open_span *spa
 static __always_inline bool find_url(struct uspan_go_call *call, const struct uspan_go_http_client_config *config,
 				     struct uspan_scratch *raw, __u64 address)
 {
-	__u64 bytes = config->url_bytes;
+	__u32 bytes = config->url_bytes;
 
 	barrier_var(bytes);
 	if (bytes > USPAN_RAW_BYTES || bpf_probe_read_user(raw->bytes, bytes, (void *)address))

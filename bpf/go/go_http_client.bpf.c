@@ -39,21 +39,16 @@ struct hit {
 	struct site site;
 };
 
-/* The request that the call is made for, else the trace that the program itself puts into its headers, else a trace of its own. */
-static __always_inline void begin_trace(const struct hit *hit, struct uspan_open_span *span, struct uspan_scratch *raw)
+/* The trace that the program itself puts into the call's headers, else one of its own. */
+static __always_inline void begin_root(const struct hit *hit, struct uspan_open_span *span, struct uspan_scratch *raw, __u64 header_map)
 {
-	const struct uspan_go_http_client_config *config = hit->config;
-	struct go_interface context = { .type = raw_word(raw, config->request_ctx), .data = raw_word(raw, config->request_ctx + 8) };
-	__u64 header_map = raw_word(raw, config->request_header);
 	struct header_scan scan = {};
 	bool parented;
 
-	if (begin_for_request(span, go_call(span)->base, &hit->key, context, &hit->binary->link))
-		return;
 	if (header_map && !scan_headers(&scan, &hit->binary->map, raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
 	parented = take_traceparent(&scan, raw, &span->head);
-	span_begin(span, &config->probe, hit->key.owner, parented ? SPAN_REMOTE : SPAN_ROOT);
+	span_begin(span, &hit->config->probe, hit->key.owner, parented ? SPAN_REMOTE : SPAN_ROOT);
 }
 
 static __always_inline void begin(const struct hit *hit, struct pt_regs *ctx, struct uspan_open_span *span)
@@ -61,8 +56,10 @@ static __always_inline void begin(const struct hit *hit, struct pt_regs *ctx, st
 	const struct uspan_go_http_client_config *config = hit->config;
 	struct uspan_scratch *raw = (struct uspan_scratch *)(span->fields + USPAN_SCRATCH_AT);
 	struct uspan_go_call *call = go_call(span);
+	struct go_interface context;
 	struct uspan_text_ref method;
-	__u64 bytes = config->request_bytes, url;
+	__u64 url, header_map;
+	__u32 bytes = config->request_bytes;
 
 	span_start(span, 0);
 	call->base = GO_IP(ctx) - hit->site.spec;
@@ -73,7 +70,11 @@ static __always_inline void begin(const struct hit *hit, struct pt_regs *ctx, st
 	}
 	method = raw_text(raw, config->request_method);
 	url = raw_word(raw, config->request_url);
-	begin_trace(hit, span, raw);
+	header_map = raw_word(raw, config->request_header);
+	context.type = raw_word(raw, config->request_ctx);
+	context.data = raw_word(raw, config->request_ctx + 8);
+	if (!begin_for_request(span, call->base, &hit->key, context, &hit->binary->link))
+		begin_root(hit, span, raw, header_map);
 	if (!span->sampled)
 		return;
 	if (!find_url(call, config, raw, url)) {
