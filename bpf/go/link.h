@@ -151,15 +151,6 @@ __noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_
 	return end;
 }
 
-/* The request that request_of_walk() found. */
-static __always_inline struct go_parent found_request(const struct go_context_walk *walk)
-{
-	struct uspan_open_span_key key = { .owner = walk->goroutine, .pid = walk->pid };
-	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = walk->request_ctx };
-
-	return parent;
-}
-
 static __always_inline bool is_within(__u64 pc, const struct uspan_go_text_range *range)
 {
 	return pc >= range->start && pc < range->end;
@@ -221,81 +212,120 @@ static __always_inline bool knows_starters(const struct uspan_go_link_config *li
 	return link->g_parent_goid != USPAN_FIELD_ABSENT && link->g_goid != USPAN_FIELD_ABSENT && link->g_startpc != USPAN_FIELD_ABSENT;
 }
 
+/* What the request is looked for by. */
+struct go_search {
+	struct go_interface context;     /* the call's; all zero when it has none */
+	struct uspan_open_span_key self; /* the goroutine that makes it */
+	__u64 base;                      /* where the program is loaded, less where it was linked */
+	__u64 own_ctx;                   /* context of the request that it handles itself; 0: none */
+	__u64 goroutine;                 /* out: who handles the request, */
+	__u64 request_ctx;               /* out: and what tells it from the next */
+};
+
+static __always_inline struct go_parent found_request(const struct go_search *search)
+{
+	struct uspan_open_span_key key = { .owner = search->goroutine, .pid = search->self.pid };
+	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = search->request_ctx };
+
+	return parent;
+}
+
 /*
  * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
  * was found at its first call holds for good.
  */
-static __always_inline struct uspan_open_span *started_for(__u64 base, const struct uspan_open_span_key *self,
-								const struct uspan_go_link_config *link)
+static __always_inline bool find_starter(struct go_search *search, const struct uspan_go_link_config *link)
 {
-	struct uspan_go_goroutine_key parent = { .pid = self->pid };
-	struct uspan_open_span_key key = { .pid = self->pid };
+	struct uspan_go_goroutine_key parent = { .pid = search->self.pid };
+	struct uspan_open_span_key key = { .pid = search->self.pid };
 	struct uspan_open_span *entry;
 	struct go_parent request;
 	__u64 *goroutine, span_id;
 
 	if (!knows_starters(link))
-		return 0;
-	parent.goid = go_word(self->owner + link->g_parent_goid);
+		return false;
+	parent.goid = go_word(search->self.owner + link->g_parent_goid);
 	if (!parent.goid)
-		return 0;
+		return false;
 	goroutine = bpf_map_lookup_elem(&go_goroutines, &parent);
 	if (!goroutine)
-		return 0;
+		return false;
 	key.owner = *goroutine;
 	/* It may have ended, and its memory serve another by now. */
-	if (go_word(key.owner + link->g_goid) != parent.goid || works_for_all(base, go_word(self->owner + link->g_startpc), link))
-		return 0;
+	if (go_word(key.owner + link->g_goid) != parent.goid ||
+	    works_for_all(search->base, go_word(search->self.owner + link->g_startpc), link))
+		return false;
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
 	request = parent_of(entry);
 	span_id = current_span_id(&request);
-	return keep_first(self, link, span_id, entry ? entry->head.start_ktime_ns : 0) == span_id && span_id ? entry : 0;
+	search->goroutine = key.owner;
+	search->request_ctx = request.request_ctx;
+	return keep_first(&search->self, link, span_id, entry ? entry->head.start_ktime_ns : 0) == span_id && span_id;
 }
 
-/* The same where the call's context is not that of the request `own`, which the goroutine is handling; 0: it handles none. */
-static __always_inline struct go_parent find_by_walk(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
-						      const struct uspan_go_link_config *link, struct uspan_open_span *own)
+/* What the call's context leads to: enum go_context_end. Fills in the request that it is. */
+static __always_inline int find_by_context(struct go_search *search, const struct uspan_go_link_config *link, __u32 wrapped)
 {
-	struct go_context_walk walk = { .at = context, .pid = self->pid };
-	struct go_parent parent = {};
+	struct go_context_walk walk = { .at = search->context, .pid = search->self.pid, .until = search->own_ctx };
 	int end;
 
-	if (own)
-		walk.until = go_request(own)->request_ctx;
-	walk_context(&walk, link, 0);
-	if (own && walk.at.data == walk.until)
-		return parent_of(own);
+	walk_context(&walk, link, wrapped);
+	if (walk.until && walk.at.data == walk.until) {
+		search->goroutine = search->self.owner;
+		search->request_ctx = walk.until;
+		return GO_CONTEXT_REQUEST;
+	}
 	end = request_of_walk(&walk, link);
-	if (end == GO_CONTEXT_UNKNOWN && link->wrapper_count) {
-		walk.at = context;
-		walk_context(&walk, link, 1);
-		if (own && walk.at.data == walk.until)
-			return parent_of(own);
-		end = request_of_walk(&walk, link);
+	search->goroutine = walk.goroutine;
+	search->request_ctx = walk.request_ctx;
+	return end;
+}
+
+/* Whether the request is found. Global, so that the verifier looks at it once. */
+__noinline int find_request(struct go_search *search, const struct uspan_go_link_config *link)
+{
+	int end = GO_CONTEXT_UNKNOWN;
+	struct go_parent parent;
+
+	if (!search || !link)
+		return 0;
+	for (__u32 wrapped = 0; wrapped < 2 && end == GO_CONTEXT_UNKNOWN; wrapped++)
+		if (!wrapped || link->wrapper_count)
+			end = find_by_context(search, link, wrapped);
+	if (end == GO_CONTEXT_UNKNOWN && search->own_ctx) {
+		search->goroutine = search->self.owner;
+		search->request_ctx = search->own_ctx;
+		return 1;
 	}
-	if (end != GO_CONTEXT_UNKNOWN) {
-		if (end == GO_CONTEXT_REQUEST)
-			parent = found_request(&walk);
-		/* Its next call may be given no context. */
-		if (!own && knows_starters(link))
-			keep_first(self, link, current_span_id(&parent), 0);
-		return parent;
+	if (end == GO_CONTEXT_UNKNOWN)
+		return find_starter(search, link);
+	if (end == GO_CONTEXT_OVER)
+		search->goroutine = 0;
+	/* Its next call may be given no context. */
+	if (!search->own_ctx && knows_starters(link)) {
+		parent = found_request(search);
+		keep_first(&search->self, link, current_span_id(&parent), 0);
 	}
-	return parent_of(own ? own : started_for(base, self, link));
+	return end == GO_CONTEXT_REQUEST;
 }
 
 /* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
 static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self,
 						     struct go_interface context, const struct uspan_go_link_config *link)
 {
-	struct uspan_open_span *own = bpf_map_lookup_elem(&go_http_in_flight, self);
+	struct go_parent parent = parent_of(bpf_map_lookup_elem(&go_http_in_flight, self));
+	struct go_search search;
 
-	if (own && !own->open)
-		own = 0;
-	/* The handler's own context, as most calls have it, needs no walk. */
-	if (own && context.data == go_request(own)->request_ctx)
-		return parent_of(own);
-	return find_by_walk(base, self, context, link, own);
+	/* The handler's own context, as most calls have it, needs no search. */
+	if (parent.request && context.data == parent.request_ctx)
+		return parent;
+	search = (struct go_search){ .context = context, .self = *self, .base = base };
+	if (parent.request)
+		search.own_ctx = parent.request_ctx;
+	if (find_request(&search, link))
+		return found_request(&search);
+	parent.request = 0;
+	return parent;
 }
 
 /* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
