@@ -61,14 +61,13 @@ static __always_inline void forget_error(struct uspan_open_span *span)
 }
 
 /* An attempt failed, with this error. It is read now, as nobody need keep it until the operation is over. */
-static __always_inline void keep_error(const struct hit *hit, struct uspan_open_span *span, __u64 itab, __u64 data)
+static __always_inline void put_failure(const struct hit *hit, struct uspan_open_span *span, struct go_interface error)
 {
-	struct go_error_walk walk = { .at = { .type = itab, .data = data } };
+	struct go_error_walk walk = { .at = error };
 
 	go_operation(span)->error_ktime_ns = bpf_ktime_get_ns();
 	if (!span->sampled)
 		return;
-	forget_error(span);
 	find_error(&walk, hit->binary);
 	put_error(span, &walk, hit->base, hit->binary);
 }
@@ -105,6 +104,7 @@ static __always_inline void begin(const struct hit *hit, const struct beginning 
 		span_abandon(span);
 	span_start(span, 0);
 	operation->attempts = 0;
+	operation->late = 0;
 	if (!begin_for_request(span, hit->base, &hit->key, beginning->context, &hit->binary->link))
 		span_begin(span, probe, hit->key.owner, SPAN_ROOT);
 	span->open = beginning->connection;
@@ -128,36 +128,29 @@ static __always_inline void begin(const struct hit *hit, const struct beginning 
 	operation->late = span->late;
 }
 
-/* An attempt gave this error, or nil. Nothing is made of a failure but of the last attempt's: retry() has the others. */
-static __always_inline bool succeeded_or_last(const struct hit *hit, struct uspan_open_span *span, __u64 itab, __u64 data)
-{
-	if (!itab)
-		forget_error(span);
-	else if (go_operation(span)->attempts < 2)
-		return false;
-	else
-		keep_error(hit, span, itab, data);
-	return true;
-}
-
-/* Whether this hit is the end of the operation; puts the error, if it has one. */
+/* Whether this hit is the end of the operation. Puts the error, or takes away that of an attempt before. */
 static __always_inline bool ends(const struct hit *hit, struct uspan_open_span *span)
 {
+	bool pooled = span->open == USPAN_SQL_FROM_POOL, last = go_operation(span)->attempts >= 2, ended = true;
 	const __u64 *argument = hit->argument;
-	bool pooled = span->open == USPAN_SQL_FROM_POOL;
+	struct go_interface error = {};
 
 	switch (hit->site.moment) {
 	case USPAN_SQL_SUCCEEDED:
-		forget_error(span);
-		return true;
+		break;
 	case USPAN_SQL_PREPARED: /* (stmt *Stmt, err error) */
-		return succeeded_or_last(hit, span, argument[1], argument[2]);
+		error.type = argument[1];
+		error.data = argument[2];
+		/* Of a failure nothing is made but of the last attempt's: retry() has the others. */
+		if (error.type && !last)
+			return false;
+		break;
 	case USPAN_SQL_EXECUTED: /* (res Result, err error) */
-		return succeeded_or_last(hit, span, argument[2], argument[3]);
-	case USPAN_SQL_FAILED:
-		if (pooled)
-			keep_error(hit, span, argument[0], argument[1]);
-		return false;
+		error.type = argument[2];
+		error.data = argument[3];
+		if (error.type && !last)
+			return false;
+		break;
 	case USPAN_SQL_RETRIED:
 		if (!pooled)
 			return false;
@@ -165,14 +158,22 @@ static __always_inline bool ends(const struct hit *hit, struct uspan_open_span *
 			return true;
 		count_attempt(span);
 		return false;
+	case USPAN_SQL_FAILED:
 	case USPAN_SQL_RELEASED:
-		if (pooled)
+		/* The one is of the pool, the other of a held connection. */
+		ended = hit->site.moment == USPAN_SQL_RELEASED;
+		if (ended == pooled)
 			return false;
-		if (argument[0])
-			keep_error(hit, span, argument[0], argument[1]);
-		return true;
+		error.type = argument[0];
+		error.data = argument[1];
+		break;
+	default:
+		return false;
 	}
-	return false;
+	forget_error(span);
+	if (error.type)
+		put_failure(hit, span, error);
+	return ended;
 }
 
 static __always_inline void end(const struct hit *hit)

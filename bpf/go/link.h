@@ -31,24 +31,35 @@ struct go_context_walk {
 	__u32 pid;
 };
 
+/* Index of a type among the wrappers, or their number. Global, so that the verifier looks at it once and not at every step of a walk. */
+__noinline int find_wrapper(const struct uspan_go_link_config *link, __u32 type_hash)
+{
+	__u32 i = 0;
+
+	if (!link)
+		return USPAN_GO_LINK_WRAPPERS;
+	while (i < USPAN_GO_LINK_WRAPPERS && link->wrappers[i].type_hash != type_hash)
+		i++;
+	return i;
+}
+
 /* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
 static __always_inline bool unwrap(struct go_context_walk *walk, const struct uspan_go_link_config *link)
 {
-	__u64 holder = walk->at.data;
+	const struct uspan_go_context_wrapper *wrapper;
+	__u64 holder = walk->at.data, index;
 	__u32 hash = go_type_hash(walk->at.type);
 
 	if (!hash)
 		return false;
-	for (__u32 i = 0; i < USPAN_GO_LINK_WRAPPERS; i++) {
-		const struct uspan_go_context_wrapper *wrapper = &link->wrappers[i];
-
-		if (wrapper->type_hash != hash)
-			continue;
-		if (wrapper->struct_ptr != USPAN_FIELD_ABSENT)
-			holder = go_word(holder + wrapper->struct_ptr);
-		return holder && bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)(holder + wrapper->parent)) == 0;
-	}
-	return false;
+	index = (__u32)find_wrapper(link, hash);
+	barrier_var(index);
+	if (index >= USPAN_GO_LINK_WRAPPERS)
+		return false;
+	wrapper = &link->wrappers[index];
+	if (wrapper->struct_ptr != USPAN_FIELD_ABSENT)
+		holder = go_word(holder + wrapper->struct_ptr);
+	return holder && bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)(holder + wrapper->parent)) == 0;
 }
 
 /*
@@ -78,7 +89,7 @@ __noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_
 /* A request that a call is made for. It can end meanwhile, in another thread, and its entry begin the next. */
 struct go_parent {
 	struct uspan_open_span *request; /* 0: none that is certain */
-	__u64 request_ctx;                          /* what tells that request from the next */
+	__u64 request_ctx;               /* what tells that request from the next */
 };
 
 static __always_inline struct go_parent parent_of(struct uspan_open_span *request)
