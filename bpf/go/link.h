@@ -31,16 +31,15 @@ struct go_context_walk {
 	__u32 pid;
 };
 
-/* Index of a type among the wrappers, or their number. Global, so that the verifier looks at it once and not at every step of a walk. */
+/* Index of a type among the wrappers, or USPAN_GO_LINK_WRAPPERS. Global, so that the verifier looks at it once and not at every step of a walk. */
 __noinline int find_wrapper(const struct uspan_go_link_config *link, __u32 type_hash)
 {
-	__u32 i = 0;
-
 	if (!link)
 		return USPAN_GO_LINK_WRAPPERS;
-	while (i < USPAN_GO_LINK_WRAPPERS && link->wrappers[i].type_hash != type_hash)
-		i++;
-	return i;
+	for (__u32 i = 0; i < USPAN_GO_LINK_WRAPPERS && i < link->wrapper_count; i++)
+		if (link->wrappers[i].type_hash == type_hash)
+			return i;
+	return USPAN_GO_LINK_WRAPPERS;
 }
 
 /* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
