@@ -222,22 +222,30 @@ static __always_inline bool knows_starters(const struct uspan_go_link_config *li
 	return link->g_parent_goid != USPAN_FIELD_ABSENT && link->g_goid != USPAN_FIELD_ABSENT && link->g_startpc != USPAN_FIELD_ABSENT;
 }
 
-/* What the request is looked for by. */
+/* What a request is looked for by. In memory that the entry lends, as the stack is short. */
 struct go_search {
+	struct go_context_walk walk;     /* until: the request that the goroutine handles itself; out: the request that is found */
 	struct go_interface context;     /* the call's; all zero when it has none */
 	struct uspan_open_span_key self; /* the goroutine that makes it */
 	__u64 base;                      /* where the program is loaded, less where it was linked */
-	__u64 own_ctx;                   /* context of the request that it handles itself; 0: none */
-	__u64 goroutine;                 /* out: who handles the request, */
-	__u64 request_ctx;               /* out: and what tells it from the next */
 };
+
+_Static_assert(sizeof(struct go_search) <= USPAN_RAW_BYTES, "more than an entry lends");
 
 static __always_inline struct go_parent found_request(const struct go_search *search)
 {
-	struct uspan_open_span_key key = { .owner = search->goroutine, .pid = search->self.pid };
-	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = search->request_ctx };
+	struct uspan_open_span_key key = { .owner = search->walk.goroutine, .pid = search->self.pid };
+	struct go_parent parent = { .request = bpf_map_lookup_elem(&go_http_in_flight, &key), .request_ctx = search->walk.request_ctx };
 
 	return parent;
+}
+
+/* It is the one that the goroutine handles itself. */
+static __always_inline int found_own(struct go_search *search)
+{
+	search->walk.goroutine = search->self.owner;
+	search->walk.request_ctx = search->walk.until;
+	return GO_CONTEXT_REQUEST;
 }
 
 /*
@@ -268,72 +276,59 @@ static __always_inline bool find_starter(struct go_search *search, const struct 
 	entry = bpf_map_lookup_elem(&go_http_in_flight, &key);
 	request = parent_of(entry);
 	span_id = current_span_id(&request);
-	search->goroutine = key.owner;
-	search->request_ctx = request.request_ctx;
+	search->walk.goroutine = key.owner;
+	search->walk.request_ctx = request.request_ctx;
 	return keep_first(&search->self, link, span_id, entry ? entry->head.start_ktime_ns : 0) == span_id && span_id;
 }
 
-/* What the call's context leads to: enum go_context_end. Fills in the request that it is. */
+/* What the call's context leads to: enum go_context_end. */
 static __always_inline int find_by_context(struct go_search *search, const struct uspan_go_link_config *link, __u32 wrapped)
 {
-	struct go_context_walk walk = { .at = search->context, .pid = search->self.pid, .until = search->own_ctx };
-	int end;
+	struct go_context_walk *walk = &search->walk;
 
-	walk_context(&walk, link, wrapped);
-	if (walk.until && walk.at.data == walk.until) {
-		search->goroutine = search->self.owner;
-		search->request_ctx = walk.until;
-		return GO_CONTEXT_REQUEST;
-	}
-	end = request_of_walk(&walk, link);
-	search->goroutine = walk.goroutine;
-	search->request_ctx = walk.request_ctx;
-	return end;
+	walk->at = search->context;
+	walk_context(walk, link, wrapped);
+	return walk->until && walk->at.data == walk->until ? found_own(search) : request_of_walk(walk, link);
 }
 
 /* Whether the request is found. Global, so that the verifier looks at it once. */
 __noinline int find_request(struct go_search *search, const struct uspan_go_link_config *link)
 {
-	int end = GO_CONTEXT_UNKNOWN;
-	struct go_parent parent;
+	struct go_parent parent = {};
+	int end;
 
 	if (!search || !link)
 		return 0;
-	for (__u32 wrapped = 0; wrapped < 2 && end == GO_CONTEXT_UNKNOWN; wrapped++)
-		if (!wrapped || link->wrapper_count)
-			end = find_by_context(search, link, wrapped);
-	if (end == GO_CONTEXT_UNKNOWN && search->own_ctx) {
-		search->goroutine = search->self.owner;
-		search->request_ctx = search->own_ctx;
-		return 1;
-	}
+	end = find_by_context(search, link, 0);
+	if (end == GO_CONTEXT_UNKNOWN && link->wrapper_count)
+		end = find_by_context(search, link, 1);
 	if (end == GO_CONTEXT_UNKNOWN)
-		return find_starter(search, link);
-	if (end == GO_CONTEXT_OVER)
-		search->goroutine = 0;
+		return search->walk.until ? found_own(search) : find_starter(search, link);
 	/* Its next call may be given no context. */
-	if (!search->own_ctx && knows_starters(link)) {
-		parent = found_request(search);
+	if (!search->walk.until && knows_starters(link)) {
+		if (end == GO_CONTEXT_REQUEST)
+			parent = found_request(search);
 		keep_first(&search->self, link, current_span_id(&parent), 0);
 	}
 	return end == GO_CONTEXT_REQUEST;
 }
 
-/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. */
-static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self,
-						     struct go_interface context, const struct uspan_go_link_config *link)
+/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. `search` is lent. */
+static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
+						     const struct uspan_go_link_config *link, struct go_search *search)
 {
 	struct go_parent parent = parent_of(bpf_map_lookup_elem(&go_http_in_flight, self));
-	struct go_search search;
 
 	/* The handler's own context, as most calls have it, needs no search. */
 	if (parent.request && context.data == parent.request_ctx)
 		return parent;
-	search = (struct go_search){ .context = context, .self = *self, .base = base };
-	if (parent.request)
-		search.own_ctx = parent.request_ctx;
-	if (find_request(&search, link))
-		return found_request(&search);
+	search->walk.until = parent.request ? parent.request_ctx : 0;
+	search->walk.pid = self->pid;
+	search->context = context;
+	search->self = *self;
+	search->base = base;
+	if (find_request(search, link))
+		return found_request(search);
 	parent.request = 0;
 	return parent;
 }
@@ -355,11 +350,14 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
 	return is_current(parent, span_id) && *(const volatile __u64 *)request->head.trace_id == *(__u64 *)span->trace_id;
 }
 
-/* Begins `span` as a child of the request that goroutine `self` makes it for. False when there is none that is certain. */
+/*
+ * Begins `span` as a child of the request that goroutine `self` makes it for. False when there is none that is certain. The scratch memory of
+ * the entry is used.
+ */
 static __always_inline bool begin_for_request(struct uspan_open_span *span, __u64 base, const struct uspan_open_span_key *self,
 					      struct go_interface context, const struct uspan_go_link_config *link)
 {
-	struct go_parent parent = find_parent(base, self, context, link);
+	struct go_parent parent = find_parent(base, self, context, link, (struct go_search *)(span->fields + USPAN_SCRATCH_AT));
 	bool sampled = false;
 
 	if (!adopt(&parent, &span->head, &sampled))
