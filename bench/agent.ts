@@ -67,16 +67,17 @@ async function main(): Promise<void> {
   let lost = 0;
   try {
     for (const stage of chosen) {
-      const profile = stage === chosen.at(-1) ? options.profile : undefined;
       const target = options.grpc
         ? { protocol: 'grpc' as const, endpoint: receiver.endpoint }
         : { protocol: 'http/protobuf' as const, endpoint: receiver.httpEndpoint };
-      const job = { ...target, recording, stage, records, ratePerSecond, ...(profile && { profile }) };
+      const job = { ...target, recording, stage, records, ratePerSecond };
       for (let round = 0; round < rounds; round++) {
         const result = await replay(job);
         lost += result.lost;
         if (result.cpuNsPerSpan < (results.get(stage)?.cpuNsPerSpan ?? Infinity)) results.set(stage, result);
       }
+      // Once more, for what is profiled costs more.
+      if (options.profile && stage === chosen.at(-1)) await replay({ ...job, profile: options.profile });
     }
     const received = await receiver.spans();
     if (options.json) {
