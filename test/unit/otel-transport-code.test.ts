@@ -10,6 +10,7 @@ const program = (protocol: string) => `
   const { readExportSettings } = await import('./test/support/settings.ts');
   const transport = await openOtlpTransport(readExportSettings({ OTEL_EXPORTER_OTLP_PROTOCOL: '${protocol}' }).otlp, 'uspan/0');
   await transport.close();
+  loaded.push(...process.moduleLoadList);
   console.log(JSON.stringify(loaded));
 `;
 
@@ -23,4 +24,7 @@ test.each([
   const loaded: string[] = JSON.parse(stdout);
   expect(loaded.some((url) => url.includes('/src/otel/otlp-transport.ts'))).toBe(true);
   expect(loaded.some((url) => url.includes('/@grpc/grpc-js/'))).toBe(wanted);
+  // Of Node.js: what only fetch and WebSocket need.
+  expect(loaded).toContain(`NativeModule ${wanted ? 'http2' : 'http'}`);
+  expect(loaded.filter((name) => name.includes('undici'))).toEqual([]);
 });
