@@ -34,22 +34,18 @@ interface Found {
 export function settingsOf({ flags = {}, environment, file = new Map() }: Sources): Settings {
   const found = new Map<SettingName, Found>();
   for (const [name, setting] of rows) {
-    const ofFlag = flags[name];
-    const ofVariable = ofFlag === undefined || setting.adds ? inEnvironment(setting, environment) : undefined;
-    const first = ofFlag !== undefined ? { value: ofFlag, check: () => {} } : ofVariable;
-    const ofFile = first === undefined || setting.adds ? inFile(setting, file) : undefined;
-    const one =
-      first && ofFile ? { ...ofFile, value: [...lists(first.value), ...lists(ofFile.value)] } : (first ?? ofFile);
-    if (one) found.set(name, one);
+    const given = flags[name] === undefined ? undefined : { value: flags[name], check: () => {} };
+    // All are read, so that what is wrong is told also where another source wins.
+    const all = [given, inEnvironment(setting, environment), inFile(setting, file)].filter(
+      (each) => each !== undefined,
+    );
+    const [first] = all;
+    if (first) found.set(name, setting.adds ? { ...first, value: all.flatMap(({ value }) => value) } : first);
   }
   const entries = rows.map(([name, { initial }]) => [name, found.has(name) ? found.get(name)!.value : initial]);
   const settings = Object.fromEntries(entries) as Settings;
   for (const [name, { also }] of rows) if (also) found.get(name)?.check(also(settings));
   return settings;
-}
-
-function lists(value: unknown): readonly unknown[] {
-  return value as readonly unknown[];
 }
 
 function inEnvironment(setting: Setting<unknown>, environment: Environment): Found | undefined {

@@ -170,6 +170,11 @@ describe('a wrong value is told with its place and what is allowed', () => {
     expect(refused(yaml)).toContain(`E_CONFIG ${message}`);
   });
 
+  test('also where a flag wins', () => {
+    expect(() => readRun('--log-level info', { USPAN_LOG_LEVEL: 'loud' })).toThrow('USPAN_LOG_LEVEL is "loud"');
+    expect(() => readRun('--log-level info', {}, 'log_level: loud')).toThrow('log_level must be one of');
+  });
+
   test.each([
     [{ USPAN_LOG_LEVEL: 'loud' }, 'USPAN_LOG_LEVEL is "loud", but must be one of fatal'],
     [{ OTEL_TRACES_EXPORTER: 'otlp,zipkin' }, 'OTEL_TRACES_EXPORTER is "zipkin", but must be one of otlp'],
