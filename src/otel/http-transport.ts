@@ -21,7 +21,7 @@ const retryableErrors = new Set([
 
 /**
  * OTLP over HTTP/1.1 with protobuf bodies (OTLP specification, "OTLP/HTTP"): a request is one POST, its body written at once.
- * `node:http` is not imported: that also evaluates its WebSocket, and with it some 13 MB of a client that is not needed.
+ * `node:http` is not imported: that also evaluates its WebSocket, and with it the megabytes of a client that nobody uses.
  */
 export function openHttpTransport(
   { endpoint, headers, compression, timeoutMs }: OtlpSettings,
