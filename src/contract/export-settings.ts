@@ -17,7 +17,7 @@ export interface OtlpSettings {
   readonly endpoint: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly compression: 'none' | 'gzip';
-  /** Longest time of one request, from the connection to the answer. */
+  /** Longest wait for a connection, for a request to move on, and for its answer. */
   readonly timeoutMs: number;
   /** Undefined: a plain connection. */
   readonly tls: OtlpTls | undefined;

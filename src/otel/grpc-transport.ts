@@ -9,6 +9,8 @@ const retryableCodes = new Set<number>([
   ...[status.CANCELLED, status.DEADLINE_EXCEEDED, status.ABORTED],
   ...[status.OUT_OF_RANGE, status.UNAVAILABLE, status.DATA_LOSS],
 ]);
+/** A large request may take its time over a slow line: a deadline for small ones would never let it through. */
+const slowestBytesPerMs = 100;
 /** After so many deadlines in a row the connection is given up: one whose other end vanished without a word never fails by itself. */
 const maxDeadlinesInARow = 3;
 
@@ -37,7 +39,7 @@ export function openGrpcTransport(
     send: ({ bytes }) =>
       new Promise((resolve) => {
         const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-        const deadline = Date.now() + timeoutMs;
+        const deadline = Date.now() + timeoutMs + bytes.length / slowestBytesPerMs;
         client.makeUnaryRequest(method, asIs, asIs, message, metadata, { deadline }, (error, response) => {
           deadlines = error?.code === status.DEADLINE_EXCEEDED ? deadlines + 1 : 0;
           if (deadlines >= maxDeadlinesInARow) {

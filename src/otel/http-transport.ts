@@ -37,7 +37,13 @@ export function openHttpTransport(
   const post = (body: Uint8Array): Promise<SendResult> => {
     const { promise, resolve } = Promise.withResolvers<SendResult>();
     const sent = request(url, { method: 'POST', agent, headers: { ...fixed, 'Content-Length': body.length } });
-    const timer = setTimeout(() => sent.destroy(timedOut(timeoutMs)), timeoutMs);
+    const giveUp = () => sent.destroy(timedOut(timeoutMs));
+    let timer: NodeJS.Timeout | undefined;
+    // A large request may take its time over a slow line, as long as it moves; then the answer has to come.
+    sent.setTimeout(timeoutMs, giveUp);
+    sent.on('finish', () => {
+      timer = setTimeout(giveUp, timeoutMs);
+    });
     sent.on('response', (answer) => {
       readAnswer(answer).then(resolve, (error: Error) => resolve(failed(error)));
     });

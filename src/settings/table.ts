@@ -189,11 +189,16 @@ export const table = {
     yaml: 'export.compression',
     reloadable: true,
   }),
-  otlpTimeoutMs: defaulted(milliseconds, 10_000, 'ms for one request; one without an answer is sent again', {
-    environment: otlp('TIMEOUT'),
-    yaml: 'export.timeout_ms',
-    reloadable: true,
-  }),
+  otlpTimeoutMs: defaulted(
+    milliseconds,
+    10_000,
+    'ms that one request may wait for its connection, and for its answer; then it is sent again',
+    {
+      environment: otlp('TIMEOUT'),
+      yaml: 'export.timeout_ms',
+      reloadable: true,
+    },
+  ),
   otlpCaFile: optional(readableFile, 'PEM file of the authorities to trust', {
     environment: otlp('CERTIFICATE'),
     yaml: 'export.certificate',
@@ -241,7 +246,7 @@ export const table = {
     yaml: 'export.max_queue_bytes',
     reloadable: true,
   }),
-  exportTimeoutMs: defaulted(milliseconds, 30_000, 'as the timeout of one request; the smaller one counts', {
+  exportTimeoutMs: defaulted(milliseconds, 30_000, 'the same; the smaller one counts', {
     environment: ['OTEL_BSP_EXPORT_TIMEOUT'],
     reloadable: true,
   }),
