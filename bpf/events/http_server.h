@@ -69,6 +69,12 @@ struct uspan_go_http_config {
 	__u16 response_status;
 	__u16 response_conn;
 	__u16 conn_hijacked;
+	__u16 request_content_length; /* an int64 */
+	__u16 conn_bufr;         /* *bufio.Reader */
+	__u16 reader_buf;        /* bufio.Reader.buf, a slice */
+	__u16 reader_read;       /* bufio.Reader.r, an int */
+	__u16 reader_bytes;      /* how much of a bufio.Reader holds both; 0: heads are not looked for */
+	__u16 reserved[3];
 };
 
 #define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
@@ -82,9 +88,11 @@ struct uspan_go_request {
 	__u64 peer;           /* the string that is kept at the start of the fields, which all requests of a connection have */
 	__u64 names[2];       /* of "User-Agent" and of "Connection", where net/http has them; 0: not met yet */
 	__u64 pattern;        /* the string in `pattern_text`, a constant of the program; 0: none */
+	__u64 reader;         /* *bufio.Reader of the connection; 0: not asked for yet */
 	__u16 peer_bytes;     /* of the peer's field; 0: none */
+	__u8 had_body;        /* 1: the request had, or may have had, a body */
 	__u8 pattern_len;
-	__u8 pattern_text[45];
+	__u8 pattern_text[36];
 };
 
 #endif

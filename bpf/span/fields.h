@@ -133,6 +133,51 @@ __noinline int put_string(struct uspan_open_span *span, __u64 from, __u32 max_by
 	return bytes <= 0;
 }
 
+/*
+ * Copies `len` bytes that are `from` bytes into the entry's scratch memory: what was read there together with more. Texts must be put in
+ * the order in which they lie there, as fields grow into the scratch memory from its front. What finds no room is cut.
+ */
+__noinline int put_scratch(struct uspan_open_span *span, __u32 from, __u32 len, __u32 field_and_marks)
+{
+	struct uspan_field_head head = { .field = field_and_marks, .marks = field_and_marks >> 8 };
+	__u64 at, source = USPAN_SCRATCH_AT + from;
+	__u32 room;
+
+	if (!span)
+		return 0;
+	at = span->used;
+	barrier_var(at);
+	if (at > USPAN_FIELDS_BYTES - NUMBERS_BYTES - FIELD_HEAD)
+		return 0;
+	room = USPAN_FIELDS_BYTES - NUMBERS_BYTES - FIELD_HEAD - at;
+	if (len > room) {
+		len = room;
+		head.marks |= USPAN_FIELD_CUT;
+	}
+	head.len = len;
+	*(struct uspan_field_head *)(span->fields + at) = head;
+	span->used = at + FIELD_HEAD + ((len + 3) & ~3u);
+	at += FIELD_HEAD;
+	for (__u32 i = 0; i < USPAN_RAW_BYTES / 8; i++) {
+		__u64 to = at + i * 8, word_at = source + i * 8;
+
+		barrier_var(to);
+		barrier_var(word_at);
+		if (i * 8 >= len || to > USPAN_FIELDS_BYTES - 8 || word_at > USPAN_FIELDS_BYTES - 8)
+			break;
+		*(__u64 *)(span->fields + to) = *(__u64 *)(span->fields + word_at);
+	}
+	return 0;
+}
+
+static __always_inline void span_put_scratch(struct uspan_open_span *span, __u32 field, __u32 from, __u32 len, __u32 max_bytes)
+{
+	if (len > max_bytes)
+		put_scratch(span, from, max_bytes, field | USPAN_FIELD_CUT << 8);
+	else if (len)
+		put_scratch(span, from, len, field);
+}
+
 /* A text of the process, as far as `max_bytes` go. One that is empty is left out. */
 static __always_inline void span_put(struct uspan_open_span *span, __u32 field, struct uspan_text_ref text, __u32 max_bytes)
 {

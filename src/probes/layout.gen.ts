@@ -88,7 +88,7 @@ export const Raw = {
 } as const;
 
 export const GoHttpConfig = {
-  size: 64,
+  size: 80,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -113,6 +113,12 @@ export const GoHttpConfig = {
   responseStatus: 58,
   responseConn: 60,
   connHijacked: 62,
+  requestContentLength: 64,
+  connBufr: 66,
+  readerBuf: 68,
+  readerRead: 70,
+  readerBytes: 72,
+  reserved: 74,
 } as const;
 
 export const ProbeHead = {
@@ -301,9 +307,11 @@ export const GoRequest = {
   peer: 32,
   names: 40,
   pattern: 56,
-  peerBytes: 64,
-  patternLen: 66,
-  patternText: 67,
+  reader: 64,
+  peerBytes: 72,
+  hadBody: 74,
+  patternLen: 75,
+  patternText: 76,
 } as const;
 
 export const PostgresqlConfig = {

@@ -40,6 +40,10 @@ const fields: Readonly<Record<string, readonly [offset: number, sizeBytes: numbe
   'net/http.Request.ctx': [240, 16],
   'net/http.Request.Pattern': [224, 16],
   'net/http.Request.pat': [256, 8],
+  'net/http.Request.ContentLength': [88, 8],
+  'net/http.conn.bufr': [112, 8],
+  'bufio.Reader.buf': [3, 24],
+  'bufio.Reader.r': [43, 8],
   'net/http.pattern.str': [1, 16],
   'net/http.response.status': [120, 8],
   'net/http.response.conn': [2, 8],
@@ -77,7 +81,7 @@ function configOf(...args: Parameters<typeof constantsOf>) {
   expect(constants.bytes).toHaveLength(GoHttpConfig.size);
   const view = new DataView(constants.bytes.buffer);
   const { size: _, ...all } = GoHttpConfig;
-  const offsets = Object.fromEntries(Object.entries(all).filter(([name]) => !name.startsWith('probe')));
+  const offsets = Object.fromEntries(Object.entries(all).filter(([name]) => !/^(probe|reserved)/.test(name)));
   // The head is the agent's to fill in.
   expect(constants.bytes.subarray(0, ProbeHead.size).every((byte) => byte === 0)).toBe(true);
   const values = Object.entries(offsets).map(([name, at]) => [name, view.getUint16(at, true)]);
@@ -120,6 +124,11 @@ test('every offset has its place', () => {
       responseStatus: 120,
       responseConn: 2,
       connHijacked: 136,
+      requestContentLength: 88,
+      connBufr: 112,
+      readerBuf: 3,
+      readerRead: 43,
+      readerBytes: 51,
       cancelCtxParent: 4 + 8, // the data word of the interface
       cancelCtxErr: 88,
       gGoid: 152,
@@ -164,6 +173,10 @@ describe('a field that is needed is named when it is missing', () => {
     'cancelCtx.err',
     'cancelCtx.Context',
     'g.goid',
+    'Request.ContentLength',
+    'conn.bufr',
+    'Reader.buf',
+    'Reader.r',
   ];
   const needed = Object.keys(fields).filter((name) => !optional.some((end) => name.endsWith(end)));
 
@@ -208,6 +221,13 @@ describe('what a span may lack is absent, with a note', () => {
     expect(config[name]).toBe(absent);
     expect(notes).toEqual([expect.stringContaining(note)]);
   });
+
+  test.each(['net/http.Request.ContentLength', 'net/http.conn.bufr', 'bufio.Reader.buf', 'bufio.Reader.r'])(
+    'without %s the header map is asked',
+    (field) => {
+      expect(configOf({ [field]: undefined })).toMatchObject({ config: { readerBytes: 0 }, notes: [] });
+    },
+  );
 
   test('the parent of a context', () => {
     expect(configOf({ 'context.cancelCtx.Context': undefined }).config.cancelCtxParent).toBe(absent);

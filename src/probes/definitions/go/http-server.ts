@@ -1,4 +1,4 @@
-import type { Binary } from '../../../contract/binary.ts';
+import type { Binary, GoTypes } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
 import { httpServerSpan } from '../../../semconv/http-server.ts';
 import { spanWriter } from '../../../semconv/span-table.ts';
@@ -122,6 +122,7 @@ function constants(binary: Binary): Constants {
   for (const [name, offset] of offsets) put(name, offset ?? absent);
   if (end >= rawBytes) return { found: false, missing: `net/http.Request within ${rawBytes} bytes (it needs ${end})` };
   put('requestBytes', end);
+  putReader(types, end, put);
   if (!types.headerMap()) return { found: false, missing: 'layout of map[string][]string' };
   const notes: string[] = [];
   const has = (name: keyof typeof optionalFields) => offsets.get(name) !== undefined;
@@ -135,6 +136,21 @@ function constants(binary: Binary): Constants {
     notes.push('hijacked connections are not recognised: net/http.conn.hijackedv is not in the binary');
   }
   return { found: true, bytes, notes, goBinary: goFacts(binary).goBinary };
+}
+
+/** Where a connection's reader has the head of the request that it has just read: `readerBytes` 0 where that is not known. */
+function putReader(types: GoTypes, requestBytes: number, put: Put): void {
+  const contentLength = types.field('net/http.Request', 'ContentLength')?.flatOffset;
+  const connBufr = types.field('net/http.conn', 'bufr')?.flatOffset;
+  const buf = types.field('bufio.Reader', 'buf')?.flatOffset;
+  const read = types.field('bufio.Reader', 'r')?.flatOffset;
+  if (contentLength === undefined || connBufr === undefined || buf === undefined || read === undefined) return;
+  if (contentLength + 8 > requestBytes) return;
+  put('requestContentLength', contentLength);
+  put('connBufr', connBufr);
+  put('readerBuf', buf);
+  put('readerRead', read);
+  put('readerBytes', Math.max(buf, read) + 8);
 }
 
 type Put = (name: ConfigField, value: number) => void;
