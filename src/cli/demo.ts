@@ -9,7 +9,7 @@ import { type Environment, readSettings } from '../settings/read-settings.ts';
 import type { Settings } from '../settings/table.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DemoOptions } from './flags.ts';
-import { openLog } from './log.ts';
+import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
 import { startAgent } from './start-agent.ts';
 import { summary } from './summary.ts';
@@ -36,7 +36,8 @@ export async function demo(options: DemoOptions, environment: Environment): Prom
     });
   }
   const stopped = untilStopped();
-  const { agent, outputs } = await startAgent(await settingsOfDemo(options.json, environment), openLog('warn'), false);
+  const logger = openLogger('warn');
+  const { agent, outputs } = await startAgent(await settingsOfDemo(options.json, environment), logger, false);
   process.stderr.write(
     `${colours.dim('$ node examples/shop/main.mjs    # Go, Node.js and a database; nothing added to them')}\n`,
   );

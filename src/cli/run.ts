@@ -5,7 +5,7 @@ import type { Report } from '../report.ts';
 import { type Environment, readSettings } from '../settings/read-settings.ts';
 import type { Settings } from '../settings/table.ts';
 import { exitCodes } from './exit-codes.ts';
-import { openLog } from './log.ts';
+import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
 import { startAgent } from './start-agent.ts';
 
@@ -19,10 +19,10 @@ export async function run(given: Partial<Settings>, environment: Environment): P
   const stopped = untilStopped();
   const settings = await readSettings(given, environment);
   if (settings.reportFile) writeReport(settings.reportFile, undefined);
-  const log = openLog(settings.logLevel);
-  const { agent, outputs } = await startAgent(settings, log, !settings.console && !settings.json);
+  const logger = openLogger(settings.logLevel);
+  const { agent, outputs } = await startAgent(settings, logger, !settings.console && !settings.json);
   process.stderr.write(`uspan: ${readyText(agent)} (${Math.round(performance.now() - startedAt)} ms)\n`);
-  log('debug', 'stopping', { signal: await stopped });
+  logger.debug({ signal: await stopped }, 'stopping');
   const left = agent.exportState()?.queuedSpans ?? 0;
   if (left > 0) process.stderr.write(`uspan: sending the last ${left} spans, for at most ${stopWithinMs / 1000} s\n`);
   const report = await agent.stop(stopWithinMs);

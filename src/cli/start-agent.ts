@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
+import type { Logger } from 'pino';
 import { Agent } from '../agent.ts';
 import { UspanError } from '../contract/errors.ts';
 import { readProgramPath } from '../discovery/processes/read-process.ts';
-import { Losses, type Notify } from '../otel/losses.ts';
+import { Losses } from '../otel/losses.ts';
 import { skipReports } from '../report.ts';
 import { exportSettingsOf } from '../settings/export-settings.ts';
 import { samplerOf } from '../settings/sampler.ts';
 import type { Settings } from '../settings/table.ts';
 import { agentVersion } from './agent-version.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
+import { notifier } from './logger.ts';
 import { type Outputs, openOutputs } from './outputs.ts';
 import { preflight } from './preflight.ts';
 
@@ -32,9 +34,10 @@ function whyNot(agent: Agent, pid: number): string {
  * An agent at work: what the first scan found is attached.
  * @throws UspanError E_NO_TARGET when only pids were asked for and none of them can be traced
  */
-export async function startAgent(settings: Settings, notify: Notify, otlp: boolean): Promise<Started> {
+export async function startAgent(settings: Settings, logger: Logger, otlp: boolean): Promise<Started> {
   const recipe = chooseDefinitions(settings);
   preflight();
+  const notify = notifier(logger);
   const losses = new Losses(notify);
   const { console, json } = settings;
   const outputs = await openOutputs({ console, json, otlp, export: exportSettingsOf(settings), losses, notify });

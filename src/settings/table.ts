@@ -35,9 +35,6 @@ const headers: Setting<Readonly<Record<string, string>>> = {
   reloadable: true,
 };
 
-/** The most severe first. */
-export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-
 /** In the order of the pages that are made from it. */
 export const table = {
   // Which processes; none of them means every process uspan can trace.
@@ -130,12 +127,12 @@ export const table = {
     yaml: 'limits.ring_bytes',
     reloadable: false,
   }),
-  logLevel: defaulted(oneOf(logLevels), 'info', 'least severity that is logged to stderr', {
-    flag: '--log-level <level>',
-    environment: ['USPAN_LOG_LEVEL'],
-    yaml: 'log_level',
-    reloadable: true,
-  }),
+  logLevel: defaulted(
+    oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']),
+    'info',
+    'least severity that is logged to stderr',
+    { flag: '--log-level <level>', environment: ['USPAN_LOG_LEVEL'], yaml: 'log_level', reloadable: true },
+  ),
 
   // Which traces: sampler.ts.
   sampler: defaulted(oneOf(samplerNames), 'parentbased_always_on', 'how traces are chosen', {
