@@ -17,7 +17,7 @@ import { type Load, requireWrk, wrk } from './support/wrk.ts';
 const binaries = Number(process.argv[2] ?? 50);
 const perSecond = Number(process.argv[3] ?? 20_000);
 const seconds = 20;
-const connections = 32;
+const connections = 64;
 
 const root = join(import.meta.dirname, '..');
 
@@ -60,8 +60,13 @@ try {
     [observed, ...paths].map((path) => `--exe=${path}`),
   );
   try {
-    const load: Load = { name: 'steady', threads: 1, connections, pauseMs: (1000 * connections) / perSecond };
-    const loading = wrk(`http://${address}/`, load, seconds);
+    const load: Load = {
+      name: 'steady',
+      threads: 1,
+      connections,
+      pauseMs: Math.max(1, Math.round((1000 * connections) / perSecond)),
+    };
+    const loading = wrk(`http://${address}/hello/world?from=bench`, load, seconds);
     const from = performance.now();
     for (const path of paths) others.push(await startProcess(path));
     const attached = others.map(({ pid }) =>
@@ -73,12 +78,15 @@ try {
     const received = await receiver.settle(1000, 20_000);
     const { nowMiB } = memoryUse(agent.process.pid);
     const { report, stopMs } = await agent.stop();
+    await server.stop();
+    const [, handled] = await server.waitForLine(/^handled (\d+)$/);
     process.stdout.write(
       `${alignTable([
         ['', ''],
         ['binaries attached', String(others.length)],
         ['from the first start to the last attached, ms', attachMs.toFixed(0)],
         ['requests a second meanwhile', ((requests * 1e6) / durationUs).toFixed(0)],
+        ['requests handled', String(handled)],
         ['spans received', String(received)],
         ['spans lost', String(report.lost)],
         ['longest time without draining, ms', String(report.all.longestDrainGapMs)],
