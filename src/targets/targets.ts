@@ -4,7 +4,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProbeDefinition } from '../contract/decision.ts';
 import type { Notify } from '../contract/notify.ts';
 import type { Resource } from '../contract/span.ts';
-import { endedIdentity, identity } from '../discovery/processes/identity.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { readProcess, readProgramPath } from '../discovery/processes/read-process.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
@@ -18,18 +17,16 @@ import { wantsLibrary } from '../probes/plan.ts';
 import type { ProbeTable } from '../probes/probe-table.ts';
 import { otherProcess, type ProcessTable } from '../probes/process-table.ts';
 import { EndedProcesses } from './ended-processes.ts';
+import { Identities, type IdentitiesOptions } from './identities.ts';
 import { LibraryWatch } from './library-watch.ts';
 import { PortWatch } from './port-watch.ts';
 import { isSameProgram, isTraced, type Target } from './target.ts';
 import { tellAttached } from './tell.ts';
 import { Timers } from './timers.ts';
 
-export interface TargetsOptions {
-  readonly version: string;
+export interface TargetsOptions extends IdentitiesOptions {
   readonly rules: TargetRules;
   readonly definitions: readonly ProbeDefinition[];
-  /** `service.name` of every target, whatever it says itself. */
-  readonly serviceName: string | undefined;
   readonly attacher: Attacher;
   readonly binaries: Binaries;
   readonly probes: ProbeTable;
@@ -56,6 +53,7 @@ export class Targets {
   readonly #selector: TargetSelector;
   readonly #timers: Timers;
   readonly #targets = new Map<number, Target>();
+  readonly #identities: Identities;
   readonly #libraries: LibraryWatch;
   readonly #ports: PortWatch;
   readonly #ended: EndedProcesses;
@@ -68,6 +66,7 @@ export class Targets {
     this.#options = options;
     const { rules, guard } = options;
     this.#selector = new TargetSelector(rules);
+    this.#identities = new Identities(options);
     this.#byPidOnly = rules.pids.length > 0 && rules.exeGlobs.length + rules.ports.length === 0;
     this.#wantsLibraries = options.definitions.some(({ libraries }) => libraries);
     this.#timers = new Timers(guard);
@@ -168,15 +167,14 @@ export class Targets {
   identify(pid: number, probeId: number): Resource | undefined {
     const target = this.#targets.get(pid) ?? this.#unseen(pid);
     if (target === 'other') return otherProcess;
-    const { version, serviceName, probes } = this.#options;
-    const options = { agentVersion: version, serviceName };
-    if (target) {
-      const program = target.files.find(({ file }) => file.role === 'executable');
-      return identity(target.facts, { ...options, binary: program?.inspection?.binary });
-    }
-    // It ended before it could be looked at: all that is known is what it ran.
-    const binary = probes.binaryOf(probeId);
-    return binary && endedIdentity(pid, binary.path, { ...options, binary });
+    if (target) return this.#identities.of(target);
+    const binary = this.#options.probes.binaryOf(probeId);
+    if (!binary) return undefined;
+    // Nothing tells of its end any more.
+    this.#timers.after(lingerMs, 'a process that has ended', () => {
+      if (!this.#targets.has(pid)) this.#options.processes.forget(pid);
+    });
+    return this.#identities.ofEnded(pid, binary);
   }
 
   /** Takes no more processes. What ended ones left is swept out. */
@@ -255,7 +253,10 @@ export class Targets {
     if (target) binaries.checkCopy(target.facts);
     const startedAt = performance.now();
     const wanted = libraryFiles({ pid, exe: undefined }, (path) => wantsLibrary(definitions, path));
-    if (wanted.length === 0) return;
+    if (wanted.length === 0) {
+      if (!existsSync(`/proc/${pid}`)) this.#libraries.delete(pid);
+      return;
+    }
     const facts = readProcess(pid);
     if (!facts) return;
     // Another program, of which the event is still on the way.
