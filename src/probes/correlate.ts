@@ -1,5 +1,5 @@
 import type { ProbeDefinition, Written } from '../contract/decision.ts';
-import type { Resource, Slab, SpanWriter } from '../contract/span.ts';
+import type { Slab, SpanWriter } from '../contract/span.ts';
 import { decode, type RecordHandler } from './decode.ts';
 import { EventHead } from './layout.gen.ts';
 import type { ProbeTable } from './probe-table.ts';
@@ -14,7 +14,7 @@ export interface CorrelatorOptions {
   readonly writer: SpanWriter;
   /** `stage` is `decode` or `correlate`. */
   readonly lose: (stage: string, reason: string, count: number) => void;
-  /** Told of the first exception that a definition's `write` throws; all of them are counted. */
+  /** Told of the first exception for each definition; all of them are counted. */
   readonly onWriteError: (definition: ProbeDefinition, error: unknown) => void;
 }
 
@@ -56,32 +56,33 @@ export class Correlator {
   }
 
   #record(at: number, pid: number, probeId: number): void {
-    const { probes, processes, lose } = this.#options;
+    const { probes, lose, onWriteError } = this.#options;
     const definition = probes.definitionOf(probeId);
     const kind = this.#slab.words[(at + EventHead.kind) >> 2]! & 0xffff;
     if (!definition) lose('decode', 'unknown_probe', 1);
     // The id may have been given to another definition since.
     else if (!probes.makes(probeId, kind)) lose('decode', 'wrong_kind', 1);
     else {
-      const resource = processes.resourceOf(pid, probeId);
-      if (!resource) lose('correlate', 'unknown_process', 1);
-      else if (resource === otherProcess) this.#otherProcesses++;
-      else this.#write(definition, at, resource);
+      try {
+        this.#write(definition, at, pid, probeId);
+      } catch (error) {
+        // A span that was begun and not ended is dropped by the writer's next begin().
+        lose('decode', 'write_failed', 1);
+        if (!this.#threw.has(definition)) onWriteError(definition, error);
+        this.#threw.add(definition);
+      }
     }
   }
 
-  #write(definition: ProbeDefinition, at: number, resource: Resource): void {
-    const { writer, lose, onWriteError } = this.#options;
-    try {
+  #write(definition: ProbeDefinition, at: number, pid: number, probeId: number): void {
+    const { processes, writer, lose } = this.#options;
+    const resource = processes.resourceOf(pid, probeId);
+    if (!resource) lose('correlate', 'unknown_process', 1);
+    else if (resource === otherProcess) this.#otherProcesses++;
+    else {
       const written = definition.write(this.#slab, at, resource, writer);
       this.#counts[written]++;
       if (written === 'malformed') lose('decode', 'malformed_record', 1);
-    } catch (error) {
-      // A span that was begun and not ended is dropped by the writer's next begin().
-      lose('decode', 'write_failed', 1);
-      if (this.#threw.has(definition)) return;
-      this.#threw.add(definition);
-      onWriteError(definition, error);
     }
   }
 }

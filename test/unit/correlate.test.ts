@@ -154,6 +154,27 @@ test('an exception in a write costs that record, in both writers; it is told onc
   expect(threw).toEqual([['faulty', error]]);
 });
 
+test('an exception while a process is identified costs that record', () => {
+  const { slab, length } = slabOfRecords(plain, { ...plain, pid: 78 }, plain);
+  const error = new Error('no more descriptors');
+  const subject = new Correlator({
+    probes,
+    processes: {
+      resourceOf(pid) {
+        if (pid === 78) throw error;
+        return shop;
+      },
+    },
+    writer: new ObjectSpanWriter((span) => spans.push(span)),
+    lose: (...loss) => lost.push(loss),
+    onWriteError: ({ name }, cause) => threw.push([name, cause]),
+  });
+  subject.write(slab, length);
+  expect(spans).toHaveLength(2);
+  expect(lost).toEqual([['decode', 'write_failed', 1]]);
+  expect(threw).toEqual([[goHttpServer.name, error]]);
+});
+
 test('records of a process that no rule selects are neither spans nor losses', () => {
   const { slab, length } = slabOfRecords(plain, { ...plain, pid: 78 }, plain);
   const subject = correlator({ 77: otherProcess, 78: cart });

@@ -27,7 +27,7 @@ export class DrainLoop {
     this.#handle = handle;
     this.#slab = newSlab(1 << 20);
     this.#busyBytes = ringBytes >> 6;
-    attacher.onWakeup(() => this.#round());
+    attacher.onWakeup(() => this.#guard.run('draining', () => this.#round()));
     this.#schedule(idleMs);
   }
 
@@ -59,17 +59,19 @@ export class DrainLoop {
 
   #round(): void {
     if (this.#stopped) return;
+    // Before anything can fail.
+    this.#schedule(idleMs);
     let total = 0;
     for (let slabs = 0; slabs < maxSlabsAtOnce; slabs++) {
       const length = this.#next();
       total += length;
       if (length === 0) break;
     }
-    this.#schedule(total >= this.#busyBytes ? busyMs : total > 0 ? (busyMs + idleMs) / 2 : idleMs);
+    if (total > 0) this.#schedule(total >= this.#busyBytes ? busyMs : (busyMs + idleMs) / 2);
   }
 
   #schedule(delayMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#round(), delayMs);
+    this.#timer = setTimeout(() => this.#guard.run('draining', () => this.#round()), delayMs);
   }
 }
