@@ -86,6 +86,7 @@ export class Agent {
       vmaFiles: this.#vmaFiles,
       filterByProcess,
       guard,
+      drain: () => this.#drainLoop.drain(),
     });
     this.#correlator = new Correlator({
       probes,
@@ -98,7 +99,6 @@ export class Agent {
     writer.setClockOffsetNs(clockOffsetNs());
     const write = (slab: Slab, length: number) => this.#correlator.write(slab, length);
     this.#drainLoop = new DrainLoop(this.#attacher, kernel.ringBytes, write, guard);
-    const drain = () => void this.#drainLoop.drain();
     this.#targets = new Targets({
       ...options,
       definitions,
@@ -108,7 +108,7 @@ export class Agent {
       processes,
       guard,
       lose,
-      drain,
+      drain: () => this.#drainLoop.drain(),
     });
     this.#timers.every(housekeepingMs, 'housekeeping', () => this.#housekeep());
     // Before the first scan, so that nothing starts unseen in between.
@@ -134,6 +134,8 @@ export class Agent {
     const next = () => {
       const definition = rest.shift();
       if (!definition) return;
+      // The verifier does not let go of this thread: all of the ring is for the spans that come meanwhile.
+      this.#drainLoop.drain();
       this.#optional(`the programs of ${definition.name}`, () => this.#attacher.load(definition));
       this.#timers.after(loadPauseMs, 'loading programs', next);
     };

@@ -22,6 +22,8 @@ export interface BinariesOptions {
   /** Only chosen processes of a binary count, see Attacher.addTarget. */
   readonly filterByProcess: boolean;
   readonly guard: Guard;
+  /** Handles the spans that are in the ring now. */
+  readonly drain: () => void;
 }
 
 /**
@@ -145,7 +147,10 @@ export class Binaries {
     for (const decision of inspection?.decisions ?? []) {
       if (decision.do !== 'attach') continue;
       await this.#steps.run(() => {
-        if (state.running && !this.#closed) this.#attach(state, decision, fd, openPath);
+        if (!state.running || this.#closed) return;
+        // Attaching takes tens of milliseconds, and more where a program has to be loaded: the ring is empty before.
+        this.#options.drain();
+        this.#attach(state, decision, fd, openPath);
       });
     }
   }
