@@ -27,6 +27,7 @@ describeKernel('postgresql', () => {
     const { report } = await world.agent.stop();
     await world.close();
     expect(report.lost).toEqual([]);
+    expect(report.probes.filter(({ definition }) => definition === 'postgresql')).not.toEqual([]);
     expect(report.probes.filter((probe) => probe.class === 'stepped')).toEqual([]);
   });
 

@@ -100,6 +100,7 @@ probes:
       expect(Math.abs(milliseconds(span) - ns / 1e6)).toBeLessThan(toleranceMs);
     }
     const { report } = await agent.stop();
+    expect(report.probes.filter(({ definition }) => definition === 'python/gc')).toHaveLength(2);
     expect(report.counters.too_short).toBe(2);
     expect(report.lostTotal).toBe(0);
   });
