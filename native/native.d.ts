@@ -12,7 +12,10 @@ export interface Versions {
 }
 export function versions(): Versions;
 
-/** A read-only private mapping of a file. A file that shrinks meanwhile reads as zeros (SIGBUS is caught) and sets `faulted`. */
+/**
+ * A read-only shared mapping of a file: a private one would show the breakpoints of uprobes. A file that shrinks meanwhile reads as zeros
+ * (SIGBUS is caught) and sets `faulted`.
+ */
 export interface MappedFile {
   /** View of the mapping: for reading only, a write ends the process. After close() its byteLength is 0 (detached). */
   readonly bytes: Uint8Array;

@@ -86,7 +86,7 @@ static __always_inline void begin(const struct hit *hit, __u64 sql)
 /* Ends it now. Its ids are made only here, as nothing can have it as its parent, and most of what is prepared is no span. */
 static __always_inline void end(const struct hit *hit, struct uspan_open_span *span)
 {
-	/* The request it is run for is not known: see docs/how-it-works.md. */
+	/* The request it is run for is not known: see docs/nodejs.md. */
 	span_begin(span, &hit->config->probe, hit->key.owner, SPAN_ROOT);
 	span->open = 0;
 	span_finish_head(span, hit->site, hit->thread, USPAN_EVENT_NODE_SQLITE, bpf_ktime_get_ns());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Arguments of USDT sites. Every site says in its note where they are: src/discovery/usdt reads that, src/probes/usdt encodes it, and
- * the map below has it when a site is hit.
+ * Arguments of USDT sites. The note of each site says where they are. src/discovery/usdt reads it, src/probes/sites/argument-specs.ts
+ * encodes it, and the map below has it when the site is hit.
  *
  *     struct usdt_hit hit = usdt_hit(ctx, &site);
  *     if (usdt_argument(&hit, 0, &sql)) …

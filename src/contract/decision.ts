@@ -140,7 +140,7 @@ export interface ProbeDefinition {
   readonly libraries?: RegExp;
   /** Go modules whose presence says that the program makes such spans itself. */
   readonly instrumentedBy?: readonly string[];
-  /** Why a stepped site or an extra hit is worth it; empty when there is none. */
+  /** Hits that a usual span takes, for people. */
   readonly hitsPerSpan: number;
   /** `build/bpf/<object>.bpf.o`, its program and its configuration map (index: probe id; first field: u32 filter_by_process). */
   readonly object: string;

@@ -1,5 +1,5 @@
 /**
- * A `struct uspan_node_client_event` as a span, by the stable HTTP semantic conventions (design §6). What follows the event is the
+ * A `struct uspan_node_client_event` as a span, by the stable HTTP semantic conventions. What follows the event is the
  * request's head as Node wrote it.
  */
 import { attributeKey } from '../../../contract/attribute-key.ts';

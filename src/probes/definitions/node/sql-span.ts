@@ -1,4 +1,4 @@
-/** A `struct uspan_node_sql_event` as a span, by the stable database conventions (design §6). */
+/** A `struct uspan_node_sql_event` as a span, by the stable database conventions. */
 import { attributeKey } from '../../../contract/attribute-key.ts';
 import type { Written } from '../../../contract/decision.ts';
 import { type Resource, type Slab, SpanKind, type SpanWriter } from '../../../contract/span.ts';
