@@ -222,6 +222,18 @@ static __always_inline void read_statement(struct uspan_open_span *span, __u32 p
 		keep_text(span, pid);
 }
 
+struct statement_text {
+	__u8 bytes[USPAN_STATEMENT_MAX_BYTES + COMMENT_MARGIN_BYTES];
+};
+
+/* Takes over the parent that a statement names. Global, so that the verifier of Linux 6.1 begins with a length it knows nothing of. */
+__noinline int parent_in(const struct statement_text *text, __u32 len, struct uspan_span_head *head)
+{
+	if (!text || !head)
+		return 0;
+	return comment_traceparent(text->bytes, len, USPAN_STATEMENT_MAX_BYTES, head);
+}
+
 /* A parent that a statement of `len` bytes in the fields names. The statement is copied to where it begins at a place that the verifier knows. */
 static __always_inline bool parent_in_fields(struct uspan_open_span *span, __u64 at, __u32 len)
 {
@@ -229,14 +241,14 @@ static __always_inline bool parent_in_fields(struct uspan_open_span *span, __u64
 	bool found = false;
 
 	barrier_var(at);
-	barrier_var(len);
-	if (at > USPAN_FIELDS_BYTES || len > USPAN_FIELDS_BYTES)
+	if (at > USPAN_FIELDS_BYTES)
 		return false;
 	buffer = take_large();
 	if (!buffer)
 		return false;
-	if (bpf_probe_read_kernel(buffer->bytes, len, span->fields + at) == 0)
-		found = comment_traceparent(buffer->bytes, len, USPAN_STATEMENT_MAX_BYTES, &span->head);
+	/* Fields have less than 1,024 bytes: the mask is for the verifier. */
+	if (bpf_probe_read_kernel(buffer->bytes, len & 1023, span->fields + at) == 0)
+		found = parent_in((const struct statement_text *)buffer->bytes, len, &span->head);
 	give_large(buffer);
 	return found;
 }
@@ -268,7 +280,7 @@ static __always_inline bool take_parent(struct uspan_open_span *span, const stru
 	if (reports == 2)
 		return false;
 	if (text)
-		return !late->marks && comment_traceparent(text->bytes, late->len, USPAN_STATEMENT_MAX_BYTES, &span->head);
+		return !late->marks && parent_in((const struct statement_text *)text->bytes, late->len, &span->head);
 	barrier_var(at);
 	if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
 		return false;
