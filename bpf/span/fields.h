@@ -107,6 +107,7 @@ __noinline int put_string(struct uspan_open_span *span, __u64 from, __u32 max_by
 	barrier_var(at);
 	barrier_var(size);
 	READ_STRING_WITHIN(512)
+	READ_STRING_WITHIN(384)
 	READ_STRING_WITHIN(260)
 	READ_STRING_WITHIN(64)
 	{
