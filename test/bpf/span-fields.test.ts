@@ -15,13 +15,16 @@ interface Text {
   readonly max?: number;
   /** Its memory is not there. */
   readonly unreadable?: boolean;
+  /** Its NUL tells its length. */
+  readonly string?: boolean;
 }
 
 /** `struct fields_case` of span_fields.bpf.c. */
 const maxTexts = 12;
-const textBytes = 24;
+const textBytes = 32;
 const caseBytes = maxTexts * textBytes + 8;
 const numberField = 31;
+const longest = Constant.STATEMENT_MAX_BYTES;
 const number = 4_000_000_000;
 
 describeKernel('fields of a record', () => {
@@ -44,15 +47,16 @@ describeKernel('fields of a record', () => {
   function send(texts: readonly Text[]) {
     const input = new Uint8Array(caseBytes);
     const view = new DataView(input.buffer);
-    const contents = texts.map(({ field, bytes, max = 1 << 16, unreadable }, i) => {
+    const contents = texts.map(({ field, bytes, max = longest, unreadable, string = false }, i) => {
       const content = Buffer.alloc(bytes, 0x61 + (field % 26));
-      content.writeUInt8(0x30 + (bytes % 10), bytes - 1);
-      const at = memory.allocate(bytes);
-      memory.write(at, content);
+      if (bytes > 0) content.writeUInt8(0x30 + (bytes % 10), bytes - 1);
+      const at = memory.allocate(bytes + 1);
+      memory.write(at, Buffer.concat([content, Buffer.alloc(1)]));
       view.setBigUint64(i * textBytes, unreadable ? 0x10n : at, true);
       view.setBigUint64(i * textBytes + 8, BigInt(bytes), true);
       view.setUint32(i * textBytes + 16, max, true);
       view.setUint32(i * textBytes + 20, field, true);
+      view.setUint32(i * textBytes + 24, string ? 1 : 0, true);
       return content;
     });
     view.setUint32(maxTexts * textBytes, texts.length, true);
@@ -81,6 +85,42 @@ describeKernel('fields of a record', () => {
       expect(text(0), `${bytes}`).toEqual(contents[0]);
       expect([record.cut, record.unreadable]).toEqual([0, 0]);
     }
+  });
+
+  test('strings of every length, too, with what cuts them exactly', () => {
+    const lengths = [
+      0, 1, 2, 3, 4, 61, 62, 63, 64, 65, 257, 258, 259, 260, 382, 383, 384, 509, 510, 511, 512, 513, 656,
+    ];
+    for (const bytes of [...lengths, 1000, 4096, 8191, 8192]) {
+      for (const max of [bytes + 1, bytes, bytes - 1].filter((each) => each > 0 && each <= longest)) {
+        const { text, contents, record } = send([{ field: 3, bytes, max, string: true }]);
+        expect(text(3), `${bytes} of ${max}`).toEqual(contents[0]!.subarray(0, max));
+        expect([record.cut, record.unreadable], `${bytes} of ${max}`).toEqual([max < bytes ? 1 << 3 : 0, 0]);
+      }
+    }
+  });
+
+  test('strings behind one another, whole wherever they find room', () => {
+    const random = randomFrom(12);
+    for (let round = 0; round < 300; round++) {
+      const texts = Array.from({ length: 1 + random.below(5) }, (_, field) => ({
+        field,
+        bytes: random.below(random.pick([20, 200, 2000])),
+        string: true,
+      }));
+      const { text, contents, record } = send(texts);
+      for (const { field } of texts) expect(text(field), JSON.stringify(texts)).toEqual(contents[field]);
+      expect([record.cut, record.unreadable]).toEqual([0, 0]);
+    }
+  });
+
+  test('a string that cannot be read is marked and has no bytes', () => {
+    const { text, contents, record } = send([
+      { field: 1, bytes: 30, unreadable: true, string: true },
+      { field: 2, bytes: 30, string: true },
+    ]);
+    expect([text(1), text(2)]).toEqual([Buffer.alloc(0), contents[1]]);
+    expect(record.unreadable).toBe(1 << 1);
   });
 
   test('any mix of a few texts arrives whole, in the record or late', () => {

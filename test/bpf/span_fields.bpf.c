@@ -13,6 +13,7 @@ struct text_case {
 	struct uspan_text_ref text;
 	__u32 max_bytes;
 	__u32 field;
+	__u64 is_string; /* its NUL tells its length */
 };
 
 struct fields_case {
@@ -47,7 +48,9 @@ int test_put(void *ctx __attribute__((unused)))
 	span_start(span, 0);
 	span_begin(span, &probe, key.owner, SPAN_ROOT);
 	for (__u32 i = 0; i < TEXTS; i++)
-		if (i < it->count)
+		if (i < it->count && it->texts[i].is_string)
+			span_put_string(span, it->texts[i].field, it->texts[i].text.ptr, it->texts[i].max_bytes);
+		else if (i < it->count)
 			span_put(span, it->texts[i].field, it->texts[i].text, it->texts[i].max_bytes);
 	span_put_number(span, 31, it->number);
 	span_finish_head(span, &site, 1ull << 32 | 1, USPAN_EVENT_SQL, bpf_ktime_get_ns());
