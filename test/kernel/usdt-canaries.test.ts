@@ -12,7 +12,7 @@ import { Attacher } from '../../src/probes/attach/attacher.ts';
 import { inspectFile } from '../../src/probes/attach/inspect.ts';
 import { Correlator } from '../../src/probes/correlate.ts';
 import { counterNames } from '../../src/probes/layout.gen.ts';
-import { usdtPair } from '../../src/probes/pair/pair.ts';
+import { usdtPair } from '../../src/probes/pair/usdt-pair.ts';
 import { ProbeTable } from '../../src/probes/probe-table.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';

@@ -17,7 +17,8 @@ import {
   UsdtLocation,
   UsdtSpec,
 } from '../../src/probes/layout.gen.ts';
-import { type ArgumentType, type PairArgument, type UsdtPair, usdtPair } from '../../src/probes/pair/pair.ts';
+import type { ArgumentType, PairArgument } from '../../src/probes/pair/pair.ts';
+import { type UsdtPair, usdtPair } from '../../src/probes/pair/usdt-pair.ts';
 import { plan } from '../../src/probes/plan.ts';
 import { encodeSpec } from '../../src/probes/sites/argument-specs.ts';
 import { slabOf } from '../support/otlp-slab.ts';

@@ -1,7 +1,8 @@
 import picomatch from 'picomatch';
 import { attributeKey } from '../../contract/attribute-key.ts';
 import type { ProbeDefinition } from '../../contract/decision.ts';
-import { type PairArgument, usdtPair } from '../pair/pair.ts';
+import type { PairArgument } from '../pair/pair.ts';
+import { usdtPair } from '../pair/usdt-pair.ts';
 import { definitions } from './index.ts';
 
 /** A pair of USDT probes that a user declares, as plain data. */

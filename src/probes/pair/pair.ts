@@ -1,11 +1,9 @@
-/** Definitions made from data: a span between two USDT probes of one provider. */
+/** Spans between two sites that one thread reaches one after the other, made from data: what bpf/usdt/pair.h needs to know of them. */
 import type { AttributeKey } from '../../contract/attribute-key.ts';
-import type { Binary } from '../../contract/binary.ts';
-import type { Constants, Point, ProbeDefinition } from '../../contract/decision.ts';
+import type { Place, Point, ProbeDefinition } from '../../contract/decision.ts';
 import { spanWriter } from '../../semconv/span-table.ts';
 import { Constant, EventKind, PairCapture, PairCaptureKind, PairConfig, PairMoment } from '../layout.gen.ts';
 import { openSpans } from '../open-spans.ts';
-import { notesOf, specEntries } from '../sites/argument-specs.ts';
 import { pairSpan } from './pair-span.ts';
 
 /** What an argument is: an integer of a width, a float, a C string, or an address for people. */
@@ -30,19 +28,17 @@ export interface PairArgument {
 /** A piece of a span's name: as it stands, or the value of `arguments[index]`. */
 export type NamePiece = string | number;
 
-export interface UsdtPair {
+export interface Pair {
   /** Of the definition: `jvm/gc`. */
   readonly name: string;
   readonly library: string;
   readonly versions: string;
-  readonly provider: string;
-  readonly start: string;
-  readonly end: string;
-  /** A probe between the two that tells more: the first of it counts. */
-  readonly during?: string;
-  /** Whether a program of this path is looked at; default: any with the probes. */
-  readonly programs?: (path: string) => boolean;
-  readonly libraries: RegExp;
+  readonly places: {
+    readonly start: Place;
+    readonly end: Place;
+    /** Between the two, and tells more: the first of it counts. */
+    readonly during?: Place;
+  };
   readonly spanName: readonly NamePiece[];
   /** At most 12. */
   readonly arguments: readonly PairArgument[];
@@ -52,57 +48,50 @@ export interface UsdtPair {
 }
 
 const moments = { start: PairMoment.START, during: PairMoment.DURING, end: PairMoment.END } as const;
-/** In the order in which their probes are reached, as the program keeps texts. */
+/** In the order in which their sites are reached. */
 const order = ['start', 'during', 'end'] as const;
 
-export function usdtPair(pair: UsdtPair): ProbeDefinition {
-  const points = pointsOf(pair);
-  const captures = order.flatMap((of) => pair.arguments.filter((argument) => argument.of === of));
+/** What the definitions of all pairs say alike; where a pair is for, and how its arguments are found, is to be added. */
+export function pairDefinition(pair: Pair) {
+  const captures = capturesOf(pair);
   const spanName = pair.spanName.map((piece) =>
     typeof piece === 'string' ? piece : captures.indexOf(pair.arguments[piece]!),
   );
+  const points = pointsOf(pair);
   return {
     name: pair.name,
     library: pair.library,
     versions: pair.versions,
-    runtime: 'any',
-    libraries: pair.libraries,
     hitsPerSpan: points.length,
-    object: 'usdt',
-    program: 'usdt_pair',
-    sleepable: { object: 'usdt_sleepable', program: 'usdt_pair_sleepable' },
     configMap: 'pair_configs',
     inFlight: [openSpans('open_pairs', EventKind.PAIR)],
     // Half of it for threads whose last pair is over.
     entriesPerRequest: { open_pairs: 2 },
     recordKinds: [EventKind.PAIR],
     points,
-    matches: (binary) =>
-      (pair.programs?.(binary.path) ?? true) &&
-      [pair.start, pair.end].some((name) => notesOf(binary, { provider: pair.provider, name }).length > 0),
-    constants: (binary) => constants(binary, pair, captures, points),
     write: spanWriter(pairSpan(spanName, captures)),
-  };
+  } satisfies Partial<ProbeDefinition>;
 }
 
-function pointsOf({ provider, start, during, end }: UsdtPair): Point[] {
-  const point = (name: keyof typeof moments, probe: string): Point => ({
+function capturesOf(pair: Pair): PairArgument[] {
+  return order.flatMap((of) => pair.arguments.filter((argument) => argument.of === of));
+}
+
+function pointsOf({ places }: Pair): Point[] {
+  const point = (name: keyof typeof moments, place: Place): Point => ({
     moment: moments[name],
     name,
-    place: { at: 'note', provider, name: probe },
+    place,
     required: name !== 'during',
     purpose: name === 'during' ? 'what it tells of the span' : `the ${name} of every span`,
   });
+  const { start, during, end } = places;
   return [point('start', start), ...(during === undefined ? [] : [point('during', during)]), point('end', end)];
 }
 
 /** `struct uspan_pair_config`. */
-function constants(
-  binary: Binary,
-  pair: UsdtPair,
-  captures: readonly PairArgument[],
-  points: readonly Point[],
-): Constants {
+export function pairConfig(pair: Pair): Uint8Array {
+  const captures = capturesOf(pair);
   const bytes = new Uint8Array(PairConfig.size);
   const view = new DataView(bytes.buffer);
   const periodNs = pair.maxPerSecond > 0 ? Math.round(1e9 / pair.maxPerSecond) : 0;
@@ -123,22 +112,5 @@ function constants(
     bytes[at + PairCapture.argument] = argument;
     bytes[at + PairCapture.lengthArgument] = lengthArgument ?? 0;
   });
-  return { found: true, bytes, notes: unreadable(binary, pair), entries: specEntries(binary, points) };
-}
-
-/** Arguments that some site does not give. */
-function unreadable(binary: Binary, pair: UsdtPair): string[] {
-  return pair.arguments.flatMap(({ key, of, argument }) => {
-    const name = pair[of];
-    const notes = name === undefined ? [] : notesOf(binary, { provider: pair.provider, name });
-    const reasons = notes.map((note) => {
-      const given = note.arguments[argument];
-      if (!given) return `${note.provider}:${note.name} has ${note.arguments.length} arguments`;
-      return given.readable ? undefined : `${given.text}: ${given.why}`;
-    });
-    const first = reasons.find((reason) => reason !== undefined);
-    if (first === undefined) return [];
-    const where = reasons.every((reason) => reason !== undefined) ? 'never' : 'not at every site';
-    return [`${key.text} is ${where} recorded: ${first}`];
-  });
+  return bytes;
 }

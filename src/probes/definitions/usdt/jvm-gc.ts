@@ -1,5 +1,5 @@
 import { attributeKey } from '../../../contract/attribute-key.ts';
-import { usdtPair } from '../../pair/pair.ts';
+import { usdtPair } from '../../pair/usdt-pair.ts';
 
 /**
  * Stop-the-world pauses of HotSpot's collectors. `gc__begin` and `gc__end` enclose each pause (SvcGCMarker of

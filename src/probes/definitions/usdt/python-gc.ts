@@ -1,5 +1,5 @@
 import { attributeKey } from '../../../contract/attribute-key.ts';
-import { usdtPair } from '../../pair/pair.ts';
+import { usdtPair } from '../../pair/usdt-pair.ts';
 
 /**
  * Runs of CPython's cyclic garbage collector: `gc__start(generation)`, `gc__done(collected objects)` (Include/pydtrace.d), in builds
