@@ -10,6 +10,8 @@
       'src/bpf_object.cc',
       'src/capabilities.cc',
       'src/clock.cc',
+      'src/close_pool.cc',
+      'src/close_promise.cc',
       'src/errors.cc',
       'src/feature_probes.cc',
       'src/features.cc',
@@ -42,7 +44,6 @@
     'cflags_cc': [
       '-std=gnu++20', '-fexceptions', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror', '-Wnon-virtual-dtor',
       '-Wno-missing-field-initializers', # LIBBPF_OPTS names only the fields it needs
-     
       '-ffile-prefix-map=<(module_root_dir)=.',
     ],
     # Keep libbpf's symbols inside: another addon in the process may carry another libbpf.

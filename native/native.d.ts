@@ -34,15 +34,13 @@ export function mapFile(path: string, maxBytes: number): MappedFile;
 
 /** Nanoseconds: CLOCK_REALTIME minus CLOCK_MONOTONIC (bpf_ktime_get_ns), the tightest of a few samples. */
 export function clockOffsetNs(): bigint;
-/** CLOCK_MONOTONIC now. */
-export function monotonicNs(): bigint;
 
 export type FeatureName =
   | 'btf'
   | 'ringbuf'
   | 'uprobeMulti'
-  | 'uprobeSession'
   | 'attachCookie'
+  | 'bpfLoop'
   | 'rawTracepoint'
   | 'iterTaskVma'
   | 'copyFromUserStr';
@@ -63,8 +61,8 @@ export interface OpenOptions {
    * Unknown name, another type or another size of key or value throws E_BPF_OPEN.
    */
   readonly sharedMaps?: Readonly<Record<string, BpfMap>>;
-  /** Programs not to load. */
-  readonly skipPrograms?: readonly string[];
+  /** Make maps declared BPF_F_NO_PREALLOC with all their entries at once: true for kernels where tracing programs may not allocate. */
+  readonly preallocateMaps?: boolean;
   /** Load uprobe programs for uprobe_multi links; else for perf links. */
   readonly uprobeMulti: boolean;
 }
@@ -82,6 +80,11 @@ export interface BpfMap {
   delete(key: Uint8Array): boolean;
   /** All keys, concatenated (at most maxEntries of them). */
   keys(): Uint8Array;
+  /**
+   * All entries, in one crossing and a few system calls (BPF_MAP_LOOKUP_BATCH): keys concatenated, and in the same order of each value the
+   * `bytes` bytes from `from` on (all of it unless told).
+   */
+  entries(from?: number, bytes?: number): { readonly keys: Uint8Array; readonly values: Uint8Array };
 }
 
 export interface ProgramInfo {
@@ -104,26 +107,27 @@ export interface UprobeMultiOptions {
   readonly refCtrOffsets?: BigUint64Array;
   /** Only this process's threads (0 or absent = every process that maps the file). */
   readonly pid?: number;
-  /** Fire at function return / at both (session needs the kernel feature). */
-  readonly mode?: 'entry' | 'return' | 'session';
+  /** Fire at the function's entry, or at its return. */
+  readonly mode?: 'entry' | 'return';
 }
 
 /** Keep it: a link nobody refers to any more is closed by the garbage collector. */
 export interface Link {
-  readonly kind: 'uprobe_multi' | 'perf' | 'tracepoint' | 'raw_tracepoint' | 'cgroup' | 'sk_msg';
+  readonly kind: 'uprobe_multi' | 'perf' | 'raw_tracepoint';
   /** Number of kernel links behind it (perf: one a site). */
   readonly count: number;
-  /** Runs on a worker thread (a detach waits for RCU, tens of ms). Resolves once the kernel has let go; a second call returns the same promise. */
+  /**
+   * Runs on threads of the addon's own, up to 16 of them for all links (a detach waits for RCU). Resolves once the kernel has let go of all;
+   * a second call returns the same promise.
+   */
   close(): Promise<void>;
 }
 
 export interface RingBuffer {
   /** Copies whole records, each at an 8-byte boundary, into `slab` until it is full or the ring is empty. Returns bytes written (0 = nothing there). */
   drain(slab: Uint8Array): number;
-  /** Bytes waiting. */
-  availableBytes(): number;
   readonly sizeBytes: number;
-  /** Records skipped because they are larger than the whole slab given to drain(). */
+  /** Records lost because they are larger than the whole slab given to drain(). */
   readonly oversizedRecords: number;
   /** Calls `callback` on the event loop when BPF forces a wake-up. Does not keep the process alive. */
   onWakeup(callback: () => void): void;
@@ -136,15 +140,14 @@ export interface BpfObject {
   /** One reader at a time: throws E_BPF_MAP while the ring is open already. */
   ring(name: string): RingBuffer;
   /**
-   * One kernel link for all sites (uprobe_multi), or one perf link a site (110 ms each to close, one after the other), all or none:
-   * a failure detaches what was attached and throws E_ATTACH.
+   * One kernel link for all sites (uprobe_multi), or one perf link a site (75 to 120 ms each to close, the most of it one after the other),
+   * all or none: a failure detaches what was attached and throws E_ATTACH.
    */
   attachUprobes(options: UprobeMultiOptions): Link;
-  attachTracepoint(program: string, category: string, name: string): Link;
   attachRawTracepoint(program: string, name: string): Link;
   /**
    * Runs a BPF iterator to its end and returns what it wrote; more than maxBytes throws. `pid` restricts task iterators to one process
-   * where the kernel can (6.1), else the program must filter by itself. E_PROCESS_GONE when there is no such process.
+   * where the kernel can (6.1), else the program must filter by itself. Nothing is written when there is no such process.
    */
   runIterator(program: string, maxBytes: number, pid?: number): Uint8Array;
   /** SEC("syscall") test hook: runs the program once with ctx (in and out). Returns the program's return value. */

@@ -9,7 +9,7 @@ export type { BpfMap, BpfObject, FeatureName, Link, MappedFile, ProgramInfo, Rin
 /** What native/native.d.ts declares. */
 export type NativeModule = typeof Native;
 
-const expectedAbi = 2;
+const expectedAbi = 3;
 let loaded: NativeModule | undefined;
 
 /**

@@ -53,7 +53,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("versions", Napi::Function::New(env, Versions, "versions"));
   exports.Set("mapFile", Napi::Function::New(env, MapFile, "mapFile"));
   exports.Set("clockOffsetNs", Napi::Function::New(env, ClockOffsetNs, "clockOffsetNs"));
-  exports.Set("monotonicNs", Napi::Function::New(env, MonotonicNs, "monotonicNs"));
   exports.Set("probeFeature", Napi::Function::New(env, ProbeFeature, "probeFeature"));
   exports.Set("mapNames", Napi::Function::New(env, MapNames, "mapNames"));
   exports.Set("openObject", Napi::Function::New(env, OpenObject, "openObject"));

@@ -5,6 +5,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "addon.h"
 #include "errors.h"
 #include "feature_probes.h"
 #include "uprobe_request.h"
@@ -21,17 +22,12 @@ std::vector<bpf_link*> AttachMulti(Napi::Env env, const bpf_program* program, co
   if (request.pid != 0 && !UprobeMultiFiltersByProcess()) {
     Throw(env, "E_ATTACH", Describe(request) + ": this kernel's pid filter covers one thread only (before 6.10); attach without pid");
   }
-  const bool session_program = bpf_program__expected_attach_type(program) == BPF_TRACE_UPROBE_SESSION;
-  if (session_program != (request.mode == UprobeMode::kSession)) {
-    Throw(env, "E_ATTACH", Describe(request) + ": mode 'session' goes with SEC(\"uprobe.session\") and no other");
-  }
   LIBBPF_OPTS(bpf_uprobe_multi_opts, options);
   options.offsets = reinterpret_cast<const unsigned long*>(request.offsets.data());
   options.cookies = reinterpret_cast<const __u64*>(request.cookies.data());
   if (!request.ref_ctr_offsets.empty()) options.ref_ctr_offsets = reinterpret_cast<const unsigned long*>(request.ref_ctr_offsets.data());
   options.cnt = request.offsets.size();
-  options.retprobe = request.mode == UprobeMode::kReturn;
-  options.session = session_program;
+  options.retprobe = request.at_return;
   // libbpf: -1 is every process, 0 would be this one.
   bpf_link* link = bpf_program__attach_uprobe_multi(program, request.pid == 0 ? -1 : request.pid, request.path.c_str(), nullptr, &options);
   if (!link) {
@@ -42,14 +38,13 @@ std::vector<bpf_link*> AttachMulti(Napi::Env env, const bpf_program* program, co
 
 /** One link a site, for kernels without uprobe_multi. Links made before a failure are let go of again. */
 std::vector<bpf_link*> AttachPerf(Napi::Env env, const bpf_program* program, const UprobeRequest& request) {
-  if (request.mode == UprobeMode::kSession) Throw(env, "E_ATTACH", Describe(request) + ": a session needs uprobe_multi");
   std::vector<bpf_link*> links;
   links.reserve(request.offsets.size());
   for (size_t site = 0; site < request.offsets.size(); site++) {
     LIBBPF_OPTS(bpf_uprobe_opts, options);
     options.bpf_cookie = request.cookies[site];
     options.ref_ctr_offset = request.ref_ctr_offsets.empty() ? 0 : request.ref_ctr_offsets[site];
-    options.retprobe = request.mode == UprobeMode::kReturn;
+    options.retprobe = request.at_return;
     bpf_link* link = bpf_program__attach_uprobe_opts(program, request.pid == 0 ? -1 : request.pid, request.path.c_str(),
                                                      request.offsets[site], &options);
     if (link) {
@@ -57,7 +52,7 @@ std::vector<bpf_link*> AttachPerf(Napi::Env env, const bpf_program* program, con
       continue;
     }
     const int error = errno;
-    DestroyLinks(links);
+    CloseLinks(AddonData::Of(env).registry->pool(), links)->Wait();
     char offset[32];
     snprintf(offset, sizeof(offset), "0x%" PRIx64, request.offsets[site]);
     Throw(env, "E_ATTACH", "attach " + Describe(request) + " at offset " + offset, {error, {}});
@@ -73,13 +68,6 @@ Napi::Value AttachUprobes(Napi::Env env, ObjectState& state, const Napi::Object&
   if (bpf_program__type(program) != BPF_PROG_TYPE_KPROBE) Throw(env, "E_ATTACH", request.program + " is not a uprobe program");
   return state.uprobe_multi ? state.AddLinks(env, "uprobe_multi", AttachMulti(env, program, request))
                             : state.AddLinks(env, "perf", AttachPerf(env, program, request));
-}
-
-Napi::Value AttachTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& category,
-                             const std::string& name) {
-  bpf_link* link = bpf_program__attach_tracepoint(state.Program(env, program), category.c_str(), name.c_str());
-  if (!link) Throw(env, "E_ATTACH", "attach " + program + " to tracepoint " + category + ":" + name, {errno, {}});
-  return state.AddLinks(env, "tracepoint", {link});
 }
 
 Napi::Value AttachRawTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& name) {

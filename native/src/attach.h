@@ -10,8 +10,6 @@ namespace uspan {
 
 /** native.d.ts BpfObject.attachUprobes: throws E_ATTACH, with nothing left attached. */
 Napi::Value AttachUprobes(Napi::Env env, ObjectState& state, const Napi::Object& options);
-Napi::Value AttachTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& category,
-                             const std::string& name);
 Napi::Value AttachRawTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& name);
 
 }  // namespace uspan

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -38,6 +39,7 @@ Napi::Function BpfMap::Define(Napi::Env env) {
                          InstanceMethod<&BpfMap::Update>("update"),
                          InstanceMethod<&BpfMap::Delete>("delete"),
                          InstanceMethod<&BpfMap::Keys>("keys"),
+                         InstanceMethod<&BpfMap::Entries>("entries"),
                      });
 }
 
@@ -138,6 +140,46 @@ Napi::Value BpfMap::Keys(const Napi::CallbackInfo& info) {
     previous = key.data();
   }
   return Copy(env, keys);
+}
+
+Napi::Value BpfMap::Entries(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const bpf_map* map = Open(env);
+  const size_t key_size = bpf_map__key_size(map), value_size = TransferBytes(env);
+  const size_t from = info[0].IsUndefined() ? 0 : NumberArgument(info[0], "from", value_size);
+  const size_t bytes = info[1].IsUndefined() ? value_size - from : NumberArgument(info[1], "bytes", value_size - from);
+  std::vector<uint8_t> keys, values;
+  // A hash gives whole buckets, and asks for more room (ENOSPC) where one does not fit.
+  uint32_t room = std::min<uint32_t>(bpf_map__max_entries(map), 1024);
+  std::vector<uint8_t> batch_keys, batch_values;
+  std::vector<uint8_t> position(std::max<size_t>(key_size, sizeof(uint32_t)));
+  bool begun = false;
+  for (int error = 0; error != ENOENT;) {
+    batch_keys.resize(room * key_size);
+    batch_values.resize(room * value_size);
+    std::vector<uint8_t> next(position.size());
+    uint32_t count = room;
+    LIBBPF_OPTS(bpf_map_batch_opts, options);
+    const int result = bpf_map_lookup_batch(bpf_map__fd(map), begun ? position.data() : nullptr, next.data(), batch_keys.data(),
+                                            batch_values.data(), &count, &options);
+    error = result == 0 ? 0 : errno;
+    if (error == ENOSPC && room < bpf_map__max_entries(map)) {
+      room = std::min(bpf_map__max_entries(map), room * 2);
+      continue;
+    }
+    if (error != 0 && error != ENOENT) Fail(env, "read all of", error);
+    keys.insert(keys.end(), batch_keys.begin(), batch_keys.begin() + static_cast<ptrdiff_t>(count * key_size));
+    for (uint32_t entry = 0; entry < count; entry++) {
+      const auto value = batch_values.begin() + static_cast<ptrdiff_t>(entry * value_size + from);
+      values.insert(values.end(), value, value + static_cast<ptrdiff_t>(bytes));
+    }
+    position = std::move(next);
+    begun = true;
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("keys", Copy(env, keys));
+  result.Set("values", Copy(env, values));
+  return result;
 }
 
 }  // namespace uspan

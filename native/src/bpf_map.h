@@ -28,6 +28,7 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
   Napi::Value Update(const Napi::CallbackInfo& info);
   Napi::Value Delete(const Napi::CallbackInfo& info);
   Napi::Value Keys(const Napi::CallbackInfo& info);
+  Napi::Value Entries(const Napi::CallbackInfo& info);
 
   const bpf_map* Open(Napi::Env env) const;
   std::span<uint8_t> Key(const Napi::Value& value) const;

@@ -5,7 +5,7 @@
 #include "arguments.h"
 #include "attach.h"
 #include "bpf_map.h"
-#include "close_worker.h"
+#include "close_promise.h"
 #include "iterator.h"
 #include "program_info.h"
 #include "test_run.h"
@@ -19,7 +19,6 @@ Napi::Function BpfObject::Define(Napi::Env env) {
                          InstanceMethod<&BpfObject::Map>("map"),
                          InstanceMethod<&BpfObject::Ring>("ring"),
                          InstanceMethod<&BpfObject::AttachUprobes>("attachUprobes"),
-                         InstanceMethod<&BpfObject::AttachTracepoint>("attachTracepoint"),
                          InstanceMethod<&BpfObject::AttachRawTracepoint>("attachRawTracepoint"),
                          InstanceMethod<&BpfObject::RunIterator>("runIterator"),
                          InstanceMethod<&BpfObject::TestRun>("testRun"),
@@ -49,11 +48,6 @@ Napi::Value BpfObject::AttachUprobes(const Napi::CallbackInfo& info) {
   return uspan::AttachUprobes(info.Env(), *state_, ObjectArgument(info[0], "options"));
 }
 
-Napi::Value BpfObject::AttachTracepoint(const Napi::CallbackInfo& info) {
-  return uspan::AttachTracepoint(info.Env(), *state_, StringArgument(info[0], "program"), StringArgument(info[1], "category"),
-                                 StringArgument(info[2], "name"));
-}
-
 Napi::Value BpfObject::AttachRawTracepoint(const Napi::CallbackInfo& info) {
   return uspan::AttachRawTracepoint(info.Env(), *state_, StringArgument(info[0], "program"), StringArgument(info[1], "name"));
 }
@@ -70,9 +64,8 @@ Napi::Value BpfObject::TestRun(const Napi::CallbackInfo& info) {
 
 Napi::Value BpfObject::Close(const Napi::CallbackInfo& info) {
   if (closed_.IsEmpty()) {
-    // The worker keeps the state until it is done.
-    auto rest = [state = state_, close = state_->BeginClose()] { close(); };
-    closed_ = Napi::Persistent(CloseWorker::Run(info.Env(), std::move(rest)).As<Napi::Object>());
+    const auto begin = [this](std::function<void()> closed) { state_->Close(std::move(closed)); };
+    closed_ = Napi::Persistent(PromiseClosed(info.Env(), begin).As<Napi::Object>());
   }
   return closed_.Value();
 }

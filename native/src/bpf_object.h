@@ -20,7 +20,6 @@ class BpfObject : public Napi::ObjectWrap<BpfObject> {
   Napi::Value Map(const Napi::CallbackInfo& info);
   Napi::Value Ring(const Napi::CallbackInfo& info);
   Napi::Value AttachUprobes(const Napi::CallbackInfo& info);
-  Napi::Value AttachTracepoint(const Napi::CallbackInfo& info);
   Napi::Value AttachRawTracepoint(const Napi::CallbackInfo& info);
   Napi::Value RunIterator(const Napi::CallbackInfo& info);
   Napi::Value TestRun(const Napi::CallbackInfo& info);

@@ -34,6 +34,4 @@ Napi::Value ClockOffsetNs(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), offset);
 }
 
-Napi::Value MonotonicNs(const Napi::CallbackInfo& info) { return Napi::BigInt::New(info.Env(), NowNs(CLOCK_MONOTONIC)); }
-
 }  // namespace uspan

@@ -5,6 +5,5 @@
 namespace uspan {
 
 Napi::Value ClockOffsetNs(const Napi::CallbackInfo& info);
-Napi::Value MonotonicNs(const Napi::CallbackInfo& info);
 
 }  // namespace uspan

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -47,7 +48,8 @@ FeatureAnswer Ringbuf() {
 }
 
 /** Asks for a link on "/", which a kernel that knows the link type refuses with EBADF: not a regular file. Nothing is ever attached. */
-int TryMultiLink(bpf_attach_type type, int pid) {
+int TryMultiLink(int pid) {
+  constexpr bpf_attach_type type = BPF_TRACE_UPROBE_MULTI;
   const OwnedFd program(LoadProgram(BPF_PROG_TYPE_KPROBE, kReturnZero, type));
   if (!program.ok()) return errno;
   const unsigned long offset = 0;
@@ -60,22 +62,29 @@ int TryMultiLink(bpf_attach_type type, int pid) {
   return link.ok() ? 0 : errno;
 }
 
-FeatureAnswer MultiLink(const char* what, bpf_attach_type type) {
-  const int error = TryMultiLink(type, 0);
-  return error == EBADF ? FeatureAnswer{true, {}} : Refused(std::string("create a ") + what + " link", error);
-}
-
 FeatureAnswer UprobeMulti() {
-  FeatureAnswer answer = MultiLink("uprobe_multi", BPF_TRACE_UPROBE_MULTI);
-  if (answer.supported && !UprobeMultiFiltersByProcess()) answer.detail = "the pid filter covers one thread only";
-  return answer;
+  const int error = TryMultiLink(0);
+  if (error != EBADF) return Refused("create a uprobe_multi link", error);
+  return {true, UprobeMultiFiltersByProcess() ? "" : "the pid filter covers one thread only"};
 }
-
-FeatureAnswer UprobeSession() { return MultiLink("uprobe session", BPF_TRACE_UPROBE_SESSION); }
 
 FeatureAnswer AttachCookie() {
   const OwnedFd program(LoadProgram(BPF_PROG_TYPE_KPROBE, {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, Move(BPF_REG_0, 0), kExit}));
   return Tried("load a program that calls bpf_get_attach_cookie", program);
+}
+
+/** A callback needs BTF of its own, so the call is wrong by intent: a kernel that knows bpf_loop complains of the arguments, any other of the call. */
+FeatureAnswer BpfLoop() {
+  const std::vector<bpf_insn> code = {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_loop}, Move(BPF_REG_0, 0), kExit};
+  char log[4096] = "";
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.log_buf = log;
+  options.log_size = sizeof(log);
+  options.log_level = 1;
+  const OwnedFd program(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "uspan_probe", "GPL", code.data(), code.size(), &options));
+  const int error = program.ok() ? 0 : errno;
+  if (strstr(log, "!read_ok") != nullptr) return {true, {}};
+  return Refused("load a program that calls bpf_loop", error);
 }
 
 FeatureAnswer RawTracepoint() {
@@ -120,8 +129,8 @@ const std::map<std::string, std::function<FeatureAnswer()>>& FeatureProbes() {
       {"btf", Btf},
       {"ringbuf", Ringbuf},
       {"uprobeMulti", UprobeMulti},
-      {"uprobeSession", UprobeSession},
       {"attachCookie", AttachCookie},
+      {"bpfLoop", BpfLoop},
       {"rawTracepoint", RawTracepoint},
       {"iterTaskVma", IterTaskVma},
       {"copyFromUserStr", CopyFromUserStr},
@@ -143,7 +152,7 @@ bool Feature(const std::string& name, FeatureAnswer& answer) {
 
 bool UprobeMultiFiltersByProcess() {
   // The fix (Linux 6.10, backported) also began to refuse negative pids, before it looks at the path.
-  static const bool by_process = TryMultiLink(BPF_TRACE_UPROBE_MULTI, -1) == EINVAL;
+  static const bool by_process = TryMultiLink(-1) == EINVAL;
   return by_process;
 }
 

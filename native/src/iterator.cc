@@ -47,7 +47,7 @@ int ReadAll(int fd, size_t max_bytes, std::vector<uint8_t>& out) {
 
 Napi::Value RunIterator(Napi::Env env, const ObjectState& state, const std::string& program, size_t max_bytes, uint32_t pid) {
   bpf_link* link = AttachIterator(state.Program(env, program), pid);
-  if (!link) Throw(env, pid != 0 && errno == ESRCH ? "E_PROCESS_GONE" : "E_ATTACH", "attach iterator " + program, {errno, {}});
+  if (!link) Throw(env, "E_ATTACH", "attach iterator " + program, {errno, {}});
   const OwnedFd fd(bpf_iter_create(bpf_link__fd(link)));
   std::vector<uint8_t> out;
   const int error = fd.ok() ? ReadAll(fd.get(), max_bytes, out) : errno;

@@ -2,29 +2,33 @@
 #include "link.h"
 
 #include "addon.h"
-#include "close_worker.h"
+#include "close_promise.h"
 
 namespace uspan {
 
-void DestroyLinks(const std::vector<bpf_link*>& links) noexcept {
-  for (bpf_link* link : links) bpf_link__destroy(link);
+std::shared_ptr<Countdown> CloseLinks(ClosePool& pool, const std::vector<bpf_link*>& links) noexcept {
+  auto closing = std::make_shared<Countdown>(links.size());
+  for (bpf_link* link : links) {
+    pool.Submit([link, closing] {
+      bpf_link__destroy(link);
+      closing->Done();
+    });
+  }
+  return closing;
 }
 
 LinkSet::LinkSet(std::shared_ptr<Registry> registry, std::string kind_name, std::vector<bpf_link*> links)
     : Resource(std::move(registry)), kind(std::move(kind_name)), count(links.size()), links_(std::move(links)) {}
 
-LinkSet::~LinkSet() { CloseNow(); }
+LinkSet::~LinkSet() { LetGo(); }
 
-void LinkSet::CloseNow() noexcept {
-  const std::lock_guard lock(closing_);
-  DestroyLinks(links_);
-  links_.clear();
+void LinkSet::LetGo() noexcept {
+  if (!closing_) closing_ = CloseLinks(registry().pool(), std::exchange(links_, {}));
 }
 
-void LinkSet::CloseInBackground() noexcept {
-  const std::lock_guard lock(closing_);
-  if (!links_.empty()) registry().InBackground([links = links_] { DestroyLinks(links); });
-  links_.clear();
+void LinkSet::Close(std::function<void()> closed) noexcept {
+  LetGo();
+  closing_->Then(std::move(closed));
 }
 
 Napi::Function Link::Define(Napi::Env env) {
@@ -45,11 +49,6 @@ Napi::Object Link::Wrap(Napi::Env env, std::shared_ptr<LinkSet> links, std::shar
 
 Link::Link(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Link>(info) { RequireInternal(info); }
 
-Link::~Link() {
-  // A close in progress holds the set itself; otherwise nobody can ask for it any more.
-  if (links_ && closed_.IsEmpty()) links_->CloseInBackground();
-}
-
 Napi::Value Link::Kind(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), links_->kind); }
 
 Napi::Value Link::Count(const Napi::CallbackInfo& info) {
@@ -58,7 +57,8 @@ Napi::Value Link::Count(const Napi::CallbackInfo& info) {
 
 Napi::Value Link::Close(const Napi::CallbackInfo& info) {
   if (closed_.IsEmpty()) {
-    closed_ = Napi::Persistent(CloseWorker::Run(info.Env(), [links = links_] { links->CloseNow(); }).As<Napi::Object>());
+    const auto begin = [this](std::function<void()> closed) { links_->Close(std::move(closed)); };
+    closed_ = Napi::Persistent(PromiseClosed(info.Env(), begin).As<Napi::Object>());
   }
   return closed_.Value();
 }

@@ -11,12 +11,17 @@ namespace uspan {
 ObjectState::ObjectState(std::shared_ptr<Registry> registry, bpf_object* object, std::string object_name, bool multi)
     : Resource(std::move(registry)), name(std::move(object_name)), uprobe_multi(multi), object_(object) {}
 
-ObjectState::~ObjectState() { CloseNow(); }
+ObjectState::~ObjectState() { LetGo(); }
 
-std::function<void()> ObjectState::BeginClose() {
+void ObjectState::LetGo() noexcept {
+  Close([] {});
+}
+
+void ObjectState::Close(std::function<void()> closed) noexcept {
   bpf_object* object = std::exchange(object_, nullptr);
+  if (!object) return closed();
   for (auto& [ring_name, ring] : rings_) {
-    if (auto open = ring.lock()) open->CloseNow();
+    if (auto open = ring.lock()) open->LetGo();
   }
   std::vector<std::shared_ptr<LinkSet>> links;
   for (auto& link : links_) {
@@ -24,16 +29,14 @@ std::function<void()> ObjectState::BeginClose() {
   }
   rings_.clear();
   links_.clear();
-  return [object, links = std::move(links)] {
-    std::vector<Resource*> all;
-    for (const auto& link : links) all.push_back(link.get());
-    CloseSideBySide(all);
-    bpf_object__close(object);
-  };
-}
-
-void ObjectState::CloseNow() noexcept {
-  if (object_) BeginClose()();
+  const auto detached = std::make_shared<Countdown>(links.size());
+  for (const auto& link : links) link->Close([detached] { detached->Done(); });
+  detached->Then([object, closed, &pool = registry().pool()] {
+    pool.Submit([object, closed] {
+      bpf_object__close(object);
+      closed();
+    });
+  });
 }
 
 bpf_object* ObjectState::Open(Napi::Env env) const {
@@ -44,7 +47,6 @@ bpf_object* ObjectState::Open(Napi::Env env) const {
 bpf_program* ObjectState::Program(Napi::Env env, const std::string& program_name) const {
   bpf_program* program = bpf_object__find_program_by_name(Open(env), program_name.c_str());
   if (!program) Throw(env, "E_NATIVE", "BPF object " + name + " has no program " + program_name);
-  if (bpf_program__fd(program) < 0) Throw(env, "E_NATIVE", "program " + program_name + " of BPF object " + name + " was not loaded");
   return program;
 }
 

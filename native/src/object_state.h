@@ -20,13 +20,13 @@ class ObjectState : public Resource, public std::enable_shared_from_this<ObjectS
   ObjectState(std::shared_ptr<Registry> registry, bpf_object* object, std::string name, bool uprobe_multi);
   ~ObjectState() override;
 
-  /** From now on every handle refuses; closes the rings. The returned rest closes links and object and may run on any thread. */
-  std::function<void()> BeginClose();
-  void CloseNow() noexcept override;
+  void LetGo() noexcept override;
+  /** Lets go, if nobody has: every handle refuses from now on. Calls `closed` once links and object are closed, on whatever thread. */
+  void Close(std::function<void()> closed) noexcept;
 
   /** Throws E_NATIVE when closed. */
   bpf_object* Open(Napi::Env env) const;
-  /** Throws E_NATIVE when closed, or when there is no such program or it was skipped. */
+  /** Throws E_NATIVE when closed, or when there is no such program. */
   bpf_program* Program(Napi::Env env, const std::string& name) const;
   /** Throws E_BPF_MAP when there is no such map. */
   bpf_map* Map(Napi::Env env, const std::string& name) const;

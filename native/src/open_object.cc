@@ -74,28 +74,21 @@ void ShareMaps(Napi::Env env, bpf_object* object, const std::string& name, const
   }
 }
 
-void SkipPrograms(Napi::Env env, bpf_object* object, const std::string& name, const Napi::Value& names) {
-  if (!names.IsArray()) Throw(env, "E_NATIVE", "skipPrograms must be an array");
-  const auto programs = names.As<Napi::Array>();
-  for (uint32_t index = 0; index < programs.Length(); index++) {
-    const std::string program_name = StringArgument(programs.Get(index), "skipPrograms[]");
-    bpf_program* program = bpf_object__find_program_by_name(object, program_name.c_str());
-    if (!program) Throw(env, "E_BPF_OPEN", "BPF object " + name + " has no program " + program_name);
-    bpf_program__set_autoload(program, false);
+/** Has the kernel make all entries when it makes the map, instead of each when it is first needed. */
+void Preallocate(Napi::Env env, bpf_object* object, const std::string& name) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    const int error = bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~uint32_t{BPF_F_NO_PREALLOC});
+    if (error) Throw(env, "E_BPF_OPEN", "BPF object " + name + ": preallocate map " + bpf_map__name(map), {-error, {}});
   }
 }
 
 /** The kernel fixes at load time which kind of link a uprobe program may have; the section name says only what the author had in mind. */
-void ChooseLinkType(Napi::Env env, bpf_object* object, const std::string& name, bool multi) {
+void ChooseLinkType(bpf_object* object, bool multi) {
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object) {
-    if (bpf_program__type(program) != BPF_PROG_TYPE_KPROBE || !bpf_program__autoload(program)) continue;
-    const bool session = std::string(bpf_program__section_name(program)).starts_with("uprobe.session");
-    if (session && !multi) {
-      Throw(env, "E_BPF_OPEN", "BPF object " + name + ": session program " + bpf_program__name(program) + " needs uprobe_multi; skip it");
-    }
-    const bpf_attach_type type = session ? BPF_TRACE_UPROBE_SESSION : BPF_TRACE_UPROBE_MULTI;
-    bpf_program__set_expected_attach_type(program, multi ? type : static_cast<bpf_attach_type>(0));
+    if (bpf_program__type(program) != BPF_PROG_TYPE_KPROBE) continue;
+    bpf_program__set_expected_attach_type(program, multi ? BPF_TRACE_UPROBE_MULTI : static_cast<bpf_attach_type>(0));
   }
 }
 
@@ -130,11 +123,12 @@ Napi::Value OpenObject(const Napi::CallbackInfo& info) {
   if (const auto sizes = options.Get("mapMaxEntries"); !sizes.IsUndefined()) {
     SetMaxEntries(env, object.get(), name, ObjectArgument(sizes, "mapMaxEntries"));
   }
+  // Before maps are shared: those have the flags they were made with.
+  if (options.Get("preallocateMaps").ToBoolean()) Preallocate(env, object.get(), name);
   if (const auto shared = options.Get("sharedMaps"); !shared.IsUndefined()) {
     ShareMaps(env, object.get(), name, ObjectArgument(shared, "sharedMaps"));
   }
-  if (const auto names = options.Get("skipPrograms"); !names.IsUndefined()) SkipPrograms(env, object.get(), name, names);
-  ChooseLinkType(env, object.get(), name, multi);
+  ChooseLinkType(object.get(), multi);
   Load(env, object.get(), name);
   return BpfObject::Wrap(env, std::make_shared<ObjectState>(AddonData::Of(env).registry, object.release(), name, multi));
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What must be let go when the JavaScript environment ends, even if nobody closed it.
 #pragma once
-#include <functional>
-#include <future>
 #include <memory>
 #include <unordered_set>
-#include <vector>
+
+#include "close_pool.h"
 
 namespace uspan {
 
@@ -14,15 +13,14 @@ class Resource;
 /** All open resources of one environment. Used on its JavaScript thread only. */
 class Registry {
  public:
-  /** Closes everything, those that wait for the kernel side by side. */
+  /** Lets go of everything, what waits for the kernel side by side, and returns when that is done. */
   void CloseAll() noexcept;
-  /** Runs `close` on a thread of its own, or here if there is none to be had. CloseAll() waits for it. */
-  void InBackground(std::function<void()> close) noexcept;
+  ClosePool& pool() { return pool_; }
 
  private:
   friend class Resource;
   std::unordered_set<Resource*> open_;
-  std::vector<std::future<void>> background_;
+  ClosePool pool_;
 };
 
 /** Registered from construction to destruction, both on the JavaScript thread. */
@@ -33,10 +31,8 @@ class Resource {
   Resource(const Resource&) = delete;
   Resource& operator=(const Resource&) = delete;
 
-  /** Lets go of the kernel objects, waiting if need be. May be called again. */
-  virtual void CloseNow() noexcept = 0;
-  /** CloseNow() waits for the kernel and may run on any thread. */
-  virtual bool ClosesSlowly() const { return false; }
+  /** Lets go of the kernel objects; what the kernel makes wait for happens in the registry's pool. May be called again. */
+  virtual void LetGo() noexcept = 0;
 
  protected:
   Registry& registry() const { return *registry_; }
@@ -44,8 +40,5 @@ class Resource {
  private:
   std::shared_ptr<Registry> registry_;
 };
-
-/** CloseNow() on each, on up to 16 threads, and waits for all: what the kernel lets happen at the same time does. */
-void CloseSideBySide(const std::vector<Resource*>& resources) noexcept;
 
 }  // namespace uspan

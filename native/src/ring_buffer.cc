@@ -10,9 +10,9 @@ namespace uspan {
 RingState::RingState(std::shared_ptr<Registry> registry, int fd, size_t size)
     : Resource(std::move(registry)), consumer(std::make_unique<RingConsumer>(fd, size)), map_fd(fd), size_bytes(size) {}
 
-RingState::~RingState() { CloseNow(); }
+RingState::~RingState() { LetGo(); }
 
-void RingState::CloseNow() noexcept {
+void RingState::LetGo() noexcept {
   if (wakeup) wakeup->Stop();
   wakeup = nullptr;
   consumer.reset();
@@ -22,7 +22,6 @@ Napi::Function RingBuffer::Define(Napi::Env env) {
   return DefineClass(env, "RingBuffer",
                      {
                          InstanceMethod<&RingBuffer::Drain>("drain"),
-                         InstanceMethod<&RingBuffer::AvailableBytes>("availableBytes"),
                          InstanceAccessor<&RingBuffer::SizeBytes>("sizeBytes"),
                          InstanceAccessor<&RingBuffer::OversizedRecords>("oversizedRecords"),
                          InstanceMethod<&RingBuffer::OnWakeup>("onWakeup"),
@@ -51,10 +50,6 @@ Napi::Value RingBuffer::Drain(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(state.consumer->Drain(BytesArgument(info[0], "slab"))));
 }
 
-Napi::Value RingBuffer::AvailableBytes(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(Open(info.Env()).consumer->AvailableBytes()));
-}
-
 Napi::Value RingBuffer::SizeBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(Open(info.Env()).size_bytes));
 }
@@ -73,7 +68,7 @@ Napi::Value RingBuffer::OnWakeup(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value RingBuffer::Close(const Napi::CallbackInfo& info) {
-  if (state_) state_->CloseNow();
+  if (state_) state_->LetGo();
   return info.Env().Undefined();
 }
 

@@ -15,7 +15,7 @@ class RingState : public Resource {
  public:
   RingState(std::shared_ptr<Registry> registry, int map_fd, size_t size_bytes);
   ~RingState() override;
-  void CloseNow() noexcept override;
+  void LetGo() noexcept override;
 
   std::unique_ptr<RingConsumer> consumer;  // null once closed
   int map_fd;
@@ -33,7 +33,6 @@ class RingBuffer : public Napi::ObjectWrap<RingBuffer> {
 
  private:
   Napi::Value Drain(const Napi::CallbackInfo& info);
-  Napi::Value AvailableBytes(const Napi::CallbackInfo& info);
   Napi::Value SizeBytes(const Napi::CallbackInfo& info);
   Napi::Value OversizedRecords(const Napi::CallbackInfo& info);
   Napi::Value OnWakeup(const Napi::CallbackInfo& info);

@@ -71,8 +71,4 @@ size_t RingConsumer::Drain(std::span<uint8_t> slab) {
   return written;
 }
 
-size_t RingConsumer::AvailableBytes() const {
-  return LoadAcquire(producer_page_) - __atomic_load_n(reinterpret_cast<uint64_t*>(consumer_page_), __ATOMIC_RELAXED);
-}
-
 }  // namespace uspan

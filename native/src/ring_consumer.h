@@ -21,8 +21,6 @@ class RingConsumer {
    * one does not fit. A record larger than all of `slab` is skipped and counted. Returns the bytes written.
    */
   size_t Drain(std::span<uint8_t> slab);
-  /** Bytes not consumed yet, record headers included. */
-  size_t AvailableBytes() const;
   uint64_t oversized_records() const { return oversized_records_; }
 
  private:

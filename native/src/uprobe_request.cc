@@ -8,13 +8,11 @@ namespace uspan {
 
 namespace {
 
-UprobeMode ModeOf(const Napi::Value& value) {
-  if (value.IsUndefined()) return UprobeMode::kEntry;
+bool IsReturn(const Napi::Value& value) {
+  if (value.IsUndefined()) return false;
   const std::string mode = StringArgument(value, "mode");
-  if (mode == "entry") return UprobeMode::kEntry;
-  if (mode == "return") return UprobeMode::kReturn;
-  if (mode == "session") return UprobeMode::kSession;
-  Throw(value.Env(), "E_NATIVE", "mode must be 'entry', 'return' or 'session'");
+  if (mode != "entry" && mode != "return") Throw(value.Env(), "E_NATIVE", "mode must be 'entry' or 'return'");
+  return mode == "return";
 }
 
 }  // namespace
@@ -29,7 +27,7 @@ UprobeRequest ParseUprobeRequest(const Napi::Object& options) {
       .cookies = BigUint64sArgument(options.Get("cookies"), "cookies"),
       .ref_ctr_offsets = {},
       .pid = pid.IsUndefined() ? 0 : static_cast<int>(NumberArgument(pid, "pid", INT32_MAX)),
-      .mode = ModeOf(options.Get("mode")),
+      .at_return = IsReturn(options.Get("mode")),
   };
   if (!ref_ctr.IsUndefined()) request.ref_ctr_offsets = BigUint64sArgument(ref_ctr, "refCtrOffsets");
   if (request.offsets.empty()) Throw(options.Env(), "E_NATIVE", "offsets must not be empty");

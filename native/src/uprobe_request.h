@@ -8,8 +8,6 @@
 
 namespace uspan {
 
-enum class UprobeMode { kEntry, kReturn, kSession };
-
 /** native.d.ts UprobeMultiOptions, checked. The spans are valid while the JavaScript object is. */
 struct UprobeRequest {
   std::string program;
@@ -18,7 +16,7 @@ struct UprobeRequest {
   std::span<uint64_t> cookies;  // as many
   std::span<uint64_t> ref_ctr_offsets;  // as many, or none
   int pid;  // 0: every process
-  UprobeMode mode;
+  bool at_return;
 };
 
 /** Throws E_NATIVE. */

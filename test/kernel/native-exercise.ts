@@ -21,7 +21,6 @@ function open(uprobeMulti = multi) {
     object: readFileSync(join(directory, 'probe.bpf.o')),
     name: 'probe',
     uprobeMulti,
-    skipPrograms: ['broken', 'count_session'],
     rodata: { wake: new Uint8Array([1, 0, 0, 0]) },
   });
 }
@@ -74,6 +73,7 @@ async function everything(uprobeMulti: boolean) {
   if (bytes !== 60 * 40) throw new Error(`${bytes} bytes instead of 60 records`);
   object.map('hits').update(new Uint8Array(8), new Uint8Array(8));
   object.map('hits').keys();
+  object.map('hits').entries();
   object.testRun('add', new Uint8Array(8));
   expectError('E_ATTACH', () =>
     object.attachUprobes({
@@ -85,10 +85,9 @@ async function everything(uprobeMulti: boolean) {
   );
   expectError('E_BPF_LOAD', () =>
     native.openObject({
-      object: readFileSync(join(directory, 'probe.bpf.o')),
-      name: 'probe',
+      object: readFileSync(join(directory, 'broken.bpf.o')),
+      name: 'broken',
       uprobeMulti,
-      skipPrograms: ['count_session'],
     }),
   );
   const map = object.map('hits');
@@ -119,14 +118,7 @@ const scenarios: Record<string, () => Promise<void> | void> = {
     }
     native.capabilities();
     native.clockOffsetNs();
-    for (const name of [
-      'btf',
-      'ringbuf',
-      'uprobeSession',
-      'rawTracepoint',
-      'iterTaskVma',
-      'copyFromUserStr',
-    ] as const) {
+    for (const name of ['btf', 'ringbuf', 'bpfLoop', 'rawTracepoint', 'iterTaskVma', 'copyFromUserStr'] as const) {
       native.probeFeature(name);
     }
   },

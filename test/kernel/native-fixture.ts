@@ -28,9 +28,11 @@ export interface NativeFixture {
   readonly target: string;
   /** File offset of a function or variable of the target. */
   offset(symbol: string): bigint;
-  /** Opens test/fixtures/native/probe.bpf.c; sessions only where the kernel has them, never the broken program. */
+  /** Opens test/fixtures/native/probe.bpf.c. */
   open(options?: Partial<OpenOptions>): BpfObject;
   readonly probeObject: Buffer;
+  /** What the verifier refuses. */
+  readonly brokenObject: Buffer;
   remove(): void;
 }
 
@@ -38,15 +40,19 @@ export interface NativeFixture {
 export function buildNativeFixture(): NativeFixture {
   const directory = mkdtempSync(join(tmpdir(), 'uspan-native-'));
   const target = join(directory, 'target');
-  const object = join(directory, 'probe.bpf.o');
   execFileSync('cc', ['-O1', '-pthread', '-o', target, join(root, 'test/fixtures/native/target.c')]);
-  execFileSync(join(root, 'scripts/build-bpf.sh'), [join(root, 'test/fixtures/native/probe.bpf.c'), object]);
+  const build = (name: string) => {
+    const object = join(directory, `${name}.bpf.o`);
+    execFileSync(join(root, 'scripts/build-bpf.sh'), [join(root, `test/fixtures/native/${name}.bpf.c`), object]);
+    return readFileSync(object);
+  };
   const offsets = fileOffsets(target);
-  const probeObject = readFileSync(object);
+  const probeObject = build('probe');
   return {
     directory,
     target,
     probeObject,
+    brokenObject: build('broken'),
     offset(symbol) {
       const offset = offsets.get(symbol);
       if (offset === undefined) throw new Error(`${target} has no symbol ${symbol}`);
@@ -55,14 +61,7 @@ export function buildNativeFixture(): NativeFixture {
     open(options = {}) {
       const native = loadNative();
       const uprobeMulti = options.uprobeMulti ?? native.probeFeature('uprobeMulti').supported;
-      const session = uprobeMulti && native.probeFeature('uprobeSession').supported;
-      return native.openObject({
-        object: probeObject,
-        name: 'probe',
-        uprobeMulti,
-        skipPrograms: ['broken', ...(session ? [] : ['count_session'])],
-        ...options,
-      });
+      return native.openObject({ object: probeObject, name: 'probe', uprobeMulti, ...options });
     },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };

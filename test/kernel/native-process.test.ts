@@ -63,7 +63,7 @@ describeKernel('process events', () => {
 
   test('tell an exec and the end of each process', async () => {
     const stop = collect();
-    const before = native.monotonicNs();
+    const before = process.hrtime.bigint();
     const pids: number[] = [];
     for (let run = 0; run < 20; run++) {
       const child = spawn('/bin/true');
@@ -77,7 +77,7 @@ describeKernel('process events', () => {
       const [exec, exit] = of(pid);
       expect(exec!.ktimeNs).toBeGreaterThan(before);
       expect(exit!.ktimeNs).toBeGreaterThan(exec!.ktimeNs);
-      expect(exit!.ktimeNs).toBeLessThan(native.monotonicNs());
+      expect(exit!.ktimeNs).toBeLessThan(process.hrtime.bigint());
       expect(exec!.tid).toBe(pid);
     }
     await stop();
@@ -160,18 +160,12 @@ describeKernel(
       await object.close();
     });
 
-    test('a process that is gone: E_PROCESS_GONE or nothing', async () => {
+    test('a process that is gone: nothing', async () => {
       const object = open('vma');
       const child = spawn('/bin/true');
       await once(child, 'exit');
       object.map('vma_pid').update(u32(0), u32(child.pid!));
-      let bytes = new Uint8Array(0);
-      try {
-        bytes = object.runIterator('vma_files', 1 << 20, child.pid) as typeof bytes;
-      } catch (error) {
-        expect(error).toEqual(expect.objectContaining({ code: 'E_PROCESS_GONE' }));
-      }
-      expect(bytes.byteLength).toBe(0);
+      expect(object.runIterator('vma_files', 1 << 20, child.pid).byteLength).toBe(0);
       await object.close();
     });
   },

@@ -66,11 +66,9 @@ describeKernel('ring buffer', () => {
     expect(ring.sizeBytes).toBe(ringBytes);
     for (let round = 0; round < 100; round++) {
       await target.call('first', 71);
-      expect(ring.availableBytes()).toBe(71 * (recordBytes + 8));
       expect(sequences(slab, ring.drain(slab))).toEqual(range(round * 71, (round + 1) * 71));
     }
     expect(ring.drain(slab)).toBe(0);
-    expect(ring.availableBytes()).toBe(0);
   });
 
   test('a full ring refuses new records and keeps the old ones', async () => {
@@ -112,7 +110,7 @@ describeKernel('ring buffer', () => {
     await target.call('first', 3);
     expect(ring.drain(new Uint8Array(399))).toBe(0);
     expect(ring.oversizedRecords).toBe(3);
-    expect(ring.availableBytes()).toBe(0);
+    expect(ring.drain(new Uint8Array(4096))).toBe(0);
   });
 
   test('loses nothing uncounted when several processors write while we read', async () => {
@@ -145,7 +143,8 @@ describeKernel('ring buffer', () => {
       for (let turn = 0; turn < 50; turn++) await nextTurn();
       expect(woken).toHaveBeenCalledTimes(call);
     }
-    expect(ring.availableBytes()).toBe(3 * (recordBytes + 8));
+    const slab = new Uint8Array(4096);
+    expect(sequences(slab, ring.drain(slab))).toEqual([0, 1, 2]);
   });
 
   test('a new callback replaces the old; none comes without a forced wake-up, or after close', async () => {

@@ -103,6 +103,14 @@ for (const uprobeMulti of multi ? [true, false] : [false]) {
       await object.close();
     });
 
+    test('refuses another mode: E_NATIVE', async () => {
+      const object = fixture.open({ uprobeMulti });
+      expect(() => object.attachUprobes(attach('count_hit', [['first', 1n]], { mode: 'session' }))).toThrow(
+        expect.objectContaining({ code: 'E_NATIVE', message: expect.stringContaining('mode') }),
+      );
+      await object.close();
+    });
+
     test('raises the semaphore while attached', async () => {
       const object = fixture.open({ uprobeMulti });
       const refCtrOffsets = new BigUint64Array([fixture.offset('semaphore')]);
@@ -137,6 +145,21 @@ for (const uprobeMulti of multi ? [true, false] : [false]) {
       await object.close();
     });
 
+    test('more links than there are threads to close them', async () => {
+      const object = fixture.open({ uprobeMulti });
+      const sites = Array.from({ length: 20 }, (_, n): [string, bigint] => [n % 2 ? 'first' : 'second', BigInt(n)]);
+      const links = [
+        object.attachUprobes(attach('count_hit', sites)),
+        object.attachUprobes(attach('count_hit', sites)),
+      ];
+      expect(links.map(({ count }) => count)).toEqual(uprobeMulti ? [1, 1] : [20, 20]);
+      await target.call('first', 1);
+      await Promise.all(links.map((link) => link.close()));
+      await target.call('first', 1);
+      expect(sites.map(([, cookie]) => hits(object, cookie))).toEqual(sites.map((_, n) => (n % 2 ? 2 : 0)));
+      await object.close();
+    });
+
     test('links close side by side, twice is once, and closing the object closes the rest', async () => {
       const object = fixture.open({ uprobeMulti });
       const links = ['first', 'second', 'third'].map((symbol, index) =>
@@ -153,33 +176,3 @@ for (const uprobeMulti of multi ? [true, false] : [false]) {
     });
   });
 }
-
-describeKernel(
-  'uprobe session',
-  () => {
-    test('fires at entry and return', async () => {
-      const object = fixture.open();
-      const link = object.attachUprobes(attach('count_session', [['first', 1n]], { mode: 'session' }));
-      await target.call('first', 8);
-      expect(hits(object, 1n)).toBe(16);
-      await link.close();
-      await object.close();
-    });
-
-    test('needs a program made for it, and the other way round', async () => {
-      const object = fixture.open();
-      const session = attach('count_hit', [['first', 1n]], { mode: 'session' });
-      expect(() => object.attachUprobes(session)).toThrow(expect.objectContaining({ code: 'E_ATTACH' }));
-      const entry = attach('count_session', [['first', 1n]]);
-      expect(() => object.attachUprobes(entry)).toThrow(expect.objectContaining({ code: 'E_ATTACH' }));
-      await object.close();
-    });
-
-    test('cannot be loaded for perf links', () => {
-      expect(() => fixture.open({ uprobeMulti: false, skipPrograms: ['broken'] })).toThrow(
-        expect.objectContaining({ code: 'E_BPF_OPEN', message: expect.stringContaining('count_session') }),
-      );
-    });
-  },
-  'uprobeSession',
-);

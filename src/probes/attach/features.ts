@@ -17,9 +17,9 @@ const wanted: readonly { name: FeatureName; required: boolean; without: string }
   { name: 'ringbuf', required: true, without: 'no way out for spans (Linux 5.8)' },
   { name: 'attachCookie', required: true, without: 'probes cannot be told apart (Linux 5.15)' },
   { name: 'uprobeMulti', required: false, without: 'one perf link a site: slower to attach and detach (Linux 6.6)' },
+  { name: 'bpfLoop', required: false, without: 'no spans of Node.js and USDT probes (Linux 5.17)' },
   { name: 'rawTracepoint', required: false, without: 'new processes are found by re-scanning only' },
   { name: 'iterTaskVma', required: false, without: 'a file shared by containers may be attached twice (Linux 5.12)' },
-  { name: 'uprobeSession', required: false, without: 'nothing yet: for return values of C functions (Linux 6.13)' },
   {
     name: 'copyFromUserStr',
     required: false,
