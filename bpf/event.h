@@ -77,7 +77,8 @@ enum uspan_counter {
 	USPAN_COUNTER_SKIPPED_NODE_STREAM = 17, /* requests that Node.js read from something that is no socket */
 	USPAN_COUNTER_NOT_EXECUTED = 18,      /* PostgreSQL statements that were prepared or described, and not executed */
 	USPAN_COUNTER_NOT_SENT = 19,          /* client calls that ended before they looked for a connection: refused by the library, or a panic */
-	USPAN_COUNTERS = 20,
+	USPAN_COUNTER_LOST_NO_MEMORY = 20,    /* the kernel had no memory for a map entry at that moment */
+	USPAN_COUNTERS = 21,
 };
 
 /* A uprobe's attach cookie: bits 0 to 15 the moment, 16 to 31 the probe id, 32 to 63 what the site alone knows (0 where nothing). */

@@ -45,12 +45,16 @@ static __always_inline struct uspan_node_connection *add_connection(const struct
 {
 	struct uspan_node_connection *c = find_connection(key), *blank;
 	__u32 first = 0;
+	long refused;
 
 	if (c)
 		return c;
 	blank = bpf_map_lookup_elem(&node_blank, &first);
-	if (!blank || bpf_map_update_elem(&node_connections, key, blank, BPF_ANY)) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+	if (!blank)
+		return 0;
+	refused = bpf_map_update_elem(&node_connections, key, blank, BPF_ANY);
+	if (refused) {
+		count_refused(refused);
 		return 0;
 	}
 	c = find_connection(key);
@@ -76,6 +80,7 @@ static __always_inline struct uspan_node_request *push_request(const struct uspa
 	struct uspan_node_connection *blank;
 	struct uspan_node_request *request = &c->current;
 	__u32 first = 0, behind = c->active;
+	long refused;
 
 	if (behind >= USPAN_NODE_MAX_PIPELINED) {
 		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
@@ -86,8 +91,11 @@ static __always_inline struct uspan_node_request *push_request(const struct uspa
 		return request;
 	waiting = waiting_key(key, c, behind);
 	blank = bpf_map_lookup_elem(&node_blank, &first);
-	if (!blank || bpf_map_update_elem(&node_waiting, &waiting, &blank->current, BPF_ANY)) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+	if (!blank)
+		return 0;
+	refused = bpf_map_update_elem(&node_waiting, &waiting, &blank->current, BPF_ANY);
+	if (refused) {
+		count_refused(refused);
 		return 0;
 	}
 	return bpf_map_lookup_elem(&node_waiting, &waiting);

@@ -7,6 +7,8 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 
+#define E2BIG 7 /* asm-generic/errno-base.h, which vmlinux.h cannot be included with */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, USPAN_COUNTERS);
@@ -28,6 +30,12 @@ static __always_inline void count(__u32 counter)
 
 	if (slot)
 		__sync_fetch_and_add(slot, 1);
+}
+
+/* An entry that a map did not take: E2BIG says that it is full, anything else that the kernel found no memory just then. */
+static __always_inline void count_refused(long error)
+{
+	count(error == -E2BIG ? USPAN_COUNTER_LOST_IN_FLIGHT_FULL : USPAN_COUNTER_LOST_NO_MEMORY);
 }
 
 static __always_inline void count_hit(__u32 probe_id, __u32 moment)

@@ -730,7 +730,8 @@ export const Counter = {
   SKIPPED_NODE_STREAM: 17,
   NOT_EXECUTED: 18,
   NOT_SENT: 19,
-  COUNT: 20,
+  LOST_NO_MEMORY: 20,
+  COUNT: 21,
 } as const;
 
 /** By value. */
@@ -755,6 +756,7 @@ export const counterNames = [
   'skipped_node_stream',
   'not_executed',
   'not_sent',
+  'lost_no_memory',
 ] as const;
 
 export const HttpServerMoment = {
