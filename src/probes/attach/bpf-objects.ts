@@ -2,6 +2,8 @@ import type { ProbeDefinition } from '../../contract/decision.ts';
 import { type BpfMap, type BpfObject, loadNative, type RingBuffer } from '../../native.ts';
 import { readBpfObject } from './bpf-files.ts';
 import { encodeKernelConfig, type KernelConfig } from './kernel-config.ts';
+import { fitToKernel, mapSizes, mustPreallocate } from './map-sizes.ts';
+import { u32 } from './map-values.ts';
 
 /** Declares what every object uses, and has no program. */
 const sharedObject = 'shared';
@@ -13,16 +15,17 @@ const sharedObject = 'shared';
 export class BpfObjects {
   readonly uprobeMulti: boolean;
   readonly #config: KernelConfig;
-  readonly #sizes: ReadonlyMap<string, number>;
+  readonly #preallocate = mustPreallocate();
+  #sizes: ReadonlyMap<string, number>;
   readonly #objects = new Map<string, BpfObject>();
   readonly #maps = new Map<string, BpfMap>();
 
   /** @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
   constructor(definitions: readonly ProbeDefinition[], config: KernelConfig) {
-    this.#config = config;
+    this.#config = fitToKernel(config, this.#preallocate);
     this.uprobeMulti = loadNative().probeFeature('uprobeMulti').supported;
-    this.#sizes = mapSizes(definitions, config);
-    this.open(sharedObject);
+    this.#sizes = new Map([['spans', config.ringBytes]]);
+    this.#sizes = mapSizes(definitions, this.#config, this.#possibleCpus());
   }
 
   /** Loads the object, unless it is. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
@@ -39,6 +42,7 @@ export class BpfObjects {
       rodata: { uspan_config: encodeKernelConfig(this.#config) },
       mapMaxEntries: pick(own, this.#sizes),
       sharedMaps: pick(names, this.#maps),
+      preallocateMaps: this.#preallocate,
       uprobeMulti: this.uprobeMulti,
     });
     this.#objects.set(name, object);
@@ -56,17 +60,14 @@ export class BpfObjects {
     return this.open(sharedObject).ring(name);
   }
 
+  /** A per-CPU map has a u64 of each, whether it is online or not. */
+  #possibleCpus(): number {
+    return this.shared('counters').lookup(u32(0))!.byteLength / 8;
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#objects.values()].map((object) => object.close()));
   }
-}
-
-function mapSizes(definitions: readonly ProbeDefinition[], config: KernelConfig): Map<string, number> {
-  const sizes = new Map([['spans', config.ringBytes]]);
-  for (const { entriesPerRequest } of definitions) {
-    for (const [map, entries] of Object.entries(entriesPerRequest)) sizes.set(map, entries * config.maxInFlight);
-  }
-  return sizes;
 }
 
 function pick<V>(names: readonly string[], from: ReadonlyMap<string, V>): Record<string, V> {
