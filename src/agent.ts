@@ -60,6 +60,7 @@ export class Agent {
   readonly #drainLoop: DrainLoop;
   readonly #events: ProcessEvents | undefined;
   readonly #countersSeen: number[] = [];
+  #oversizedSeen = 0;
   #processEventsLost = 0;
   #stopping: Promise<Report> | undefined;
 
@@ -230,6 +231,9 @@ export class Agent {
   }
 
   #countLosses(): void {
+    const { oversizedRecords } = this.#attacher;
+    this.#options.losses.add('bpf', 'record_too_large', oversizedRecords - this.#oversizedSeen);
+    this.#oversizedSeen = oversizedRecords;
     this.#attacher.counters().forEach((value, counter) => {
       const name = counterNames[counter]!;
       if (!name.startsWith('lost_')) return;

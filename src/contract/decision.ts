@@ -127,6 +127,9 @@ export interface InFlight {
   readonly swept: { readonly map: string; readonly index: number } | undefined;
 }
 
+/** What the programs of a definition cannot do without, and not every kernel that uspan runs on has: names of native.d.ts. */
+export type KernelNeed = 'bpfLoop';
+
 /** A library uspan knows, as one value. */
 export interface ProbeDefinition {
   /** e.g. `go/net/http/server`. */
@@ -147,10 +150,14 @@ export interface ProbeDefinition {
   readonly program: string;
   /** Used in place of `object` and `program` where a probe may sleep and so read memory that is not there yet (feature `copyFromUserStr`). */
   readonly sleepable?: { readonly object: string; readonly program: string };
+  /** Undefined: nothing but what uspan itself needs. */
+  readonly needs?: readonly KernelNeed[];
   readonly configMap: string;
   readonly inFlight: readonly InFlight[];
   /** Entries of its maps for each request that may be in flight at a time (`--max-in-flight`). */
   readonly entriesPerRequest: Readonly<Record<string, number>>;
+  /** The same of its LRU maps: what is used least goes when they are full. */
+  readonly lruEntriesPerRequest?: Readonly<Record<string, number>>;
   readonly points: readonly Point[];
   /** Kinds of its records, values of `enum uspan_event_kind` below 32: no other record is given to `write`. */
   readonly recordKinds: readonly number[];
@@ -167,6 +174,7 @@ export type SkipReason =
   | 'field_missing'
   | 'no_cheap_site'
   | 'machine_untested'
+  | 'kernel_feature'
   | 'code_moved'
   | 'already_instrumented';
 

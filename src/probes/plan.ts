@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Binary } from '../contract/binary.ts';
-import type { Decision, Place, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
+import type { Decision, KernelNeed, Place, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
 import { type Located, locate } from './sites/locate.ts';
 import type { UnnamedSite } from './sites/places.ts';
 import { ProgramCode } from './sites/program-code.ts';
@@ -10,6 +10,8 @@ export interface PlanOptions {
   readonly allowSingleStep: boolean;
   /** Plan for programs that export with an OpenTelemetry SDK themselves. */
   readonly allowInstrumented: boolean;
+  /** What the running kernel is known not to have; nothing, unless told. */
+  readonly kernelLacks?: readonly KernelNeed[] | undefined;
 }
 
 /** How a process has the file: as the program it runs, or as a shared library. */
@@ -61,6 +63,10 @@ function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOpt
       'already_instrumented',
       `it makes its own spans with ${instrumented}; --instrumented traces it all the same`,
     );
+  }
+  const lacking = definition.needs?.filter((need) => options.kernelLacks?.includes(need)) ?? [];
+  if (lacking.length > 0) {
+    return skip('kernel_feature', `this kernel lacks ${lacking.join(', ')}: see uspan doctor`);
   }
   if (!code.isa.hasSiteRules) return skip('machine_untested', `no site rules for ${binary.machine} yet`);
   const constants = definition.constants(binary);

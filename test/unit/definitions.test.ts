@@ -25,8 +25,24 @@ describe.each(definitions.map((definition) => [definition.name, definition] as c
     const { sleepable } = definition;
     if (sleepable) expect(read(`bpf/usdt/${sleepable.object}.bpf.c`)).toContain(`\nint ${sleepable.program}(`);
     const maps = [definition.configMap, ...definition.inFlight.map(({ map }) => map)];
+    const { lruEntriesPerRequest = {} } = definition;
+    for (const map of Object.keys(lruEntriesPerRequest))
+      expect(text).toMatch(new RegExp(`BPF_MAP_TYPE_LRU_HASH\\);[^}]*\\} ${map} SEC\\(`));
     for (const map of [...maps, ...Object.keys(definition.entriesPerRequest)])
       expect(text).toMatch(new RegExp(`\\} ${map} SEC\\(|OPEN_SPANS\\(${map}\\)`));
+  });
+
+  // The programs of an object with bpf_loop do not load before Linux 5.17.
+  test('says so when its programs need bpf_loop', () => {
+    const uses = (path: string, seen = new Set<string>()): boolean => {
+      if (seen.has(path)) return false;
+      seen.add(path);
+      const text = read(path);
+      const includes = [...text.matchAll(/^#include "([^"]+)"/gm)].map(([, name]) => `bpf/${name}`);
+      return /\bbpf_loop\(/.test(text) || includes.some((name) => !name.includes('vmlinux') && uses(name, seen));
+    };
+    const [source] = globSync(`bpf/**/${definition.object}.bpf.c`, { cwd: root });
+    expect(definition.needs?.includes('bpfLoop') ?? false).toBe(uses(source!));
   });
 
   test('numbers its moments within the limit, one name each', () => {

@@ -116,6 +116,15 @@ describe('skipped', () => {
     expect(decide(binary({ machine: 'arm64' }))).toMatchObject(skip('machine_untested', 'no site rules for arm64 yet'));
   });
 
+  test('kernel_feature', () => {
+    const needs = ['bpfLoop'] as const;
+    const lacking = (lacks: PlanOptions['kernelLacks']) =>
+      plan(binary(), 'executable', [definition({ needs })], { ...strict, kernelLacks: lacks })[0];
+    expect(lacking(needs)).toMatchObject(skip('kernel_feature', 'this kernel lacks bpfLoop: see uspan doctor'));
+    expect([lacking([])!.do, lacking(undefined)!.do]).toEqual(['attach', 'attach']);
+    expect(plan(binary(), 'executable', [definition()], { ...strict, kernelLacks: needs })[0]!.do).toBe('attach');
+  });
+
   test('field_missing', () => {
     const constants = (): Constants => ({ found: false, missing: 'lib.Request.Method' });
     expect(decide(binary(), { constants })).toMatchObject(

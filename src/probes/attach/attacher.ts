@@ -6,6 +6,7 @@ import { Constant, counterNames } from '../layout.gen.ts';
 import type { ProbeTable } from '../probe-table.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
+import { kernelLacks } from './features.ts';
 import { GoBinaries } from './go-binaries.ts';
 import { InFlightSweeper } from './in-flight.ts';
 import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
@@ -89,6 +90,8 @@ export class Attacher {
 
   /** Loads a definition's programs now, so that its first attach need not wait for the verifier. @throws as attach() */
   load(definition: ProbeDefinition): void {
+    const lacks = kernelLacks();
+    if (definition.needs?.some((need) => lacks.includes(need))) return;
     this.#variantOf(definition);
   }
 
@@ -104,6 +107,11 @@ export class Attacher {
   /** Copies finished spans into `slab`; bytes written. */
   drain(slab: Uint8Array): number {
     return this.#ring.drain(slab);
+  }
+
+  /** Records that were lost because they are larger than the slab given to drain(). */
+  get oversizedRecords(): number {
+    return this.#ring.oversizedRecords;
   }
 
   onWakeup(callback: () => void): void {

@@ -1,3 +1,4 @@
+import type { KernelNeed } from '../../contract/decision.ts';
 import { type FeatureName, loadNative } from '../../native.ts';
 
 export type { FeatureName };
@@ -31,6 +32,16 @@ const wanted: readonly { name: FeatureName; required: boolean; without: string }
 export function kernelFeatures(): Feature[] {
   const native = loadNative();
   return wanted.map((feature) => ({ ...feature, ...native.probeFeature(feature.name) }));
+}
+
+/** Everything that a definition can need. */
+const needs: readonly KernelNeed[] = ['bpfLoop'];
+
+/** What definitions need and this kernel has not. Without the capabilities nothing can be tried, and nothing is known to be lacking. */
+export function kernelLacks(): readonly KernelNeed[] {
+  const native = loadNative();
+  const mayTry = native.capabilities().some((name) => name === 'BPF' || name === 'SYS_ADMIN');
+  return mayTry ? needs.filter((need) => !native.probeFeature(need).supported) : [];
 }
 
 export function libbpfVersion(): string {

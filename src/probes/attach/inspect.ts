@@ -6,6 +6,7 @@ import { mapFile } from '../../discovery/map-file.ts';
 import { hasUsdtNotes } from '../../discovery/usdt/notes.ts';
 import type { MappedFile } from '../../native.ts';
 import { type PlanOptions, plan, type Role, wantsNotesOnly } from '../plan.ts';
+import { kernelLacks } from './features.ts';
 import type { Inspection } from './inspection.ts';
 import type { ProcessFile } from './process-files.ts';
 
@@ -47,7 +48,7 @@ function inspect(path: string, role: Role, file: MappedFile, options: InspectOpt
       return { path, role, binary: undefined, error: undefined, decisions: [], loadsLibraries: false };
     }
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
-    const decisions = plan(binary, role, options.definitions, options);
+    const decisions = plan(binary, role, options.definitions, { ...options, kernelLacks: kernelLacks() });
     // The indexes of a large program take tens of megabytes, and nobody asks again.
     binary.release();
     if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });

@@ -28,6 +28,7 @@ export function usdtPair(usdt: UsdtPair): ProbeDefinition {
     object: 'usdt',
     program: 'usdt_pair',
     sleepable: { object: 'usdt_sleepable', program: 'usdt_pair_sleepable' },
+    needs: ['bpfLoop'],
     matches: (binary) =>
       (usdt.programs?.(binary.path) ?? true) &&
       [start, end].some((name) => notesOf(binary, { provider, name }).length > 0),

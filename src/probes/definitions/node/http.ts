@@ -17,6 +17,7 @@ export const nodeHttp = {
   hitsPerSpan: 2,
   object: 'node_http',
   program: 'node_http',
+  needs: ['bpfLoop'],
   configMap: 'node_configs',
   inFlight: [
     {
@@ -28,6 +29,7 @@ export const nodeHttp = {
     { map: 'node_waiting', pidOffset: NodeKey.pid, activeOffset: undefined, swept: undefined },
   ],
   entriesPerRequest: { node_connections: 4, node_waiting: 1 },
+  lruEntriesPerRequest: { node_statements: 1 / 16 },
   recordKinds: [EventKind.NODE_HTTP_SERVER, EventKind.NODE_HTTP_CLIENT, EventKind.NODE_SQL],
   points: [
     {
