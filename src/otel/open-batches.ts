@@ -15,6 +15,9 @@ export interface OpenBatchLimits {
 export interface OpenBatch {
   readonly resource: Resource;
   bytes: Uint8Array;
+  /** Of all of `bytes`, for whole words and for texts. Kept here, because spans of several processes take turns. */
+  view: DataView;
+  buffer: Buffer;
   end: number;
   spans: number;
 }
@@ -45,17 +48,23 @@ export class OpenBatches {
     return this.#current;
   }
 
-  /** Takes a finished span that begins at `batch.end` of `out` and ends at `to`; `out` is `batch.bytes` or a grown copy. */
+  /**
+   * Takes a finished span that begins at `batch.end` of `out` and ends at `to`; `out` is `batch.bytes` or a grown copy, after which the old
+   * buffer goes back to the pool.
+   */
   add(batch: OpenBatch, out: Uint8Array, to: number): void {
     const { maxBatchSpans, maxBatchBytes, maxOpenBytes } = this.#limits;
     const maxEnd = maxBatchBytes + envelopeRoom.before;
     if (to > maxEnd && batch.spans > 0) {
       // All before this span goes, and the span opens the next batch.
       const span = this.#copy(out, batch.end, to);
+      if (out !== batch.bytes) this.#pool.give(out);
       this.#seal(batch);
       this.#replace(batch, span, envelopeRoom.before + to - batch.end, 1);
     } else {
+      const before = batch.bytes;
       this.#replace(batch, out, to, batch.spans + 1);
+      if (out !== before) this.#pool.give(before);
     }
     if (batch.spans >= maxBatchSpans || batch.end >= maxEnd) this.#close(batch);
     else if (this.#openBytes > maxOpenBytes) this.flush();
@@ -71,7 +80,7 @@ export class OpenBatches {
 
   #open(resource: Resource): OpenBatch {
     const bytes = this.#pool.take(this.#lastBytes.get(resource) ?? firstBytes);
-    const batch = { resource, bytes, end: envelopeRoom.before, spans: 0 };
+    const batch = { resource, bytes, view: viewOf(bytes), buffer: bufferOf(bytes), end: envelopeRoom.before, spans: 0 };
     this.#batches.set(resource, batch);
     this.#openBytes += bytes.length;
     return batch;
@@ -79,6 +88,10 @@ export class OpenBatches {
 
   #replace(batch: OpenBatch, bytes: Uint8Array, end: number, spans: number): void {
     this.#openBytes += bytes.length - batch.bytes.length;
+    if (bytes !== batch.bytes) {
+      batch.view = viewOf(bytes);
+      batch.buffer = bufferOf(bytes);
+    }
     batch.bytes = bytes;
     batch.end = end;
     batch.spans = spans;
@@ -110,4 +123,12 @@ export class OpenBatches {
     copy.set(bytes.subarray(from, to), before);
     return copy;
   }
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

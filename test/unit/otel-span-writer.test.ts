@@ -198,3 +198,23 @@ test('batches keep their limits and lose nothing', () => {
     expect(batches.reduce((sum, batch) => sum + batch.spans, 0)).toBe(1000);
   }
 });
+
+test('texts of every length and script are whole: short ones are copied by a loop, long ones by the platform', () => {
+  const { slab } = slabWith({});
+  const ends = ['', 'a', 'é', '中', '😀', '\ud83d', 'é中😀', '中'.repeat(40)];
+  const texts = [0, 1, 29, 30, 31, 32, 33, 64, 127, 128, 300].flatMap((length) =>
+    ends.flatMap((end) => [`${'x'.repeat(length)}${end}`, `${end}${'x'.repeat(length)}`]),
+  );
+  const { decoded } = write((writer) => {
+    for (const [index, text] of texts.entries()) {
+      writer.begin(slab, 0, index % 2 ? shop : cart, SpanKind.server);
+      writer.nameText(text);
+      writer.text(key, text);
+      writer.status(StatusCode.error, text);
+      writer.end();
+    }
+  });
+  const found = [...decoded].map(({ name, attributes, status }) => [name, attributes.k, status.message]);
+  const wellFormed = texts.map((text) => text.toWellFormed());
+  expect(found.sort()).toEqual(wellFormed.map((text) => [text, text, text]).sort());
+});
