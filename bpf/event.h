@@ -8,8 +8,6 @@
 #ifndef USPAN_EVENT_H
 #define USPAN_EVENT_H
 
-#define USPAN_CONTRACT_VERSION 1
-
 enum uspan_event_kind {
 	USPAN_EVENT_HTTP_SERVER = 1,      /* events/http_server.h */
 	USPAN_EVENT_PROCESS_EXEC = 2,

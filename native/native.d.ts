@@ -158,6 +158,14 @@ export interface BpfObject {
 /** Names of the maps an object file declares, without those that libbpf makes for its sections. Throws E_BPF_OPEN. */
 export function mapNames(object: Uint8Array, name: string): string[];
 
+export interface StructLayout {
+  readonly size: number;
+  /** Byte offsets by name. */
+  readonly members: Readonly<Record<string, number>>;
+}
+/** The structs that an object file was built with, of those whose name begins so, by name: from its BTF. Throws E_BPF_OPEN. */
+export function structLayouts(object: Uint8Array, name: string, prefix: string): Readonly<Record<string, StructLayout>>;
+
 /** Opens and loads. Throws E_BPF_OPEN or E_BPF_LOAD (with verifierLog). */
 export function openObject(options: OpenOptions): BpfObject;
 

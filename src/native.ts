@@ -4,12 +4,21 @@ import type * as Native from '../native/native.d.ts';
 import { UspanError } from './contract/errors.ts';
 import { nativeBuild } from './settings/development.ts';
 
-export type { BpfMap, BpfObject, FeatureName, Link, MappedFile, ProgramInfo, RingBuffer } from '../native/native.d.ts';
+export type {
+  BpfMap,
+  BpfObject,
+  FeatureName,
+  Link,
+  MappedFile,
+  OpenOptions,
+  ProgramInfo,
+  RingBuffer,
+} from '../native/native.d.ts';
 
 /** What native/native.d.ts declares. */
 export type NativeModule = typeof Native;
 
-const expectedAbi = 3;
+const expectedAbi = 4;
 let loaded: NativeModule | undefined;
 
 /**

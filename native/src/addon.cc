@@ -55,6 +55,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("clockOffsetNs", Napi::Function::New(env, ClockOffsetNs, "clockOffsetNs"));
   exports.Set("probeFeature", Napi::Function::New(env, ProbeFeature, "probeFeature"));
   exports.Set("mapNames", Napi::Function::New(env, MapNames, "mapNames"));
+  exports.Set("structLayouts", Napi::Function::New(env, StructLayouts, "structLayouts"));
   exports.Set("openObject", Napi::Function::New(env, OpenObject, "openObject"));
   exports.Set("capabilities", Napi::Function::New(env, Capabilities, "capabilities"));
   return exports;

@@ -9,7 +9,7 @@
 namespace uspan {
 
 /** Bumped when native.d.ts changes incompatibly; src/native.ts compares. */
-inline constexpr int kAbi = 3;
+inline constexpr int kAbi = 4;
 
 /** Per environment: the classes, which JavaScript cannot construct itself, and what is open. */
 struct AddonData {

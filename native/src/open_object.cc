@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "open_object.h"
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include <cerrno>
@@ -109,6 +110,30 @@ Napi::Value MapNames(const Napi::CallbackInfo& info) {
     if (!bpf_map__is_internal(map)) names.Set(names.Length(), bpf_map__name(map));
   }
   return names;
+}
+
+Napi::Value StructLayouts(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const OwnedObject object = Open(env, BytesArgument(info[0], "object"), StringArgument(info[1], "name"));
+  const std::string prefix = StringArgument(info[2], "prefix");
+  Napi::Object layouts = Napi::Object::New(env);
+  const btf* types = bpf_object__btf(object.get());
+  const uint32_t count = types ? btf__type_cnt(types) : 0;
+  for (uint32_t id = 1; id < count; id++) {
+    const btf_type* type = btf__type_by_id(types, id);
+    const std::string name = btf__name_by_offset(types, type->name_off);
+    if (!btf_is_struct(type) || !name.starts_with(prefix)) continue;
+    Napi::Object layout = Napi::Object::New(env);
+    for (uint32_t index = 0; index < btf_vlen(type); index++) {
+      const char* member = btf__name_by_offset(types, btf_members(type)[index].name_off);
+      layout.Set(member, Napi::Number::New(env, btf_member_bit_offset(type, index) / 8));
+    }
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("size", Napi::Number::New(env, type->size));
+    one.Set("members", layout);
+    layouts.Set(name, one);
+  }
+  return layouts;
 }
 
 Napi::Value OpenObject(const Napi::CallbackInfo& info) {

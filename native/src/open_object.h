@@ -8,5 +8,7 @@ namespace uspan {
 Napi::Value OpenObject(const Napi::CallbackInfo& info);
 /** native.d.ts mapNames. */
 Napi::Value MapNames(const Napi::CallbackInfo& info);
+/** native.d.ts structLayouts. */
+Napi::Value StructLayouts(const Napi::CallbackInfo& info);
 
 }  // namespace uspan

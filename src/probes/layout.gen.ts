@@ -990,7 +990,6 @@ export const NodeSqliteField = {
 } as const;
 
 export const Constant = {
-  CONTRACT_VERSION: 1,
   POSTGRESQL_NAME_BYTES: 63,
   POSTGRESQL_UNKNOWN_STATE: 1073741824,
   GO_BINARIES: 512,

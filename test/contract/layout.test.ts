@@ -1,11 +1,14 @@
 /** bpf/event.h, compiled now, against the committed src/probes/layout.gen.ts. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateLayout, readBtf, readContract } from '../../scripts/gen-layout.ts';
+import { readBpfObject } from '../../src/probes/attach/bpf-files.ts';
+import { layoutDifference } from '../../src/probes/attach/open-object.ts';
+import { builtObjects } from './verifier-configurations.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const header = readContract();
@@ -21,6 +24,20 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 test('layout.gen.ts is what scripts/gen-layout.ts makes of event.h', () => {
   expect(readFileSync(join(root, 'src/probes/layout.gen.ts'), 'utf8')).toBe(generateLayout(types, header));
+});
+
+test('objects that were built from these headers are opened, and no others', () => {
+  for (const name of builtObjects()) expect(layoutDifference(readBpfObject(name), name), name).toBeUndefined();
+  const build = (struct: string) => {
+    const source = join(directory, 'other.bpf.c');
+    const object = join(directory, 'other.bpf.o');
+    writeFileSync(source, `typedef unsigned long long u64;\nstruct ${struct};\nstruct uspan_event_head head;\n`);
+    execFileSync(join(root, 'scripts/build-bpf.sh'), [source, object]);
+    return layoutDifference(readFileSync(object), 'other');
+  };
+  expect(build('uspan_event_head { u64 ktime_ns; }')).toBe('struct uspan_event_head has 8 bytes, not 24');
+  const swapped = 'uspan_event_head { unsigned pid, tid; u64 ktime_ns; unsigned len; unsigned short kind, probe_id; }';
+  expect(build(swapped)).toBe('uspan_event_head.pid is at 0, not 8');
 });
 
 test('is the same on arm64', () => {

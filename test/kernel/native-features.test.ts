@@ -14,7 +14,7 @@ describe('versions', () => {
   test('names the pinned libbpf', () => {
     const lock = readFileSync(new URL('../../native/vendor/Cargo.lock', import.meta.url), 'utf8');
     const pinned = /name = "libbpf-sys"\nversion = "[^+]+\+v([\d.]+)"/.exec(lock)![1];
-    expect(native.versions()).toEqual({ libbpf: pinned, abi: 3 });
+    expect(native.versions()).toEqual({ libbpf: pinned, abi: 4 });
   });
 });
 
@@ -33,7 +33,7 @@ describe('loadNative', () => {
       'E_NATIVE the native addon could not be loaded | Build it: scripts/build-native.sh',
     );
     expect(load(fake('m.exports = { versions: () => ({ abi: 99 }) }'))).toBe(
-      'E_NATIVE the native addon has ABI 99, 3 is needed | Build it: scripts/build-native.sh',
+      'E_NATIVE the native addon has ABI 99, 4 is needed | Build it: scripts/build-native.sh',
     );
   });
 });

@@ -4,6 +4,7 @@ import { readBpfObject } from './bpf-files.ts';
 import { encodeKernelConfig, type KernelConfig } from './kernel-config.ts';
 import { fitToKernel, mapSizes, mustPreallocate } from './map-sizes.ts';
 import { u32 } from './map-values.ts';
+import { openBpfObject } from './open-object.ts';
 
 /** Declares what every object uses, and has no program. */
 const sharedObject = 'shared';
@@ -32,13 +33,9 @@ export class BpfObjects {
   open(name: string): BpfObject {
     const before = this.#objects.get(name);
     if (before) return before;
-    const native = loadNative();
-    const bytes = readBpfObject(name);
-    const names = native.mapNames(bytes, name);
+    const names = loadNative().mapNames(readBpfObject(name), name);
     const own = names.filter((map) => !this.#maps.has(map));
-    const object = native.openObject({
-      object: bytes,
-      name,
+    const object = openBpfObject(name, {
       rodata: { uspan_config: encodeKernelConfig(this.#config) },
       mapMaxEntries: pick(own, this.#sizes),
       sharedMaps: pick(names, this.#maps),

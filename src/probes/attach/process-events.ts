@@ -1,8 +1,8 @@
 import type { Guard } from '../../guard.ts';
-import { type BpfObject, type Link, loadNative } from '../../native.ts';
+import type { BpfObject, Link } from '../../native.ts';
 import { EventHead, EventKind } from '../layout.gen.ts';
-import { readBpfObject } from './bpf-files.ts';
 import { sumOfCpus } from './map-values.ts';
+import { openBpfObject } from './open-object.ts';
 
 export interface ProcessEventHandlers {
   exec(pid: number): void;
@@ -32,7 +32,7 @@ export class ProcessEvents {
   constructor(handlers: ProcessEventHandlers, guard: Guard) {
     this.#handlers = handlers;
     this.#guard = guard;
-    this.#object = loadNative().openObject({ object: readBpfObject('process'), name: 'process', uprobeMulti: false });
+    this.#object = openBpfObject('process', { uprobeMulti: false });
     this.#links = [
       this.#object.attachRawTracepoint('process_exec', 'sched_process_exec'),
       this.#object.attachRawTracepoint('process_exit', 'sched_process_exit'),

@@ -1,6 +1,6 @@
-import { type BpfObject, loadNative } from '../../native.ts';
-import { readBpfObject } from './bpf-files.ts';
+import type { BpfObject } from '../../native.ts';
 import { u32 } from './map-values.ts';
+import { openBpfObject } from './open-object.ts';
 
 /** An executable mapping of a file, by the inode that uprobes attach to. */
 export interface VmaFile {
@@ -21,7 +21,7 @@ export class VmaFiles {
   readonly #object: BpfObject;
 
   constructor() {
-    this.#object = loadNative().openObject({ object: readBpfObject('vma'), name: 'vma', uprobeMulti: false });
+    this.#object = openBpfObject('vma', { uprobeMulti: false });
   }
 
   /** By rising start address; empty when the process is gone. */
