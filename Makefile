@@ -45,6 +45,7 @@ test: build examples ## Lint, type check and run all tests (as root those with t
 	@scripts/setup.sh test
 	@$(MAKE) lint typecheck
 	$(vitest) --outputFile.json=$(results)/host.json
+	@[ -z "$(REQUIRE_KERNEL)" ] || node .ci/summary.mjs $(results) host
 
 test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu (root)
 	scripts/test-kernels.sh $(results)
