@@ -12,6 +12,7 @@ enum uspan_postgresql_moment {
 	USPAN_POSTGRESQL_RETHROWN = 5, /* ReThrowError, ThrowErrorData: an error caught before, or in a parallel worker */
 	USPAN_POSTGRESQL_FAILED = 6,   /* PortalErrorCleanup: an error that nobody caught */
 	USPAN_POSTGRESQL_EXIT = 7,     /* proc_exit */
+	USPAN_POSTGRESQL_RENAMED = 8,  /* pgstat_report_appname: the application has another name */
 };
 
 /* The record's pid is the postmaster's, whose service this is; its tid the backend's pid. */
@@ -52,8 +53,9 @@ struct uspan_postgresql_config {
 struct uspan_postgresql_session {
 	__u64 process_started;   /* task_struct.start_time: pids come again */
 	__u64 executed_ktime_ns; /* when the statement was last executed; 0: not yet */
-	__u64 application_name;  /* what the variable pointed to when its text was read */
 	__u64 text;              /* where the statement is, as last reported */
+	__u64 application_name;  /* what the variable pointed to when its text was read */
+	__u64 application_ktime_ns; /* when the variable was last looked at; 0: look again */
 	__u32 sqlstate;          /* of the last error raised since it began */
 	__u32 service_pid;       /* the postmaster, unless only the backend itself is a target */
 	__u16 client_bytes;      /* of the fields that never change */

@@ -101,12 +101,20 @@ static __always_inline void put_client(struct uspan_open_span *span, __u64 port,
 	span_put_kernel(span, USPAN_POSTGRESQL_PEER, &peer, sizeof(peer), sizeof(peer));
 }
 
-/* SET application_name gives the variable another string. */
-static __always_inline void put_application(const struct usdt_hit *hit, struct uspan_open_span *span)
+/*
+ * SET application_name gives the variable another string, which USPAN_POSTGRESQL_RENAMED tells. A compiler may have put that function into its
+ * callers, so the variable is looked at once in a while all the same. Not at each statement: nobody else touches it, and its page is cold.
+ */
+#define LOOK_AGAIN_AFTER_NS 100000000
+
+static __always_inline void put_application(const struct usdt_hit *hit, struct uspan_open_span *span, __u64 now)
 {
 	struct uspan_postgresql_session *session = session_of(span);
 	__u64 at;
 
+	if (session->application_ktime_ns && now - session->application_ktime_ns < LOOK_AGAIN_AFTER_NS)
+		return;
+	session->application_ktime_ns = now;
 	if (!usdt_argument(hit, USPAN_POSTGRESQL_APPLICATION_NAME, &at) || at == session->application_name)
 		return;
 	session->application_name = at;
@@ -337,8 +345,9 @@ static __always_inline void on_report(const struct usdt_hit *hit, struct uspan_o
 	struct uspan_postgresql_session *session = session_of(span);
 
 	if (span->open++ == 0) {
-		put_application(hit, span);
-		span_start(span, session->kept_bytes);
+		span_start(span, session->client_bytes);
+		put_application(hit, span, span->head.start_ktime_ns);
+		span->used = session->kept_bytes;
 		session->sqlstate = 0;
 		session->has_text = 0;
 	}
@@ -369,6 +378,9 @@ static __always_inline void on_event(const struct pt_regs *ctx, struct uspan_ope
 		break;
 	case USPAN_POSTGRESQL_ERRNO:
 		session->sqlstate = 0;
+		break;
+	case USPAN_POSTGRESQL_RENAMED:
+		session->application_ktime_ns = 0;
 		break;
 	case USPAN_POSTGRESQL_RETHROWN:
 		if (config->error_code != USPAN_FIELD_ABSENT)
@@ -408,7 +420,6 @@ int postgresql(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
 	const struct uspan_postgresql_config *config = bpf_map_lookup_elem(&postgresql_configs, &site.probe_id);
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct uspan_open_span_key key = { .pid = bpf_get_current_pid_tgid() >> 32 };
 	struct uspan_open_span *span;
 	struct ending ending;
@@ -418,7 +429,11 @@ int postgresql(struct pt_regs *ctx)
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	span = find_session(&key, task);
+	/* What is executed was reported by the same process before. */
+	if (site.moment == USPAN_POSTGRESQL_EXECUTED)
+		span = span_find(&postgresql_sessions, &key);
+	else
+		span = find_session(&key, bpf_get_current_task_btf());
 	if (site.moment == USPAN_POSTGRESQL_STATUS) {
 		usdt_hit(&hit, ctx, &site);
 		if (!usdt_argument(&hit, USPAN_POSTGRESQL_TEXT, &text)) {
@@ -436,7 +451,7 @@ int postgresql(struct pt_regs *ctx)
 	}
 	if (text) {
 		if (!span)
-			span = new_session(&hit, config, &key, task);
+			span = new_session(&hit, config, &key, bpf_get_current_task_btf());
 		if (span)
 			on_report(&hit, span, text);
 	}

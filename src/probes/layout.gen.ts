@@ -331,16 +331,17 @@ export const PostgresqlConfig = {
 } as const;
 
 export const PostgresqlSession = {
-  size: 48,
+  size: 56,
   processStarted: 0,
   executedKtimeNs: 8,
-  applicationName: 16,
-  text: 24,
-  sqlstate: 32,
-  servicePid: 36,
-  clientBytes: 40,
-  keptBytes: 42,
-  hasText: 44,
+  text: 16,
+  applicationName: 24,
+  applicationKtimeNs: 32,
+  sqlstate: 40,
+  servicePid: 44,
+  clientBytes: 48,
+  keptBytes: 50,
+  hasText: 52,
 } as const;
 
 export const PostgresqlText = {
@@ -867,6 +868,7 @@ export const PostgresqlMoment = {
   RETHROWN: 5,
   FAILED: 6,
   EXIT: 7,
+  RENAMED: 8,
 } as const;
 
 export const PostgresqlField = {

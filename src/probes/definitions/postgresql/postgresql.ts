@@ -61,6 +61,13 @@ export const postgresql = {
       required: false,
       purpose: 'statements that end with their session',
     },
+    {
+      moment: PostgresqlMoment.RENAMED,
+      name: 'renamed',
+      place: entry('pgstat_report_appname'),
+      required: false,
+      purpose: 'a changed application_name at once',
+    },
     ...sqlState(PostgresqlMoment.ERROR, 'error', ['errstart_cold']),
     ...sqlState(PostgresqlMoment.CODE, 'code', ['errcode']),
     ...sqlState(PostgresqlMoment.ERRNO, 'errno', ['errcode_for_file_access', 'errcode_for_socket_access']),
