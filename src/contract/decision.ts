@@ -121,14 +121,33 @@ export interface InFlight {
   readonly map: string;
   /** Byte offset of the pid (u32) in its key. */
   readonly pidOffset: number;
-  /** Byte offset of a u32 in its value that is not 0 between start and end; undefined: an entry goes with the end. */
-  readonly activeOffset: number | undefined;
+  /**
+   * Byte offset of a u32 in its value that is not 0 between start and end; undefined: an entry goes with the end; none: an entry says nothing
+   * of what has begun.
+   */
+  readonly activeOffset: number | undefined | 'none';
   /** Where the agent tells how many entries it has removed, a u64: a map (a `.data.*` section is one) and the index in it; undefined: nobody asks. */
   readonly swept: { readonly map: string; readonly index: number } | undefined;
 }
 
 /** What the programs of a definition cannot do without, and not every kernel that uspan runs on has: names of native.d.ts. */
 export type KernelNeed = 'bpfLoop';
+
+/**
+ * Definitions that look at the same places. On a binary they are attached as one: a place that several name is probed once, by the program
+ * of the group, which finds out whose a hit is and tail-calls that definition's program. A point with a program of its own is
+ * attached to that one, as ever. Each definition has a probe id and a configuration, of the same struct. The cookies of all sites have the
+ * id of one of them, in whose configuration the program of the group finds those of the others.
+ */
+export interface AttachmentGroup {
+  /** Definitions with the same name are attached together. */
+  readonly name: string;
+  /** `build/bpf/<object>.bpf.o` of the program of the group. It shares its maps with the definitions' objects, as all objects do. */
+  readonly object: string;
+  readonly program: string;
+  /** Byte offset in the configuration of an array of u16, by role: the probe id of the definition with that role, or FIELD_ABSENT. */
+  readonly probesOffset: number;
+}
 
 /** A library uspan knows, as one value. */
 export interface ProbeDefinition {
@@ -152,6 +171,8 @@ export interface ProbeDefinition {
   readonly sleepable?: { readonly object: string; readonly program: string };
   /** Undefined: nothing but what uspan itself needs. */
   readonly needs?: readonly KernelNeed[];
+  /** Whom it is attached together with, and its number among them, from 1, below NODE_PROBES. */
+  readonly group?: AttachmentGroup & { readonly role: number };
   readonly configMap: string;
   readonly inFlight: readonly InFlight[];
   /** Entries of its maps for each request that may be in flight at a time (`--max-in-flight`). */

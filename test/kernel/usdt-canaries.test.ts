@@ -180,7 +180,7 @@ async function traced(path: string, definition: ProbeDefinition, act: () => Prom
     const options = { definitions: [definition], allowSingleStep: false, allowInstrumented: false };
     inspectFile({ path, openPath: path, role: 'executable' }, options, ({ decisions }, fd) => {
       for (const decision of decisions) {
-        if (decision.do === 'attach') attacher.attach(decision, `/proc/self/fd/${fd}`, false);
+        if (decision.do === 'attach') attacher.attach([decision], `/proc/self/fd/${fd}`, false);
       }
     });
     await act();

@@ -1,6 +1,6 @@
 /** The door to the kernel for span probes: loads the objects, attaches decisions, reads rings and counters. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { InFlight, ProbeDefinition, Site } from '../../contract/decision.ts';
+import type { AttachmentGroup, InFlight, ProbeDefinition, Site } from '../../contract/decision.ts';
 import { type BpfMap, type BpfObject, type Link, loadNative, type RingBuffer } from '../../native.ts';
 import { Constant, counterNames } from '../layout.gen.ts';
 import type { ProbeTable } from '../probe-table.ts';
@@ -12,6 +12,14 @@ import { InFlightSweeper } from './in-flight.ts';
 import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
 import { sumOfCpus, u32 } from './map-values.ts';
 import { Numbers } from './numbers.ts';
+
+/** A decision that is attached, alone or with others of its group. */
+interface Member {
+  readonly decision: AttachDecision;
+  readonly probeId: number;
+  /** Slots in arrays of its program's, by `Site.spec`. */
+  readonly slots: Map<number, number>;
+}
 
 export class Attacher {
   readonly uprobeMulti: boolean;
@@ -44,48 +52,37 @@ export class Attacher {
   }
 
   /**
-   * Attaches all sites of a decision, by one link a program. `path` must lead to the binary's inode (/proc/self/fd/N will do).
+   * Attaches all sites of decisions for one binary, by one link a program: of one decision, or of all with the same group
+   * (attachedTogether()), whose attachments share their links and their hits, and are to be closed together. `path` must lead to the
+   * binary's inode (/proc/self/fd/N will do).
    * @throws UspanError-coded E_ATTACH, E_BPF_OPEN, E_BPF_LOAD; then nothing of it is attached
    */
-  attach(decision: AttachDecision, path: string, filterByProcess: boolean): Attachment {
-    const { definition, sites } = decision;
-    const { object, program: usual } = this.#variantOf(definition);
-    for (const layout of definition.inFlight) {
-      if (!this.#sweepers.has(layout)) this.#sweepers.set(layout, new InFlightSweeper(layout, object));
-    }
-    const probeId = this.#ids.take(decision.binary.path);
-    this.#probes.set(probeId, definition, decision.binary);
+  attach(decisions: readonly AttachDecision[], path: string, filterByProcess: boolean): Attachment[] {
+    const members: Member[] = [];
     const links: Link[] = [];
-    /** By `Site.spec`. */
-    const slots = new Map<number, number>();
     try {
-      this.#configure(decision, probeId, filterByProcess);
-      this.#putEntries(decision, slots);
-      for (const [program, its] of Map.groupBy(sites, (site) => programOf(definition, site) ?? usual)) {
+      for (const decision of decisions) members.push(this.#take(decision));
+      for (const member of members) {
+        this.#configure(member, members, filterByProcess);
+        this.#putEntries(member);
+      }
+      for (const [program, { object, sites }] of this.#programs(members)) {
         links.push(
           object.attachUprobes({
             program,
             path,
-            offsets: BigUint64Array.from(its, ({ fileOffset }) => BigInt(fileOffset)),
-            cookies: BigUint64Array.from(its, (site) => cookie(probeId, site, slots)),
-            refCtrOffsets: BigUint64Array.from(its, ({ refCtrOffset }) => BigInt(refCtrOffset ?? 0)),
+            offsets: BigUint64Array.from(sites, ([{ fileOffset }]) => BigInt(fileOffset)),
+            cookies: BigUint64Array.from(sites, ([site, { slots }]) => cookie(members[0]!.probeId, site, slots)),
+            refCtrOffsets: BigUint64Array.from(sites, ([{ refCtrOffset }]) => BigInt(refCtrOffset ?? 0)),
           }),
         );
       }
     } catch (error) {
       for (const link of links) void link.close();
-      this.#forget(probeId, slots);
+      for (const member of members) this.#forget(member);
       throw error;
     }
-    const attachment: Attachment = new Attachment(decision, probeId, links, {
-      hits: (moment) => this.#hitsOf(probeId, moment),
-      closed: () => {
-        this.#attachments.delete(attachment);
-        this.#forget(probeId, slots);
-      },
-    });
-    this.#attachments.add(attachment);
-    return attachment;
+    return members.map((member) => this.#attachment(member, members[0]!, links));
   }
 
   /** Loads a definition's programs now, so that its first attach need not wait for the verifier. @throws as attach() */
@@ -93,6 +90,7 @@ export class Attacher {
     const lacks = kernelLacks();
     if (definition.needs?.some((need) => lacks.includes(need))) return;
     this.#variantOf(definition);
+    if (definition.group) this.#objects.open(definition.group.object);
   }
 
   /** Lets a process's requests through where its binary is attached with a filter. */
@@ -160,9 +158,58 @@ export class Attacher {
     await this.#objects.close();
   }
 
-  #configure(decision: AttachDecision, probeId: number, filterByProcess: boolean): void {
+  #take(decision: AttachDecision): Member {
+    const { definition, binary } = decision;
+    const { object } = this.#variantOf(definition);
+    for (const layout of definition.inFlight) {
+      if (!this.#sweepers.has(layout)) this.#sweepers.set(layout, new InFlightSweeper(layout, object));
+    }
+    const probeId = this.#ids.take(binary.path);
+    this.#probes.set(probeId, definition, binary);
+    return { decision, probeId, slots: new Map() };
+  }
+
+  /** The hits of all members' sites are counted for the first. */
+  #attachment(member: Member, { probeId: countedFor }: Member, links: readonly Link[]): Attachment {
+    const attachment: Attachment = new Attachment(member.decision, member.probeId, links, {
+      hits: (moment) => this.#hitsOf(countedFor, moment),
+      closed: () => {
+        this.#attachments.delete(attachment);
+        this.#forget(member);
+      },
+    });
+    this.#attachments.add(attachment);
+    return attachment;
+  }
+
+  /** The sites of each program, by its name. One that several members have is there once. */
+  #programs(members: readonly Member[]): Map<string, { object: BpfObject; sites: (readonly [Site, Member])[] }> {
+    const programs = new Map<string, { object: BpfObject; sites: (readonly [Site, Member])[] }>();
+    for (const member of members) {
+      for (const site of member.decision.sites) {
+        const { object, program } = this.#programOf(member.decision.definition, site);
+        const its = programs.get(program) ?? { object, sites: [] };
+        programs.set(program, its);
+        const isOfAnother = ([other, { probeId }]: readonly [Site, Member]) =>
+          probeId !== member.probeId && other.fileOffset === site.fileOffset;
+        if (members.length === 1 || !its.sites.some(isOfAnother)) its.sites.push([site, member]);
+      }
+    }
+    return programs;
+  }
+
+  #programOf(definition: ProbeDefinition, site: Site): { object: BpfObject; program: string } {
+    const variant = this.#variantOf(definition);
+    const own = definition.points.find(({ moment }) => moment === site.moment)?.program;
+    if (own !== undefined) return { ...variant, program: own };
+    const { group } = definition;
+    return group ? { object: this.#objects.open(group.object), program: group.program } : variant;
+  }
+
+  #configure({ decision, probeId }: Member, members: readonly Member[], filterByProcess: boolean): void {
     const { definition, constants } = decision;
     const config = Uint8Array.from(constants);
+    if (definition.group) putProbeIds(config, definition.group, members);
     const { object } = this.#variantOf(definition);
     const binary = this.#goBinaries.take(decision, probeId, object);
     config.set(encodeProbeHead(this.#config, filterByProcess, binary)); // the first member of every configuration
@@ -170,8 +217,8 @@ export class Attacher {
     object.map(definition.configMap).update(u32(probeId), config);
   }
 
-  /** Gives each entry a slot of its array, which goes into `slots`. */
-  #putEntries({ definition, binary, entries }: AttachDecision, slots: Map<number, number>): void {
+  /** Gives each entry a slot of its array. */
+  #putEntries({ decision: { definition, binary, entries }, slots }: Member): void {
     for (const { map, spec, value } of entries) {
       const slot = this.#specSlots.take(binary.path);
       slots.set(spec, slot);
@@ -179,7 +226,7 @@ export class Attacher {
     }
   }
 
-  #forget(probeId: number, slots: ReadonlyMap<number, number>): void {
+  #forget({ probeId, slots }: Member): void {
     for (const slot of slots.values()) this.#specSlots.give(slot);
     this.#goBinaries.give(probeId);
     this.#ids.give(probeId);
@@ -206,8 +253,12 @@ export class Attacher {
   }
 }
 
-function programOf({ points }: ProbeDefinition, site: Site): string | undefined {
-  return points.find(({ moment }) => moment === site.moment)?.program;
+/** Tells a member of a group the probe ids of all. */
+function putProbeIds(config: Uint8Array, { probesOffset }: AttachmentGroup, members: readonly Member[]): void {
+  const view = new DataView(config.buffer, config.byteOffset);
+  for (const { decision, probeId } of members) {
+    view.setUint16(probesOffset + 2 * decision.definition.group!.role, probeId, true);
+  }
 }
 
 function cookie(probeId: number, { moment, spec = 0 }: Site, slots: ReadonlyMap<number, number>): bigint {

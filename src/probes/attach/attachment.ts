@@ -3,6 +3,12 @@ import type { Link } from '../../native.ts';
 
 export type AttachDecision = Extract<Decision, { do: 'attach' }>;
 
+/** Decisions for one binary, those of each group together: they are attached as one. */
+export function attachedTogether(decisions: readonly Decision[]): AttachDecision[][] {
+  const attached = decisions.filter((decision) => decision.do === 'attach');
+  return [...Map.groupBy(attached, ({ definition }) => definition.group?.name ?? definition).values()];
+}
+
 interface Owner {
   hits(moment: number): number;
   closed(): void;

@@ -4,7 +4,7 @@ import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Guard } from '../../guard.ts';
 import type { AttachedSites } from './attached-sites.ts';
 import type { Attacher } from './attacher.ts';
-import type { AttachDecision, Attachment } from './attachment.ts';
+import { type AttachDecision, type Attachment, attachedTogether } from './attachment.ts';
 import { EndedAttachments } from './ended-attachments.ts';
 import { FileCache, type KnownFile } from './file-cache.ts';
 import type { Inspection } from './inspection.ts';
@@ -144,13 +144,12 @@ export class Binaries {
   async #prepare(state: RunningFile, fd: number): Promise<void> {
     const openPath = `/proc/self/fd/${fd}`;
     const inspection = state.inspection ?? (await this.#inspect(state, openPath));
-    for (const decision of inspection?.decisions ?? []) {
-      if (decision.do !== 'attach') continue;
+    for (const decisions of attachedTogether(inspection?.decisions ?? [])) {
       await this.#steps.run(() => {
         if (!state.running || this.#closed) return;
         // Attaching takes tens of milliseconds, and more where a program has to be loaded: the ring is empty before.
         this.#options.drain();
-        this.#attach(state, decision, fd, openPath);
+        this.#attach(state, decisions, fd, openPath);
       });
     }
   }
@@ -172,16 +171,16 @@ export class Binaries {
   }
 
   /** One broken probe never stops another. */
-  #attach(state: RunningFile, decision: AttachDecision, fd: number, openPath: string): void {
+  #attach(state: RunningFile, decisions: readonly AttachDecision[], fd: number, openPath: string): void {
     const { attacher, filterByProcess } = this.#options;
     try {
       if (stampOf(fstatSync(fd, { bigint: true })) !== state.file.stamp) {
         throw new UspanError('E_FILE_CHANGED', 'the file was written to after it was read', { on: state.file.path });
       }
       for (const pid of state.pids) this.#admit(pid);
-      state.attachments.push(attacher.attach(decision, openPath, filterByProcess));
+      state.attachments.push(...attacher.attach(decisions, openPath, filterByProcess));
     } catch (error) {
-      state.failures.push({ decision, error: describeError(error) });
+      state.failures.push(...decisions.map((decision) => ({ decision, error: describeError(error) })));
     }
   }
 

@@ -36,6 +36,7 @@ export class InFlightSweeper {
   }
 }
 
-function isActive(value: Uint8Array, offset: number | undefined): boolean {
+function isActive(value: Uint8Array, offset: InFlight['activeOffset']): boolean {
+  if (offset === 'none') return false;
   return offset === undefined || new DataView(value.buffer, value.byteOffset).getUint32(offset, true) !== 0;
 }
