@@ -79,17 +79,21 @@ STRUCT(pair_config);
 STRUCT(pair_frame);
 
 ENUM(node_moment);
+ENUM(node_role);
 STRUCT(node_config);
 STRUCT(node_peer);
-STRUCT(node_client_event);
-STRUCT(node_sql_event);
+STRUCT(node_connection);
+ENUM(node_client_field);
+ENUM(node_pg_field);
+ENUM(node_phase);
+STRUCT(node_queue);
+STRUCT(node_head);
+STRUCT(node_response);
+STRUCT(node_exchange);
+STRUCT(node_long);
+STRUCT(node_pg);
 STRUCT(node_statement_key);
 STRUCT(node_statement);
-ENUM(node_role);
-ENUM(node_phase);
-STRUCT(node_key);
-STRUCT(node_request);
-STRUCT(node_connection);
 ENUM(node_sqlite_moment);
 ENUM(node_sqlite_field);
 STRUCT(node_sqlite_config);
@@ -131,10 +135,9 @@ enum uspan_constant {
 	CONSTANT(NODE_HEAD_BYTES),
 	CONSTANT(NODE_STATEMENT_BYTES),
 	CONSTANT(NODE_DATABASE_BYTES),
-	CONSTANT(NODE_RECORD_BYTES),
-	CONSTANT(NODE_WINDOW_BYTES),
-	CONSTANT(NODE_WINDOW_ROOM),
+	CONSTANT(NODE_LONG_BYTES),
 	CONSTANT(NODE_MAX_PIPELINED),
+	CONSTANT(NODE_PROBES),
 	CONSTANT(SQL_DRIVER_TYPES),
 };
 ENUM(constant);

@@ -131,7 +131,7 @@ struct uspan_large {
 #include "events/go_binary.h"
 #include "events/http_client.h"
 #include "events/http_server.h"
-#include "events/node_http.h"
+#include "events/node.h"
 #include "events/node_sqlite.h"
 #include "events/pair.h"
 #include "events/postgresql.h"

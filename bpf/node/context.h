@@ -6,7 +6,7 @@
 #ifndef USPAN_NODE_CONTEXT_H
 #define USPAN_NODE_CONTEXT_H
 
-#include "span/traceparent.h"
+#include "span/life.h"
 
 /* Fills in the trace and the parent of `span`; false when the call is made for no request, or for one that is not known. */
 static __always_inline bool node_context(struct uspan_span_head *span __attribute__((unused)))
@@ -14,17 +14,14 @@ static __always_inline bool node_context(struct uspan_span_head *span __attribut
 	return false;
 }
 
-/* A trace for a call, and whether it is sampled. `parented`: by what the call itself carries. */
-static __always_inline bool begin_call_trace(struct uspan_span_head *span, bool parented)
+/* Gives a call its trace, and decides whether it is sampled. `stated`: the call itself carries the trace, which `span` has. */
+static __always_inline void begin_call(struct uspan_open_span *span, const struct uspan_probe_head *probe, __u64 owner, bool stated)
 {
-	if (!parented) {
-		parented = node_context(span);
-		if (!parented)
-			new_trace(span);
-	}
-	random_bytes(span->span_id, 8);
-	span->span_id[7] |= 1;
-	return sample(&uspan_config, span, parented);
+	if (stated)
+		span->head.trace_flags &= 0xff; /* Whether it came from another process it does not say. */
+	else
+		stated = node_context(&span->head);
+	span_begin(span, probe, owner, stated ? SPAN_REMOTE : SPAN_ROOT);
 }
 
 #endif

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * Looking through the head of an HTTP/1 message for its end and for the few headers that say how long the message is and whose
- * trace it belongs to (RFC 9112 §2, §6; W3C Trace Context). Eight bytes at a time: only line ends and the first bytes of a line matter.
+ * trace it belongs to (RFC 9112 §2, §6; W3C Trace Context). 64 bytes at a time: only line ends and the first bytes of a line matter.
  */
 #ifndef USPAN_NODE_HTTP_HEAD_H
 #define USPAN_NODE_HTTP_HEAD_H
 
-#include "common/vmlinux.h"
-#include "event.h"
-#include <bpf/bpf_helpers.h>
+#include "node/hit.h"
 
-#define WINDOW USPAN_NODE_WINDOW_BYTES
 #define LONGEST_LINE_LOOKED_AT 88 /* "traceparent: " with its value and something behind it */
-#define MAX_WINDOWS 48            /* 16 KB and some, the most that Node takes by default */
+#define MAX_WINDOWS 40            /* 16 KB and some, the most that Node takes by default */
+#define STEP_BYTES 64
+#define MAX_LINES_A_STEP 16       /* the shortest header has four bytes */
 #define LOWER_CASE 0x2020202020202020ull
 
 /* The first bytes of "HTTP/1.", "content-length:", … as little-endian words of lower case. */
@@ -26,25 +25,25 @@
 #define UNDECIDED 2 /* is_request, until the first line's end is seen */
 #define SEVEN_BYTES 0xffffffffffffffull
 
-static __always_inline __u64 window_word(const struct uspan_node_connection *c, __u32 at)
+static __always_inline __u64 window_word(const struct hit_scratch *scratch, __u32 at)
 {
-	return at > USPAN_NODE_WINDOW_ROOM - 8 ? 0 : *(const __u64 *)(c->window + at);
+	return at > WINDOW_BYTES + WINDOW_MARGIN_BYTES - 8 ? 0 : *(const __u64 *)(scratch->window + at);
 }
 
-static __always_inline __u8 window_byte(const struct uspan_node_connection *c, __u32 at)
+static __always_inline __u8 window_byte(const struct hit_scratch *scratch, __u32 at)
 {
-	return at >= USPAN_NODE_WINDOW_ROOM ? 0 : c->window[at];
+	return at >= WINDOW_BYTES + WINDOW_MARGIN_BYTES ? 0 : scratch->window[at];
 }
 
 /* Digits from `at` on; saturates far above any real length. */
-static __always_inline __u64 window_number(const struct uspan_node_connection *c, __u32 at)
+static __always_inline __u64 window_number(const struct hit_scratch *scratch, __u32 at)
 {
 	__u64 value = 0;
 
 	for (__u32 i = 0; i < 20; i++, at++) {
-		__u32 digit = (__u32)window_byte(c, at) - '0';
+		__u32 digit = (__u32)window_byte(scratch, at) - '0';
 
-		if (i == 0 && window_byte(c, at) == ' ')
+		if (i == 0 && window_byte(scratch, at) == ' ')
 			continue;
 		if (digit > 9)
 			break;
@@ -54,50 +53,72 @@ static __always_inline __u64 window_number(const struct uspan_node_connection *c
 }
 
 /* The header that begins at `at`; the window holds it whole, or as much as anybody needs. Global: looked at once by the verifier. */
-__noinline int scan_line(struct uspan_node_connection *c, __u32 at)
+__noinline int scan_line(struct uspan_node_head *head, struct hit_scratch *scratch, __u32 at)
 {
 	__u64 first, second;
 
-	if (!c || at > WINDOW)
+	if (!head || !scratch || at > WINDOW_BYTES)
 		return 0;
-	first = window_word(c, at) | LOWER_CASE;
-	if (first != CONTENT_DASH && first != TRANSFER && first != TRACEPAR)
-		return 0;
-	second = window_word(c, at + 8) | LOWER_CASE;
+	first = window_word(scratch, at) | LOWER_CASE;
+	second = window_word(scratch, at + 8) | LOWER_CASE;
 	if (first == CONTENT_DASH && (second & SEVEN_BYTES) == LENGTH_COLON) {
-		c->content_length = window_number(c, at + 15);
-		c->has_length = 1;
+		head->content_length = window_number(scratch, at + 15);
+		head->has_length = 1;
 	} else if (first == TRANSFER && second == DASH_ENCODIN) {
-		c->has_encoding = 1;
+		head->has_encoding = 1;
 	} else if (first == TRACEPAR && (__u32)second == ENT_COLON) {
 		__u32 value = at + 12, len = 0;
 
-		if (window_byte(c, value) == ' ')
+		if (window_byte(scratch, value) == ' ')
 			value++;
 		for (; len < 63; len++) {
-			__u8 byte = window_byte(c, value + len);
+			__u8 byte = window_byte(scratch, value + len);
 
 			if (byte < ' ')
 				break;
-			c->traceparent[len & 63] = byte;
+			scratch->traceparent[len & 63] = byte;
 		}
-		c->traceparent_len = len;
-		c->traceparents++;
+		scratch->traceparent_len = len;
+		scratch->traceparents++;
 	}
 	return 0;
 }
 
-/* Index of the lowest byte whose top bit is set in `marks`, which is not 0. */
-static __always_inline __u32 lowest_mark(__u64 marks)
+/* Most lines are none of those that matter, and are passed over without a call. */
+static __always_inline void look_at_line(struct uspan_node_head *head, struct hit_scratch *scratch, __u32 at)
 {
-	__u64 below = (marks & -marks) - 1;
+	__u64 first = window_word(scratch, at) | LOWER_CASE;
 
-	return (((below & 0x0101010101010101ull) * 0x0101010101010101ull) >> 56) - 1;
+	if (first == CONTENT_DASH || first == TRANSFER || first == TRACEPAR)
+		scan_line(head, scratch, at);
 }
 
-/* A window on its way through its words. */
+/* Index of the lowest bit of `bits`, which is not 0. */
+static __always_inline __u32 lowest_bit(__u64 bits)
+{
+	__u64 below = (bits & -bits) - 1;
+
+	below -= below >> 1 & 0x5555555555555555ull;
+	below = (below & 0x3333333333333333ull) + (below >> 2 & 0x3333333333333333ull);
+	below = (below + (below >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return below * 0x0101010101010101ull >> 56;
+}
+
+/* A bit for each of eight bytes, the lowest for the first: whether it ends a line. */
+static __always_inline __u64 line_ends(__u64 word)
+{
+	__u64 other = word ^ 0x0a0a0a0a0a0a0a0aull, ends;
+
+	/* The top bit of each byte that is zero. No sum reaches the next byte. */
+	ends = ~(((other & 0x7f7f7f7f7f7f7f7full) + 0x7f7f7f7f7f7f7f7full) | other | 0x7f7f7f7f7f7f7f7full);
+	/* Each factor takes one of these bits to the top byte, none to another's place there. */
+	return (ends >> 7) * 0x0102040810204080ull >> 56;
+}
+
+/* A window on its way through its bytes. */
 struct window_scan {
-	struct uspan_node_connection *c;
+	struct uspan_node_head *head;
+	struct hit_scratch *scratch;
 	__u32 len;
 	__u32 last; /* nothing follows these bytes */
 	__u32 end;  /* length of the head up to and with its empty line, once found */
@@ -107,105 +128,115 @@ struct window_scan {
 /* What follows the line end at `at`. Returns whether there is nothing more to look at in this window. */
 static __always_inline bool scan_line_end(struct window_scan *scan, __u32 at)
 {
-	struct uspan_node_connection *c = scan->c;
+	struct uspan_node_head *head = scan->head;
 	__u32 next = at + 1;
-	__u8 byte = window_byte(c, next);
+	__u8 byte = window_byte(scan->scratch, next);
 
-	if (c->is_request == UNDECIDED)
-		c->is_request = at >= 9 && (window_word(c, at - 9) & SEVEN_BYTES) == HTTP_1_DOT;
+	if (head->is_request == UNDECIDED)
+		head->is_request = at >= 9 && (window_word(scan->scratch, at - 9) & SEVEN_BYTES) == HTTP_1_DOT;
 	if (next < scan->len && (byte == '\r' || byte == '\n')) {
 		scan->end = next + (byte == '\r' ? 2 : 1);
 		return true;
 	}
-	c->in_line = 0;
+	head->in_line = 0;
 	if (!scan->last && next + LONGEST_LINE_LOOKED_AT > scan->len) {
-		c->scan_next = next;
+		head->scan_next = next;
 		return true;
 	}
 	if (next >= scan->len)
 		return true;
-	scan_line(c, next);
-	c->in_line = 1;
+	look_at_line(head, scan->scratch, next);
+	head->in_line = 1;
 	return false;
 }
 
-static long scan_word(__u32 word, struct window_scan *scan)
+static long scan_step(__u32 step, struct window_scan *scan)
 {
-	__u64 marks = window_word(scan->c, word * 8) ^ 0x0a0a0a0a0a0a0a0aull;
+	__u32 from = step * STEP_BYTES, len = scan->len;
+	__u64 ends = 0;
 
-	marks = (marks - 0x0101010101010101ull) & ~marks & 0x8080808080808080ull;
-	/* Three line ends in one word are an empty line and more: the shortest header has four bytes. */
-	for (__u32 i = 0; i < 2 && marks; i++) {
-		__u32 at = word * 8 + lowest_mark(marks);
-
-		marks &= marks - 1;
-		/* Only the lowest mark is certain. */
-		if (at < scan->len && window_byte(scan->c, at) == '\n' && scan_line_end(scan, at))
+	barrier_var(from);
+	if (from > WINDOW_BYTES - STEP_BYTES)
+		return 1;
+	for (__u32 i = 0; i < STEP_BYTES / 8; i++)
+		ends |= line_ends(*(__u64 *)(scan->scratch->window + from + 8 * i)) << 8 * i;
+	if (len < from + STEP_BYTES)
+		ends &= (1ull << (len - from)) - 1;
+	for (__u32 i = 0; i < MAX_LINES_A_STEP && ends; i++) {
+		if (scan_line_end(scan, from + lowest_bit(ends)))
 			return 1;
+		ends &= ends - 1;
 	}
 	return 0;
 }
 
 /*
- * Looks at the `len` bytes in c->window, of which nothing follows when `last`. Returns the length of the head up to and with its
+ * Looks at the `len` bytes in the window, of which nothing follows when `last`. Returns the length of the head up to and with its
  * empty line, or 0; then scan_next is where the next window has to begin.
  */
-__noinline int scan_window(struct uspan_node_connection *c, __u32 len, __u32 last)
+__noinline int scan_window(struct uspan_node_head *head, struct hit_scratch *scratch, __u32 len, __u32 last)
 {
-	struct window_scan scan = { .c = c, .len = len, .last = last };
+	struct window_scan scan = { .head = head, .scratch = scratch, .len = len, .last = last };
 
-	if (!c || len > WINDOW)
+	if (!head || !scratch || len > WINDOW_BYTES)
 		return 0;
-	c->scan_next = len;
+	head->scan_next = len;
 	/* The window begins where a line does, or where the head ends. */
-	if (!c->in_line) {
-		__u8 byte = window_byte(c, 0);
+	if (!head->in_line) {
+		__u8 byte = window_byte(scratch, 0);
 
 		if (byte == '\r' && len >= 2)
 			return 2;
 		if (byte == '\n')
 			return 1;
-		scan_line(c, 0);
-		c->in_line = 1;
+		look_at_line(head, scratch, 0);
+		head->in_line = 1;
 	}
-	bpf_loop((len + 7) / 8, scan_word, &scan, 0);
+	bpf_loop((len + STEP_BYTES - 1) / STEP_BYTES, scan_step, &scan, 0);
 	return scan.end;
+}
+
+/* What an earlier head left behind `at` is none of this one's. */
+static __always_inline void end_window(struct hit_scratch *scratch, __u64 at)
+{
+	barrier_var(at);
+	if (at < WINDOW_BYTES + WINDOW_MARGIN_BYTES)
+		scratch->window[at] = 0;
 }
 
 /*
  * Looks through the head that begins at `address`, or goes on there when not `fresh`. Returns its length up to and with its empty line
  * within these `len` bytes, or 0 when it is not complete.
  */
-__noinline int scan_head(struct uspan_node_connection *c, __u64 address, __u32 len, __u32 fresh)
+__noinline int scan_head(struct uspan_node_head *head, struct hit_scratch *scratch, __u64 address, __u32 len, __u32 fresh)
 {
 	__u32 at = 0;
 
-	if (!c)
+	if (!head || !scratch)
 		return 0;
 	if (fresh) {
-		c->line[0] = c->line[1] = 0;
-		c->content_length = 0;
-		c->in_line = c->has_length = c->has_encoding = 0;
-		c->is_request = UNDECIDED;
-		c->traceparents = c->traceparent_len = 0;
+		head->line[0] = head->line[1] = 0;
+		head->content_length = 0;
+		head->in_line = head->has_length = head->has_encoding = 0;
+		head->is_request = UNDECIDED;
+		scratch->traceparents = scratch->traceparent_len = 0;
 	}
 	for (__u32 i = 0; i < MAX_WINDOWS && at < len; i++) {
-		__u32 left = len - at, bytes = left > WINDOW ? WINDOW : left;
+		__u32 left = len - at, bytes = left > WINDOW_BYTES ? WINDOW_BYTES : left;
 		int end;
 
-		barrier_var(bytes); /* the compiler knows that the mask changes nothing; the verifier does not */
-		bytes &= USPAN_NODE_WINDOW_ROOM - 1;
-		if (bpf_probe_read_user(c->window, bytes, (void *)(address + at)))
+		barrier_var(bytes); /* the compiler knows that the test changes nothing; the verifier does not */
+		if (bytes > WINDOW_BYTES || bpf_probe_read_user(scratch->window, bytes, (void *)(address + at)))
 			return 0;
-		c->window[bytes] = 0; /* what an earlier head left there is none of this one's */
+		end_window(scratch, bytes);
 		if (fresh && i == 0) {
-			c->line[0] = window_word(c, 0);
-			c->line[1] = window_word(c, 8);
+			head->line[0] = window_word(scratch, 0);
+			head->line[1] = window_word(scratch, 8);
 		}
-		end = scan_window(c, bytes, left <= WINDOW);
+		end = scan_window(head, scratch, bytes, left <= WINDOW_BYTES);
 		if (end)
 			return at + end;
-		at += c->scan_next;
+		at += head->scan_next;
 	}
 	return 0;
 }

@@ -6,11 +6,11 @@
 #include "common/vmlinux.h"
 
 struct method {
-	__u8 len;
 	char text[15];
+	__u8 len;
 };
 
-#define METHOD(text) { sizeof(text) - 1, text }
+#define METHOD(text) { text, sizeof(text) - 1 }
 
 /* llhttp's HTTP_METHOD_MAP: a method's number is its index here. */
 static const struct method methods[] = {

@@ -3,9 +3,7 @@
 #ifndef USPAN_NODE_PARSER_H
 #define USPAN_NODE_PARSER_H
 
-#include "common/vmlinux.h"
-#include "event.h"
-#include <bpf/bpf_helpers.h>
+#include "node/hit.h"
 
 /* llhttp.h of the Node.js tree, llhttp_t: the same in llhttp 6 to 9 up to http_minor. */
 #define LLHTTP_BYTES 0x60
@@ -15,34 +13,96 @@
 #define LLHTTP_HTTP_MINOR 0x4b
 #define LLHTTP_TYPE_REQUEST 1
 
-/*
- * src/node_http_parser.cc of the Node.js tree. A Parser is an AsyncWrap and a StreamListener (a virtual table, `stream_`,
- * `previous_listener_`), then `parser_`, an llhttp_t. From 24 on a buffer for strings follows it, then the same in all versions:
- * fields_[32], values_[32], url_, status_message_, num_fields_, num_values_. Strings point into the buffer just read, or to copies
- * where the head came in pieces.
- */
+#define MAX_FIELDS 32
+
 struct parser_string {
 	__u64 text;
 	__u64 on_heap;
 	__u64 len;
 };
 
-struct parser_tail {
+/* The strings of a parser. They point into the buffer just read, or to copies where the head came in pieces. */
+struct parser_strings {
+	struct parser_string names[MAX_FIELDS];
+	struct parser_string values[MAX_FIELDS];
 	struct parser_string url;
 	struct parser_string status_message;
-	__u64 fields;
-	__u64 values;
+	__u64 name_count;
+	__u64 value_count;
 };
 
-struct parser_head {
+/*
+ * src/node_http_parser.cc of the Node.js tree. A Parser is an AsyncWrap and a StreamListener (a virtual table, `stream_`,
+ * `previous_listener_`), then `parser_`, an llhttp_t. From 24 on a buffer for strings follows it, then the same in all versions:
+ * fields_[32], values_[32], url_, status_message_, num_fields_, num_values_.
+ */
+struct parser {
 	__u64 stream;
 	__u64 previous_listener;
 	__u8 llhttp[LLHTTP_BYTES];
+	struct parser_strings strings;
 };
 
-#define MAX_FIELDS 32
-#define VALUES_TO_URL (MAX_FIELDS * sizeof(struct parser_string))
-#define FIELDS_TO_URL (2 * VALUES_TO_URL)
+_Static_assert(sizeof(struct parser) == PARSER_BYTES, "scratch memory has room for a parser");
+
+#define LLHTTP_AT __builtin_offsetof(struct parser, llhttp)
+#define URL_AT __builtin_offsetof(struct parser_strings, url)
+/* Where the strings follow the llhttp_t at once, one read gets all. */
+#define URL_BEHIND_LLHTTP (LLHTTP_BYTES + URL_AT)
+
+static __always_inline struct parser *parser_in(struct hit_scratch *scratch)
+{
+	return (struct parser *)scratch->parser;
+}
+
+/* Reads the parser of an llhttp_t at `state`, all but its strings where they are not next to it. */
+static __always_inline bool read_parser(struct hit_scratch *scratch, __u64 state, __u32 parser_url)
+{
+	if (parser_url == URL_BEHIND_LLHTTP)
+		return bpf_probe_read_user(parser_in(scratch), sizeof(struct parser), (void *)(state - LLHTTP_AT)) == 0;
+	return bpf_probe_read_user(parser_in(scratch), LLHTTP_AT + LLHTTP_BYTES, (void *)(state - LLHTTP_AT)) == 0;
+}
+
+static __always_inline bool read_strings(struct hit_scratch *scratch, __u64 state, __u32 parser_url)
+{
+	struct parser_strings *strings = &parser_in(scratch)->strings;
+
+	if (parser_url != URL_BEHIND_LLHTTP &&
+	    bpf_probe_read_user(strings, sizeof(*strings), (void *)(state + parser_url - URL_AT)))
+		return false;
+	/* What contradicts itself is as good as unreadable. */
+	return strings->name_count < MAX_FIELDS && strings->name_count == strings->value_count;
+}
+
+#define HEAD_WINDOW 1024 /* of a head, from the target on */
+
+/* Reads the head from the target to the last value, where it is in one piece, so that what is looked at needs no reads of its own. */
+static __always_inline void read_window(struct hit_scratch *scratch)
+{
+	const struct parser_strings *strings = &parser_in(scratch)->strings;
+	const struct parser_string *last = &strings->url;
+	__u64 span, index = strings->value_count - 1;
+	__u32 bytes;
+
+	barrier_var(index);
+	if (index < MAX_FIELDS)
+		last = &strings->values[index];
+	scratch->window_address = strings->url.text;
+	span = last->text + last->len - strings->url.text;
+	bytes = span <= HEAD_WINDOW ? span : span < 65536 ? HEAD_WINDOW : strings->url.len;
+	barrier_var(bytes);
+	scratch->window_len = 0;
+	if (bytes <= HEAD_WINDOW && bpf_probe_read_user(scratch->text, bytes, (void *)scratch->window_address) == 0)
+		scratch->window_len = bytes;
+}
+
+/* Where in scratch->text a text of the process is; HEAD_WINDOW: nowhere. */
+static __always_inline __u64 place_in_window(const struct hit_scratch *scratch, __u64 text, __u64 len)
+{
+	__u64 at = text - scratch->window_address, window_len = scratch->window_len;
+
+	return at < window_len && len <= window_len - at && window_len <= HEAD_WINDOW ? at : HEAD_WINDOW;
+}
 
 /* Where the headers we want are among the fields; 0: not there, else index + 1. */
 struct wanted_headers {
@@ -59,75 +119,80 @@ struct wanted_headers {
 #define USER_AGEN 0x6567612d72657375ull    /* user-age */
 #define TRACESTA 0x6174736563617274ull     /* tracesta */
 #define TRACEPAR_ 0x7261706563617274ull    /* tracepar */
-#define NT 0x746e                          /* nt */
-#define TE 0x6574                          /* te */
-#define ENT 0x746e65                       /* ent */
+#define NT 0x746eu                         /* nt */
+#define TE 0x6574u                         /* te */
+#define ENT 0x746e65u                      /* ent */
 
 /* Headers on their way to find_headers(). */
 struct header_search {
 	struct wanted_headers *found;
-	struct uspan_node_request *request;
+	struct hit_scratch *scratch;
 };
+
+static __always_inline void look_at_name(struct wanted_headers *found, __u32 place, __u32 len, __u64 first, __u64 second)
+{
+	first = LOWER(first);
+	second = LOWER(second);
+	if (len == 4) {
+		if ((__u32)first == HOST && !found->host)
+			found->host = place;
+	} else if (len == 10) {
+		if (first == USER_AGEN && (second & 0xffff) == NT)
+			found->user_agent = place;
+		else if (first == TRACESTA && (second & 0xffff) == TE && !found->tracestate)
+			found->tracestate = place;
+	} else if (first == TRACEPAR_ && (second & 0xffffff) == ENT) {
+		found->traceparent = place;
+		found->traceparents++;
+	}
+}
 
 /* Keeps the place of one header, if it is wanted. */
 static long look_at_header(__u32 index, struct header_search *search)
 {
-	struct wanted_headers *found = search->found;
-	struct parser_string *names, *name;
-	__u64 words[2] = {};
-	__u32 text = 0;
+	struct hit_scratch *scratch = search->scratch;
+	const struct parser_string *name;
+	__u64 words[2] = {}, at, len;
+	__u32 bytes;
 
 	if (index >= MAX_FIELDS)
 		return 1;
-	names = (struct parser_string *)(search->request->record + sizeof(struct uspan_http_server_event));
-	name = &names[index];
-	if (name->len == 4) {
-		bpf_probe_read_user(&text, 4, (void *)name->text);
-		if ((text | 0x20202020) == HOST && !found->host)
-			found->host = index + 1;
-	} else if (name->len == 10) {
-		if (bpf_probe_read_user(words, 10, (void *)name->text))
+	name = &parser_in(scratch)->strings.names[index];
+	len = name->len;
+	if (len != 4 && len != 10 && len != 11)
+		return 0;
+	at = place_in_window(scratch, name->text, len);
+	barrier_var(at);
+	if (at < HEAD_WINDOW) {
+		look_at_name(search->found, index + 1, len, *(__u64 *)(scratch->text + at), *(__u64 *)(scratch->text + at + 8));
+	} else {
+		bytes = len;
+		barrier_var(bytes);
+		if (bytes > 11 || bpf_probe_read_user(words, bytes, (void *)name->text))
 			return 0;
-		words[1] = (words[1] | 0x2020) & 0xffff;
-		if (LOWER(words[0]) == USER_AGEN && words[1] == NT)
-			found->user_agent = index + 1;
-		else if (LOWER(words[0]) == TRACESTA && words[1] == TE && !found->tracestate)
-			found->tracestate = index + 1;
-	} else if (name->len == 11) {
-		if (bpf_probe_read_user(words, 11, (void *)name->text))
-			return 0;
-		if (LOWER(words[0]) == TRACEPAR_ && ((words[1] | 0x202020) & 0xffffff) == ENT) {
-			found->traceparent = index + 1;
-			found->traceparents++;
-		}
+		look_at_name(search->found, index + 1, len, words[0], words[1]);
 	}
 	return 0;
 }
 
-/* Looks through the names of `fields` headers, which are at `address`; the request's record is scratch memory. */
-__noinline int find_headers(struct wanted_headers *found, struct uspan_node_request *request, __u64 address, __u32 fields)
+static __always_inline void find_headers(struct wanted_headers *found, struct hit_scratch *scratch)
 {
-	struct header_search search = { .found = found, .request = request };
+	struct header_search search = { .found = found, .scratch = scratch };
 
-	if (!found || !request)
-		return 0;
-	if (fields > MAX_FIELDS)
-		fields = MAX_FIELDS;
-	if (bpf_probe_read_user(request->record + sizeof(struct uspan_http_server_event), fields * sizeof(struct parser_string),
-				(void *)address))
-		return 0;
-	bpf_loop(fields, look_at_header, &search, 0);
-	return 0;
+	bpf_loop(parser_in(scratch)->strings.name_count, look_at_header, &search, 0);
 }
 
 /* The value of a header found by find_headers(); empty when it was not. */
-static __always_inline struct parser_string header_value(__u64 url, __u32 index)
+static __always_inline struct uspan_text_ref header_value(struct hit_scratch *scratch, __u32 place)
 {
-	struct parser_string value = {};
+	struct uspan_text_ref value = {};
+	__u64 index = place - 1;
 
-	if (index)
-		bpf_probe_read_user(&value, sizeof(value),
-				    (void *)(url - VALUES_TO_URL + (index - 1) * sizeof(struct parser_string)));
+	barrier_var(index);
+	if (index < MAX_FIELDS) {
+		value.ptr = parser_in(scratch)->strings.values[index].text;
+		value.len = parser_in(scratch)->strings.values[index].len;
+	}
 	return value;
 }
 

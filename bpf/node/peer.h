@@ -8,7 +8,7 @@
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
-#include "node/connections.h"
+#include "node/hit.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -66,8 +66,8 @@ static __always_inline __u64 handle_of(const struct uspan_node_config *config, _
 	return 0;
 }
 
-/* Finds the peer of a connection, or of the one below it where it is TLS. */
-static __noinline int find_server_peer(const struct uspan_node_config *config, struct uspan_node_connection *c, __u64 stream_base)
+/* Finds the peer of a server's connection, or of the one below it where it is TLS. */
+static __always_inline void find_server_peer(const struct uspan_node_config *config, struct uspan_node_peer *peer, __u64 stream_base)
 {
 	__u64 handle = handle_of(config, stream_base), below = 0;
 	__s32 fd = -1;
@@ -77,10 +77,8 @@ static __noinline int find_server_peer(const struct uspan_node_config *config, s
 		if (below)
 			handle = handle_of(config, below);
 	}
-	if (!handle || bpf_probe_read_user(&fd, sizeof(fd), (void *)(handle + UV_STREAM_FD)) || fd < 0)
-		return 0;
-	read_peer(&c->peer, fd);
-	return 0;
+	if (handle && bpf_probe_read_user(&fd, sizeof(fd), (void *)(handle + UV_STREAM_FD)) == 0 && fd >= 0)
+		read_peer(peer, fd);
 }
 
 #endif

@@ -3,26 +3,20 @@
 #ifndef USPAN_NODE_RESPONSE_H
 #define USPAN_NODE_RESPONSE_H
 
-#include "node/connections.h"
 #include "node/http_head.h"
 
 #define LAST_CHUNK 0x0a0d30   /* "0\r\n" */
 #define EMPTY_LINE 0x0a0d0a0d /* "\r\n\r\n" */
+#define MAX_PIECE_BYTES 0x7fffffff
 
-static __always_inline __u32 status_of(const struct uspan_node_connection *c)
+static __always_inline __u32 status_of(const struct uspan_node_head *head)
 {
 	/* HTTP/1.1 200 */
-	__u32 hundreds = (c->line[1] >> 8 & 0xff) - '0', tens = (c->line[1] >> 16 & 0xff) - '0', ones = (c->line[1] >> 24 & 0xff) - '0';
+	__u32 hundreds = (head->line[1] >> 8 & 0xff) - '0';
+	__u32 tens = (head->line[1] >> 16 & 0xff) - '0';
+	__u32 ones = (head->line[1] >> 24 & 0xff) - '0';
 
 	return hundreds > 9 || tens > 9 || ones > 9 ? 0 : hundreds * 100 + tens * 10 + ones;
-}
-
-/* Both kinds of records have their status there. */
-static __always_inline void set_status(struct uspan_node_connection *c, __u32 status)
-{
-	((struct uspan_http_server_event *)c->current.record)->status = status;
-	if (c->current.kind == USPAN_EVENT_NODE_HTTP_CLIENT)
-		((struct uspan_node_client_event *)c->current.record)->proto_minor = (c->line[0] >> 56) - '0';
 }
 
 /* Whether the four bytes at `address` begin what ends a chunked body. */
@@ -37,103 +31,104 @@ static __always_inline bool is_last_chunk(__u64 address)
  * What a client has read of a chunked body ends with these 5 bytes: the last chunk, or perhaps trailers behind it, or data. Nobody knows
  * which until the connection is used again or ends, so that this decides only what such an end means.
  */
-static __always_inline void look_at_tail(struct uspan_node_connection *c, __u64 address)
+static __always_inline void look_at_tail(struct uspan_node_response *response, __u64 address)
 {
 	__u64 tail = 0;
 
 	bpf_probe_read_user(&tail, 5, (void *)address);
-	c->ending = tail >> 8 == EMPTY_LINE;
-	if (c->ending && (tail & 0xffffff) == LAST_CHUNK) {
-		c->phase = USPAN_NODE_PHASE_HEAD;
-		c->ending = 0;
-		c->ended = 1;
+	response->ending = tail >> 8 == EMPTY_LINE;
+	if (response->ending && (tail & 0xffffff) == LAST_CHUNK) {
+		response->phase = USPAN_NODE_PHASE_HEAD;
+		response->ending = 0;
+		response->ended = 1;
 	}
+}
+
+/* Whether another protocol follows a response with this status. */
+static __always_inline bool takes_over(const struct uspan_node_response *response, __u32 status)
+{
+	return status == 101 || (response->tunnel && status >= 200 && status < 300);
 }
 
 /* Decides by the head just scanned where the body of the response in turn ends. False: nothing follows the head. */
-static __always_inline bool has_body(struct uspan_node_connection *c, __u32 status)
+static __always_inline bool has_body(struct uspan_node_response *response, __u32 status)
 {
-	if (status == 101 || (c->current.tunnel && status >= 200 && status < 300)) {
-		c->role = USPAN_NODE_ROLE_OTHER;
+	if (takes_over(response, status) || status == 204 || status == 304 || response->bodiless)
 		return false;
-	}
-	if (status == 204 || status == 304 || c->current.bodiless)
-		return false;
-	if (c->has_encoding) {
-		c->phase = USPAN_NODE_PHASE_CHUNKED;
+	if (response->head.has_encoding) {
+		response->phase = USPAN_NODE_PHASE_CHUNKED;
 		return true;
 	}
-	if (!c->has_length) {
-		c->phase = USPAN_NODE_PHASE_CLOSE;
+	if (!response->head.has_length) {
+		response->phase = USPAN_NODE_PHASE_CLOSE;
 		return true;
 	}
-	c->left = c->content_length;
-	c->phase = USPAN_NODE_PHASE_LENGTH;
-	return c->left != 0;
+	response->left = response->head.content_length;
+	response->phase = USPAN_NODE_PHASE_LENGTH;
+	return response->left != 0;
 }
 
 /*
- * Follows the response through `len` more bytes at `address`; returns how many of them belong to it, and sets c->ended when it is over.
+ * Follows the response through `len` more bytes at `address`; returns how many of them belong to it, and sets `ended` when it is over.
  * `pieces`: they come as Node's server made them, in which the end of a chunked body is a piece of its own, or follows the head at once;
- * then c->ending is set for what may be that end, which the next piece decides. Else the end of a body is the end of what was read.
+ * then `ending` is set for what may be that end, which the next piece decides. Else the end of a body is the end of what was read.
  */
-__noinline int follow_response(struct uspan_node_connection *c, __u64 address, __u32 len, __u32 pieces)
+__noinline int follow_response(struct uspan_node_response *response, struct hit_scratch *scratch, __u64 address, __u32 len, __u32 pieces)
 {
 	__u32 at = 0, status;
 
-	if (!c)
+	if (!response || !scratch)
 		return 0;
-	c->ended = 0;
-	if (c->phase <= USPAN_NODE_PHASE_HEAD_REST) {
-		bool fresh = c->phase == USPAN_NODE_PHASE_HEAD;
+	response->ended = 0;
+	if (response->phase <= USPAN_NODE_PHASE_HEAD_REST) {
+		bool fresh = response->phase == USPAN_NODE_PHASE_HEAD;
 
-		at = scan_head(c, address, len, fresh);
-		if ((c->line[0] & SEVEN_BYTES) != HTTP_1_DOT)
+		at = scan_head(&response->head, scratch, address, len, fresh);
+		if ((response->head.line[0] & SEVEN_BYTES) != HTTP_1_DOT)
 			return len;
-		status = status_of(c);
+		status = status_of(&response->head);
 		if (status == 0)
 			return len;
-		if (status >= 200 || status == 101)
-			set_status(c, status);
-		c->phase = USPAN_NODE_PHASE_HEAD;
+		if (status >= 200 || status == 101) {
+			response->status = status;
+			response->proto_minor = (response->head.line[0] >> 56) - '0';
+		}
+		response->phase = USPAN_NODE_PHASE_HEAD;
 		if (at == 0) {
-			c->phase = USPAN_NODE_PHASE_HEAD_REST;
+			response->phase = USPAN_NODE_PHASE_HEAD_REST;
 			return len;
 		}
 		if (status < 200 && status != 101)
 			return at;
-		if (!has_body(c, status)) {
-			c->phase = USPAN_NODE_PHASE_HEAD;
-			c->ended = 1;
+		if (!has_body(response, status)) {
+			response->phase = USPAN_NODE_PHASE_HEAD;
+			response->ended = 1;
 			return at;
 		}
 	}
-	if (c->phase == USPAN_NODE_PHASE_LENGTH) {
+	if (response->phase == USPAN_NODE_PHASE_LENGTH) {
 		__u32 rest = len - at;
 
-		if (c->left > rest) {
-			c->left -= rest;
+		if (response->left > rest) {
+			response->left -= rest;
 			return len;
 		}
-		at += c->left;
-		c->left = 0;
-		c->phase = USPAN_NODE_PHASE_HEAD;
-		c->ended = 1;
+		at += response->left;
+		response->left = 0;
+		response->phase = USPAN_NODE_PHASE_HEAD;
+		response->ended = 1;
 		return at;
 	}
-	if (!pieces)
-		c->touched_ktime_ns = bpf_ktime_get_ns();
-	if (c->phase == USPAN_NODE_PHASE_CHUNKED) {
+	if (!pieces || response->phase == USPAN_NODE_PHASE_CLOSE)
+		response->touched_ktime_ns = bpf_ktime_get_ns();
+	if (response->phase == USPAN_NODE_PHASE_CHUNKED) {
 		if (pieces) {
 			if (len >= at + 5 && is_last_chunk(address + at))
-				c->ending = 1;
+				response->ending = 1;
 		} else if (len >= at + 5) {
-			look_at_tail(c, address + len - 5);
+			look_at_tail(response, address + len - 5);
 		}
-		return len;
 	}
-	if (pieces)
-		c->touched_ktime_ns = bpf_ktime_get_ns();
 	return len;
 }
 

@@ -494,7 +494,7 @@ export const PairFrame = {
 } as const;
 
 export const NodeConfig = {
-  size: 40,
+  size: 56,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -503,10 +503,11 @@ export const NodeConfig = {
   probeMaxTargetBytes: 20,
   probeMaxStatementBytes: 24,
   probeBinary: 28,
-  streamBase: 32,
-  tlsBase: 34,
-  tlsListener: 36,
-  parserUrl: 38,
+  probes: 32,
+  streamBase: 48,
+  tlsBase: 50,
+  tlsListener: 52,
+  parserUrl: 54,
 } as const;
 
 export const NodePeer = {
@@ -516,58 +517,118 @@ export const NodePeer = {
   family: 18,
 } as const;
 
-export const NodeClientEvent = {
-  size: 104,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  status: 72,
-  error: 76,
-  peer: 80,
-  peerAddress: 80,
-  peerPort: 96,
-  peerFamily: 98,
-  headLen: 100,
-  protoMinor: 102,
-  reserved: 103,
+export const NodeConnection = {
+  size: 24,
+  peer: 0,
+  peerAddress: 0,
+  peerPort: 16,
+  peerFamily: 18,
+  role: 20,
+  candidate: 21,
+  reserved: 22,
 } as const;
 
-export const NodeSqlEvent = {
-  size: 112,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  databaseLen: 72,
-  reserved: 74,
-  error: 76,
-  peer: 80,
-  peerAddress: 80,
-  peerPort: 96,
-  peerFamily: 98,
-  sqlstate: 100,
-  textLen: 108,
+export const NodeQueue = {
+  size: 12,
+  active: 0,
+  first: 4,
+  next: 8,
+} as const;
+
+export const NodeHead = {
+  size: 32,
+  contentLength: 0,
+  line: 8,
+  scanNext: 24,
+  inLine: 28,
+  hasLength: 29,
+  hasEncoding: 30,
+  isRequest: 31,
+} as const;
+
+export const NodeResponse = {
+  size: 56,
+  head: 0,
+  headContentLength: 0,
+  headLine: 8,
+  headScanNext: 24,
+  headInLine: 28,
+  headHasLength: 29,
+  headHasEncoding: 30,
+  headIsRequest: 31,
+  touchedKtimeNs: 32,
+  left: 40,
+  status: 48,
+  protoMinor: 50,
+  phase: 51,
+  ending: 52,
+  ended: 53,
+  bodiless: 54,
+  tunnel: 55,
+} as const;
+
+export const NodeExchange = {
+  size: 88,
+  response: 0,
+  responseHead: 0,
+  responseHeadContentLength: 0,
+  responseHeadLine: 8,
+  responseHeadScanNext: 24,
+  responseHeadInLine: 28,
+  responseHeadHasLength: 29,
+  responseHeadHasEncoding: 30,
+  responseHeadIsRequest: 31,
+  responseTouchedKtimeNs: 32,
+  responseLeft: 40,
+  responseStatus: 48,
+  responseProtoMinor: 50,
+  responsePhase: 51,
+  responseEnding: 52,
+  responseEnded: 53,
+  responseBodiless: 54,
+  responseTunnel: 55,
+  requestLeft: 56,
+  queue: 64,
+  queueActive: 64,
+  queueFirst: 68,
+  queueNext: 72,
+  peerBytes: 76,
+  known: 78,
+  takenOver: 79,
+  error: 80,
+  bodiless: 84,
+  tunnel: 85,
+  hasLong: 86,
+  reserved: 87,
+} as const;
+
+export const NodeLong = {
+  size: 2308,
+  used: 0,
+  fields: 4,
+} as const;
+
+export const NodePg = {
+  size: 144,
+  bornKtimeNs: 0,
+  left: 8,
+  leftToWrite: 16,
+  queue: 24,
+  queueActive: 24,
+  queueFirst: 28,
+  queueNext: 32,
+  peer: 36,
+  peerAddress: 36,
+  peerPort: 52,
+  peerFamily: 54,
+  error: 56,
+  sqlstate: 60,
+  header: 68,
+  headerLen: 76,
+  unsynced: 77,
+  statementOpen: 78,
+  databaseLen: 79,
+  database: 80,
 } as const;
 
 export const NodeStatementKey = {
@@ -579,71 +640,9 @@ export const NodeStatementKey = {
 export const NodeStatement = {
   size: 2052,
   textLen: 0,
+  marks: 2,
+  reserved: 3,
   text: 4,
-} as const;
-
-export const NodeKey = {
-  size: 16,
-  streamBase: 0,
-  pid: 8,
-  seq: 12,
-} as const;
-
-export const NodeRequest = {
-  size: 2320,
-  sampled: 0,
-  recordBytes: 4,
-  kind: 8,
-  bodiless: 10,
-  tunnel: 11,
-  reserved: 12,
-  record: 16,
-} as const;
-
-export const NodeConnection = {
-  size: 3080,
-  bornKtimeNs: 0,
-  touchedKtimeNs: 8,
-  left: 16,
-  requestLeft: 24,
-  contentLength: 32,
-  line: 40,
-  active: 56,
-  seq: 60,
-  error: 64,
-  scanNext: 68,
-  role: 72,
-  phase: 73,
-  ending: 74,
-  ended: 75,
-  inLine: 76,
-  hasLength: 77,
-  hasEncoding: 78,
-  isRequest: 79,
-  traceparents: 80,
-  traceparentLen: 81,
-  candidate: 82,
-  statementOpen: 83,
-  databaseLen: 84,
-  headerLen: 85,
-  header: 86,
-  unsynced: 94,
-  reserved: 95,
-  peer: 100,
-  peerAddress: 100,
-  peerPort: 116,
-  peerFamily: 118,
-  database: 120,
-  traceparent: 184,
-  window: 248,
-  current: 760,
-  currentSampled: 760,
-  currentRecordBytes: 764,
-  currentKind: 768,
-  currentBodiless: 770,
-  currentTunnel: 771,
-  currentReserved: 772,
-  currentRecord: 776,
 } as const;
 
 export const NodeSqliteConfig = {
@@ -965,9 +964,55 @@ export const NodeRole = {
   UNKNOWN: 0,
   SERVER: 1,
   CLIENT: 2,
-  POSTGRES: 3,
+  PG: 3,
   OTHER: 4,
 } as const;
+
+export const NodeClientField = {
+  HEAD: 0,
+  SOCKET: 1,
+  STATUS: 2,
+  PROTOCOL: 3,
+  ERROR: 4,
+  METHOD: 5,
+  TARGET: 6,
+  HOST: 7,
+  USER_AGENT: 8,
+  TRACESTATE: 9,
+  COUNT: 10,
+} as const;
+
+/** By value. */
+export const nodeClientFieldNames = [
+  'head',
+  'socket',
+  'status',
+  'protocol',
+  'error',
+  'method',
+  'target',
+  'host',
+  'user_agent',
+  'tracestate',
+] as const;
+
+export const NodePgField = {
+  STATEMENT: 0,
+  DATABASE: 1,
+  SOCKET: 2,
+  SQLSTATE: 3,
+  ERROR: 4,
+  COUNT: 5,
+} as const;
+
+/** By value. */
+export const nodePgFieldNames = [
+  'statement',
+  'database',
+  'socket',
+  'sqlstate',
+  'error',
+] as const;
 
 export const NodePhase = {
   HEAD: 0,
@@ -1028,9 +1073,8 @@ export const Constant = {
   NODE_HEAD_BYTES: 2048,
   NODE_STATEMENT_BYTES: 2048,
   NODE_DATABASE_BYTES: 64,
-  NODE_RECORD_BYTES: 2304,
-  NODE_WINDOW_BYTES: 416,
-  NODE_WINDOW_ROOM: 512,
+  NODE_LONG_BYTES: 2304,
   NODE_MAX_PIPELINED: 1024,
+  NODE_PROBES: 8,
   SQL_DRIVER_TYPES: 32,
 } as const;

@@ -6,6 +6,7 @@ import { HttpServerField as Field, SpanFlag } from '../probes/layout.gen.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
 import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
 import { isOwnExport } from './own-export.ts';
+import { socketClient } from './socket-peer.ts';
 import type { FieldCodec, SpanTable } from './span-table.ts';
 import { text } from './span-table.ts';
 
@@ -53,6 +54,7 @@ export function httpServerSpan({ implicitStatus }: HttpServer): SpanTable {
       [Field.PEER]: ['network.peer.address', peer],
       [Field.USER_AGENT]: text('user_agent.original'),
       [Field.TRACESTATE]: ['tracestate', traceState],
+      [Field.SOCKET]: ['network.peer.address', socketClient],
     },
     end(record, out) {
       writeMethod(record, out);

@@ -28,7 +28,8 @@ describeKernel('other builds of Node.js, and other ways to run them', () => {
     const [span] = await spansOf(world.receiver, server.pid, 1);
     expect(span!.attributes).toMatchObject({ 'url.path': '/hello', 'url.query': 'stripped' });
     const { report } = await agent.stop();
-    expect(report.probes.filter(({ definition }) => definition === 'node/http')).toHaveLength(6);
+    const sites = report.probes.filter(({ definition }) => /^node\/(http\/|pg$)/.test(definition));
+    expect(new Set(sites.map(({ site }) => site)).size).toBe(6);
     expect(report.lost).toEqual([]);
   });
 
@@ -39,7 +40,7 @@ describeKernel('other builds of Node.js, and other ways to run them', () => {
     const { report, stderr } = await agent.stop();
     expect(report.spans.server).toBe(0);
     expect(report.skipped).toContainEqual(
-      expect.objectContaining({ definition: 'node/http', reason: 'code_moved', pids: [server.pid] }),
+      expect.objectContaining({ definition: 'node/http/server', reason: 'code_moved', pids: [server.pid] }),
     );
     expect(stderr).toContain('--use-largepages');
     const program = join(import.meta.dirname, '../../bin/uspan');

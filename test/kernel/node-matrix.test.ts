@@ -22,6 +22,13 @@ const classes: Readonly<Record<string, Partial<Record<NodeRelease, string>> & { 
   connect: { default: 'jcc', '26': 'push' },
 };
 
+/** What each definition has probes for. */
+const moments = {
+  'node/http/server': ['close', 'request', 'tls_write', 'write'],
+  'node/http/client': ['close', 'connect', 'read', 'tls_write', 'write'],
+  'node/pg': ['close', 'connect', 'read', 'tls_write', 'write'],
+} as const;
+
 /** One agent for all releases at once: what differs between them is told by their spans' process.pid. */
 describeKernel('Node.js server spans, every release', () => {
   leavesNothingInKernel();
@@ -126,10 +133,14 @@ describeKernel('Node.js server spans, every release', () => {
     expect(report.spans.server).toBe(14 * allNodeReleases.length);
     expect(report.counters.node_requests).toBe(report.spans.server);
     for (const [release, { binary }] of servers) {
-      const sites = report.probes.filter((probe) => probe.binary === binary && probe.definition === 'node/http');
+      const sites = report.probes.filter((probe) => probe.binary === binary && probe.definition in moments);
       expect(Object.fromEntries(sites.map((site) => [site.moment, site.class])), release).toEqual(
         Object.fromEntries(Object.entries(classes).map(([moment, of]) => [moment, of[release] ?? of.default])),
       );
+      for (const [definition, its] of Object.entries(moments)) {
+        const found = sites.filter((site) => site.definition === definition).map(({ moment }) => moment);
+        expect(found.sort(), `${release} ${definition}`).toEqual(its);
+      }
     }
   });
 });

@@ -1,12 +1,27 @@
-/** Records as bpf/node/node_http.bpf.c sends them, made by hand, against the stable semantic conventions. */
+/** Records as Node.js's programs (bpf/node) send them, made by hand, against the stable semantic conventions. */
 import { describe, expect, test } from 'vitest';
-import { SpanKind, StatusCode } from '../../src/contract/span.ts';
+import type { Written } from '../../src/contract/decision.ts';
+import { type Resource, type Slab, SpanKind, type SpanWriter, StatusCode } from '../../src/contract/span.ts';
 import { ObjectSpanWriter } from '../../src/otel/object-span-writer.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
 import { nodeErrorType } from '../../src/probes/definitions/node/errors.ts';
-import { writeNodeSpan } from '../../src/probes/definitions/node/span.ts';
-import { EventKind, NodeClientEvent, NodePeer, NodeSqlEvent, SpanFlag, SpanHead } from '../../src/probes/layout.gen.ts';
-import { putSpanHead, type SpanHeadValues, slabOf } from '../support/otlp-slab.ts';
+import { nodeHttpClient } from '../../src/probes/definitions/node/http-client.ts';
+import { nodeHttpServer } from '../../src/probes/definitions/node/http-server.ts';
+import { nodePg } from '../../src/probes/definitions/node/pg.ts';
+import {
+  Constant,
+  EventKind,
+  HttpServerField,
+  NodeClientField,
+  NodeExchange,
+  NodePeer,
+  NodePg,
+  NodePgField,
+  SpanFlag,
+  SpanHead,
+} from '../../src/probes/layout.gen.ts';
+import { type SpanHeadValues, slabOf } from '../support/otlp-slab.ts';
+import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 
 const resource = { attributes: { 'service.name': 'shop' } };
 
@@ -27,44 +42,55 @@ interface Common {
 
 const local: Peer = { family: 2, address: [127, 0, 0, 1], port: 5432 };
 
-function record(kind: number, size: number, text: Buffer, common: Common, errorAt: number, peerAt: number) {
-  const slab = slabOf(new Uint8Array((size + text.length + 7) & ~7));
-  const view = new DataView(slab.bytes.buffer);
-  putSpanHead(slab, 0, common.spanHead ?? {});
-  view.setUint16(SpanHead.headKind, kind, true);
-  view.setUint32(SpanHead.headLen, common.claimedBytes ?? size + text.length, true);
-  view.setUint32(SpanHead.spanFlags, common.flags ?? 0, true);
-  view.setUint32(errorAt, common.error ?? 0, true);
-  const { family, address, port } = common.peer ?? local;
-  slab.bytes.set(address, peerAt + NodePeer.address);
-  view.setUint16(peerAt + NodePeer.port, port, true);
-  view.setUint16(peerAt + NodePeer.family, family, true);
-  slab.bytes.set(text, size);
-  return { slab, view };
+/** A peer that is not known is left out. */
+function socket(field: number, { family, address, port }: Peer = local): RecordField[] {
+  const value = new Uint8Array(NodePeer.size);
+  value.set(address, NodePeer.address);
+  const view = new DataView(value.buffer);
+  view.setUint16(NodePeer.port, port, true);
+  view.setUint16(NodePeer.family, family, true);
+  return family === 0 ? [] : [{ field, value }];
 }
 
-function written({ slab }: ReturnType<typeof record>): { result: string; span: SpanObject | undefined } {
+function record(kind: number, fields: readonly RecordField[], common: Common): Slab {
+  const { flags, spanHead: head, claimedBytes } = common;
+  const more = {
+    ...(flags === undefined ? {} : { flags }),
+    ...(head === undefined ? {} : { head }),
+    ...(claimedBytes === undefined ? {} : { claimedBytes }),
+  };
+  return slabOf(encodeSpanRecord({ kind, fields, ...more }));
+}
+
+type Write = (slab: Slab, at: number, resource: Resource, out: SpanWriter) => Written;
+
+function written(write: Write, slab: Slab): { result: string; span: SpanObject | undefined } {
   const spans: SpanObject[] = [];
-  const result = writeNodeSpan(slab, 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
+  const result = write(slab, 0, resource, new ObjectSpanWriter((span) => spans.push(span)));
   return { result, span: spans[0] };
 }
 
+test('what is kept of a connection', () => {
+  expect(NodePg.size).toBeLessThanOrEqual(256);
+  expect(NodeExchange.size).toBeLessThanOrEqual(Constant.OWN_BYTES);
+});
+
 const head = 'GET /items?id=7&sig=x HTTP/1.1\r\nhOsT: shop.test:8080\r\ntracestate: a=1\r\nUser-Agent: app\r\n\r\n';
 
-function client(text = head, more: Common & { status?: number; protoMinor?: number } = {}) {
-  const bytes = Buffer.from(text, 'latin1');
-  const made = record(
-    EventKind.NODE_HTTP_CLIENT,
-    NodeClientEvent.size,
-    bytes,
-    more,
-    NodeClientEvent.error,
-    NodeClientEvent.peer,
-  );
-  made.view.setUint32(NodeClientEvent.status, more.status ?? 200, true);
-  made.view.setUint8(NodeClientEvent.protoMinor, more.protoMinor ?? 1);
-  made.view.setUint16(NodeClientEvent.headLen, bytes.length, true);
-  return written(made);
+function client(text = head, more: Common & { status?: number; protoMinor?: number; cut?: boolean } = {}) {
+  const { status = 200, protoMinor = 1, error, peer, cut = false } = more;
+  const fields: RecordField[] = [
+    ...socket(NodeClientField.SOCKET, peer),
+    { field: NodeClientField.HEAD, value: text, cut },
+    ...(status === 0
+      ? []
+      : [
+          { field: NodeClientField.STATUS, value: status },
+          { field: NodeClientField.PROTOCOL, value: protoMinor },
+        ]),
+    ...(error === undefined ? [] : [{ field: NodeClientField.ERROR, value: error }]),
+  ];
+  return written(nodeHttpClient.write, record(EventKind.NODE_HTTP_CLIENT, fields, more));
 }
 
 describe('a client request', () => {
@@ -103,7 +129,7 @@ describe('a client request', () => {
   });
 
   test('a head that was cut, a header in the cut', () => {
-    const { span } = client(`GET /${'x'.repeat(100)} HTTP/1.1\r\nHost: shop.te`, { flags: SpanFlag.CUT });
+    const { span } = client(`GET /${'x'.repeat(100)} HTTP/1.1\r\nHost: shop.te`, { cut: true });
     expect(span!.attributes).not.toHaveProperty('server.address');
     expect(span!.attributes['uspan.truncated']).toBe('url.full');
   });
@@ -142,25 +168,21 @@ describe('a client request', () => {
   });
 
   test('a record that contradicts itself', () => {
-    expect(client(head, { claimedBytes: NodeClientEvent.size }).result).toBe('malformed');
+    expect(client(head, { claimedBytes: SpanHead.size + 60 }).result).toBe('malformed');
     expect(client(head, { claimedBytes: 8 }).result).toBe('malformed');
   });
 });
 
-function sql(text: string, more: Common & { database?: string; state?: string; claimedText?: number } = {}) {
-  const { database = 'shop', state = '' } = more;
-  const made = record(
-    EventKind.NODE_SQL,
-    NodeSqlEvent.size,
-    Buffer.from(text + database),
-    more,
-    NodeSqlEvent.error,
-    NodeSqlEvent.peer,
-  );
-  made.view.setUint32(NodeSqlEvent.textLen, more.claimedText ?? Buffer.byteLength(text), true);
-  made.view.setUint16(NodeSqlEvent.databaseLen, Buffer.byteLength(database), true);
-  made.slab.bytes.set(Buffer.from(state), NodeSqlEvent.sqlstate);
-  return written(made);
+function sql(text: string, more: Common & { database?: string; state?: string } = {}) {
+  const { database = 'shop', state = '', error, peer } = more;
+  const fields: RecordField[] = [
+    ...socket(NodePgField.SOCKET, peer),
+    ...(database === '' ? [] : [{ field: NodePgField.DATABASE, value: database }]),
+    ...(text === '' ? [] : [{ field: NodePgField.STATEMENT, value: text }]),
+    ...(state === '' ? [] : [{ field: NodePgField.SQLSTATE, value: state }]),
+    ...(error === undefined ? [] : [{ field: NodePgField.ERROR, value: error }]),
+  ];
+  return written(nodePg.write, record(EventKind.NODE_SQL, fields, more));
 }
 
 describe('a statement', () => {
@@ -200,12 +222,59 @@ describe('a statement', () => {
   });
 
   test('a record that contradicts itself', () => {
-    expect(sql('SELECT 1', { claimedText: 4000 }).result).toBe('malformed');
-    expect(sql('SELECT 1', { claimedText: 0xffffffff }).result).toBe('malformed');
+    expect(sql('SELECT 1', { claimedBytes: SpanHead.size + 30 }).result).toBe('malformed');
+    expect(sql('SELECT 1', { claimedBytes: SpanHead.size - 4 }).result).toBe('malformed');
   });
 });
 
-test('a record of another kind', () => {
-  const made = record(EventKind.SQL, NodeSqlEvent.size, Buffer.from(''), {}, NodeSqlEvent.error, NodeSqlEvent.peer);
-  expect(written(made).result).toBe('malformed');
+describe('a request to a server', () => {
+  const served = (fields: readonly RecordField[], common: Common = {}) =>
+    written(nodeHttpServer.write, record(EventKind.NODE_HTTP_SERVER, fields, common)).span!;
+  const request: readonly RecordField[] = [
+    ...socket(HttpServerField.SOCKET),
+    { field: HttpServerField.PROTOCOL, value: 257 },
+    { field: HttpServerField.METHOD, value: 'GET' },
+    { field: HttpServerField.TARGET, value: '/items?id=7' },
+    { field: HttpServerField.HOST, value: 'shop.test:8080' },
+  ];
+
+  test('an ordinary one', () => {
+    const span = served([...request, { field: HttpServerField.STATUS, value: 200 }]);
+    expect(span).toMatchObject({ name: 'GET', kind: SpanKind.server, status: { code: StatusCode.unset } });
+    expect(span.attributes).toEqual({
+      'http.request.method': 'GET',
+      'url.path': '/items',
+      'url.query': 'id=7',
+      'url.scheme': 'http',
+      'http.response.status_code': 200,
+      'server.address': 'shop.test',
+      'server.port': 8080,
+      'client.address': '127.0.0.1',
+      'network.peer.address': '127.0.0.1',
+      'network.peer.port': 5432,
+      'network.protocol.version': '1.1',
+    });
+  });
+
+  test('one that was not answered has no status', () => {
+    const { attributes } = served([...request, { field: HttpServerField.STATUS, value: 0 }], {
+      flags: SpanFlag.ABORTED,
+    });
+    expect(attributes).not.toHaveProperty('http.response.status_code');
+    expect(attributes['error.type']).toBe('aborted');
+  });
+
+  test('peers whose addresses are remembered in the same place', () => {
+    for (let last = 0; last < 255; last++) {
+      const peer = { family: 2, address: [10, 0, last, 255 - last], port: last + 1 };
+      const { attributes } = served([...socket(HttpServerField.SOCKET, peer), ...request.slice(1)]);
+      expect(attributes['client.address']).toBe(`10.0.${last}.${255 - last}`);
+      expect(attributes['network.peer.port']).toBe(last + 1);
+    }
+  });
+});
+
+test('each definition makes records of its own kind', () => {
+  const kinds = [nodeHttpServer, nodeHttpClient, nodePg].map(({ recordKinds }) => recordKinds);
+  expect(kinds).toEqual([[EventKind.NODE_HTTP_SERVER], [EventKind.NODE_HTTP_CLIENT], [EventKind.NODE_SQL]]);
 });

@@ -2,7 +2,9 @@ import type { ProbeDefinition } from '../../contract/decision.ts';
 import { goHttpClient } from './go/http-client.ts';
 import { goHttpServer } from './go/http-server.ts';
 import { goSql } from './go/sql.ts';
-import { nodeHttp } from './node/http.ts';
+import { nodeHttpClient } from './node/http-client.ts';
+import { nodeHttpServer } from './node/http-server.ts';
+import { nodePg } from './node/pg.ts';
 import { nodeSqlite } from './node/sqlite.ts';
 import { postgresql } from './postgresql/postgresql.ts';
 import { jvmGc } from './usdt/jvm-gc.ts';
@@ -13,7 +15,9 @@ export const definitions: readonly ProbeDefinition[] = [
   goHttpServer,
   goHttpClient,
   goSql,
-  nodeHttp,
+  nodeHttpServer,
+  nodeHttpClient,
+  nodePg,
   nodeSqlite,
   postgresql,
   jvmGc,

@@ -1,15 +1,12 @@
 /** A record of `enum uspan_postgresql_field` as a span, by the stable database conventions. */
 import { attributeKey } from '../../../contract/attribute-key.ts';
 import { SpanKind } from '../../../contract/span.ts';
-import { type FieldCodec, type SpanTable, text } from '../../../semconv/span-table.ts';
+import { socketClient } from '../../../semconv/socket-peer.ts';
+import { type SpanTable, text } from '../../../semconv/span-table.ts';
 import { sqlStatement, sqlSystems, writeSqlError } from '../../../semconv/sql-span.ts';
 import { Constant, PostgresqlField as Field, SpanHead } from '../../layout.gen.ts';
-import { writeClient } from '../node/peer.ts';
 
 const backendPid = attributeKey('uspan.postgresql.backend_pid');
-
-/** A Unix socket has no address. */
-const peer: FieldCodec = (record, field, out) => writeClient(record.slab, record.at(field), record.length(field), out);
 
 /**
  * The database's own work is a server span: its other half, the caller's, is a client span. `tid` of the record is the backend's pid,
@@ -24,7 +21,8 @@ export const postgresqlSpan: SpanTable = {
     [Field.DATABASE]: text('db.namespace'),
     [Field.USER]: text('user.name'),
     [Field.APPLICATION]: text('uspan.postgresql.application_name'),
-    [Field.PEER]: ['network.peer.address', peer],
+    // A Unix socket has no address.
+    [Field.PEER]: ['network.peer.address', socketClient],
   },
   end(record, out) {
     out.int(backendPid, record.slab.words[(record.start + SpanHead.headTid) >> 2]!);

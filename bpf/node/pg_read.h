@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* What PostgreSQL answers: statements that end, and how. */
-#ifndef USPAN_NODE_POSTGRES_READ_H
-#define USPAN_NODE_POSTGRES_READ_H
+#ifndef USPAN_NODE_PG_READ_H
+#define USPAN_NODE_PG_READ_H
 
-#include "node/postgres.h"
+#include "node/pg_statement.h"
 
 /* Of one read: rows of a large result are not looked at one by one. */
 #define MAX_MESSAGES_READ 32
@@ -20,21 +20,19 @@ static __always_inline bool ends_ready(__u64 base, __u32 len)
 	       (tail[5] == 'I' || tail[5] == 'T' || tail[5] == 'E');
 }
 
-/* SQLSTATE of an ErrorResponse, of which `len` bytes are in c->window: fields of a type and a text that ends with a zero. */
-__noinline int read_sqlstate(struct uspan_node_connection *c, __u32 len)
+/* SQLSTATE of an ErrorResponse, of which `len` bytes are in the window: fields of a type and a text that ends with a zero. */
+__noinline int read_sqlstate(struct uspan_node_pg *pg, struct hit_scratch *scratch, __u32 len)
 {
-	struct uspan_node_sql_event *event;
 	bool field = true;
 
-	if (!c)
+	if (!pg || !scratch)
 		return 0;
-	event = (struct uspan_node_sql_event *)c->current.record;
 	for (__u32 i = 0; i < 120 && i + 6 < len; i++) {
-		__u8 byte = c->window[i];
+		__u8 byte = scratch->window[i];
 
 		if (field && byte == 'C') {
 			for (__u32 k = 0; k < 5; k++)
-				event->sqlstate[k] = c->window[i + 1 + k];
+				pg->sqlstate[k] = scratch->window[i + 1 + k];
 			return 0;
 		}
 		field = byte == 0;
@@ -44,19 +42,21 @@ __noinline int read_sqlstate(struct uspan_node_connection *c, __u32 len)
 
 /* Messages from the server. */
 struct messages_read {
-	struct uspan_node_connection *c;
-	const struct uspan_node_key *key;
+	struct uspan_node_pg *pg;
+	struct hit_scratch *scratch;
+	const struct uspan_open_span_key *key;
 	__u64 base;
 	__u32 len;
 	__u32 at;
-	__u32 probe_and_how;
+	__u32 probe_id;
 	__u32 done;
 };
 
 static long look_at_read(__u32 index __attribute__((unused)), struct messages_read *messages)
 {
-	struct uspan_node_connection *c = messages->c;
-	__u32 have = c->header_len & 7, want, left = messages->len - messages->at;
+	struct uspan_node_pg *pg = messages->pg;
+	__u8 *window = messages->scratch->window;
+	__u32 have = pg->header_len & 7, want, left = messages->len - messages->at;
 	__u32 body, bytes;
 
 	if (messages->at >= messages->len) {
@@ -67,36 +67,35 @@ static long look_at_read(__u32 index __attribute__((unused)), struct messages_re
 	bytes = want < left ? want : left;
 	barrier_var(bytes); /* the compiler knows that masks change nothing; the verifier does not */
 	bytes &= 7;
-	if (have > 4 || bpf_probe_read_user(c->window + have, bytes, (void *)(messages->base + messages->at)))
+	if (have > 4 || bpf_probe_read_user(window + have, bytes, (void *)(messages->base + messages->at)))
 		return 1;
 	for (__u32 i = 0; i < have && i < 4; i++)
-		c->window[i] = c->header[i];
+		window[i] = pg->header[i];
 	messages->at += bytes;
 	if (bytes < want) {
 		for (__u32 i = 0; i < 5; i++)
-			c->header[i] = c->window[i];
-		c->header_len = have + bytes;
+			pg->header[i] = window[i];
+		pg->header_len = have + bytes;
 		messages->done = 1;
 		return 1;
 	}
-	c->header_len = 0;
-	body = (__u32)c->window[1] << 24 | (__u32)c->window[2] << 16 | (__u32)c->window[3] << 8 | c->window[4];
+	pg->header_len = 0;
+	body = (__u32)window[1] << 24 | (__u32)window[2] << 16 | (__u32)window[3] << 8 | window[4];
 	body = body < 4 ? 0 : body - 4;
 	left = messages->len - messages->at;
-	if (c->window[0] == 'E' && c->active && c->current.sampled) {
+	if (window[0] == 'E' && pg->queue.active) {
 		bytes = body < left ? body : left;
 		if (bytes > 128)
 			bytes = 128;
 		barrier_var(bytes);
 		bytes &= 255;
-		if (!((struct uspan_node_sql_event *)c->current.record)->sqlstate[0] &&
-		    bpf_probe_read_user(c->window, bytes, (void *)(messages->base + messages->at)) == 0)
-			read_sqlstate(c, bytes);
-	} else if (c->window[0] == 'Z' && c->active) {
-		finish_request(messages->key, c, messages->probe_and_how);
+		if (!pg->sqlstate[0] && bpf_probe_read_user(window, bytes, (void *)(messages->base + messages->at)) == 0)
+			read_sqlstate(pg, messages->scratch, bytes);
+	} else if (window[0] == 'Z' && pg->queue.active) {
+		finish_statement(messages->key, pg, messages->probe_id, 0);
 	}
 	if (body > left) {
-		c->left = body - left;
+		pg->left = body - left;
 		messages->done = 1;
 		return 1;
 	}
@@ -104,29 +103,36 @@ static long look_at_read(__u32 index __attribute__((unused)), struct messages_re
 	return 0;
 }
 
-static __always_inline void read_postgres(const struct uspan_node_key *key, struct uspan_node_connection *c, __u64 base, __u32 len,
-					  __u32 probe_and_how)
+static __always_inline void read_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_node_pg *pg,
+					  __u64 base, __u32 len)
 {
-	struct messages_read messages = { .c = c, .key = key, .base = base, .len = len, .probe_and_how = probe_and_how };
+	struct messages_read messages = {
+		.pg = pg,
+		.scratch = hit->scratch,
+		.key = key,
+		.base = base,
+		.len = len,
+		.probe_id = hit->probe_id,
+	};
 
-	if (!c->unsynced) {
-		if (c->left >= len) {
-			c->left -= len;
+	if (!pg->unsynced) {
+		if (pg->left >= len) {
+			pg->left -= len;
 			return;
 		}
-		messages.at = c->left;
-		c->left = 0;
+		messages.at = pg->left;
+		pg->left = 0;
 		bpf_loop(MAX_MESSAGES_READ, look_at_read, &messages, 0);
 		if (messages.done || messages.at >= len)
 			return;
-		c->unsynced = 1;
+		pg->unsynced = 1;
 	}
 	/* Rows and rows: the end of what they are the result of is the end of some read. */
 	if (ends_ready(base, len)) {
-		c->unsynced = 0;
-		c->left = c->header_len = 0;
-		if (c->active)
-			finish_request(key, c, probe_and_how);
+		pg->unsynced = 0;
+		pg->left = pg->header_len = 0;
+		if (pg->queue.active)
+			finish_statement(key, pg, hit->probe_id, 0);
 	}
 }
 

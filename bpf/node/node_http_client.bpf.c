@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+/*
+ * Requests of Node's HTTP/1 clients: node:http, node:https and fetch. What they write is a request when it begins as one; it is over when
+ * its response has been read. All hits come by way of node_core.bpf.c.
+ */
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+#include "node/context.h"
+#include "node/sniff.h"
+#include "span/trace_text.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+OPEN_SPANS(node_http_client_in_flight);
+
+#define EXCHANGES node_http_client_in_flight
+#define EXCHANGE_SOURCE USPAN_EVENT_NODE_HTTP_CLIENT
+#include "node/exchange.h"
+
+NODE_PROGRAM(USPAN_NODE_ROLE_CLIENT, node_http_client);
+
+#define BUSY (~0ull)
+#define MAX_RESPONSES_READ 8
+
+static __always_inline void put_outcome(struct uspan_open_span *span, const struct uspan_node_exchange *connection, __u32 how)
+{
+	const struct uspan_node_response *response = &connection->response;
+
+	if (response->status) {
+		span_put_number(span, USPAN_NODE_CLIENT_STATUS, response->status);
+		span_put_number(span, USPAN_NODE_CLIENT_PROTOCOL, response->proto_minor);
+	}
+	if (how & FINISH_ABORTED)
+		span_put_number(span, USPAN_NODE_CLIENT_ERROR, connection->error);
+}
+
+struct pieces_behind {
+	__u64 bufs;
+	__u64 bytes;
+};
+
+static long add_piece(__u32 index, struct pieces_behind *pieces)
+{
+	struct uv_buf buf;
+
+	if (bpf_probe_read_user(&buf, sizeof(buf), (void *)(pieces->bufs + (index + 1) * sizeof(buf)))) {
+		pieces->bytes = BUSY;
+		return 1;
+	}
+	pieces->bytes += buf.len;
+	return 0;
+}
+
+/* Bytes of the pieces of a write behind the first; BUSY when they cannot be read. */
+static __always_inline __u64 bytes_behind(__u64 bufs, __u32 count)
+{
+	struct pieces_behind pieces = { .bufs = bufs };
+
+	if (count > 1)
+		bpf_loop(count - 1, add_piece, &pieces, 0);
+	return pieces.bytes;
+}
+
+/* A request's head as it is about to be written. */
+struct request_head {
+	struct uv_buf first;         /* the piece that it begins */
+	struct uspan_node_head head;
+	__u32 len;                   /* up to and with its empty line; 0: it has none in this piece */
+	__u32 reserved;
+};
+
+/* How much of the request's body will be written later. */
+static __always_inline __u64 body_left(const struct request_head *request, const struct hit_scratch *scratch)
+{
+	__u64 behind;
+
+	if (request->head.has_encoding || !request->len)
+		return BUSY;
+	if (!request->head.has_length)
+		return 0;
+	behind = bytes_behind(scratch->data, scratch->len);
+	if (behind == BUSY)
+		return BUSY;
+	behind += request->first.len - request->len;
+	return request->head.content_length > behind ? request->head.content_length - behind : 0;
+}
+
+/* The outgoing traceparent: what sends it has said whose trace this is. */
+static __always_inline bool written_trace(struct uspan_open_span *span, const struct hit_scratch *scratch)
+{
+	if (scratch->traceparents == 0)
+		return false;
+	if (scratch->traceparents == 1 &&
+	    parse_trace(&span->head, (const struct trace_text *)scratch->traceparent, scratch->traceparent_len))
+		return true;
+	count(USPAN_COUNTER_BAD_TRACEPARENT);
+	return false;
+}
+
+#define SHORT_HEAD_BYTES 512 /* of which one with the peer before it fits an entry */
+
+/* Puts the head as it is written, for user space to take apart. */
+static __always_inline void put_head(struct uspan_open_span *span, struct hit_scratch *scratch, const struct uspan_open_span_key *key,
+				     const struct request_head *request)
+{
+	__u64 len = request->len ? request->len : request->first.len;
+	__u32 field = USPAN_NODE_CLIENT_HEAD, bytes = len;
+
+	if (len <= SHORT_HEAD_BYTES) {
+		put_text(span, request->first.base, bytes, field);
+		return;
+	}
+	if (len > USPAN_NODE_HEAD_BYTES) {
+		bytes = USPAN_NODE_HEAD_BYTES;
+		field |= USPAN_FIELD_CUT << 8;
+	}
+	begin_texts(scratch);
+	barrier_var(bytes);
+	if (bytes > USPAN_NODE_HEAD_BYTES || bpf_probe_read_user(scratch->text, bytes, (void *)request->first.base)) {
+		span_put_unreadable(span, USPAN_NODE_CLIENT_HEAD);
+		return;
+	}
+	put_scratch_text(span, scratch, 0, bytes, field);
+	exchange_of(span)->has_long = keep_long(span, scratch, key, USPAN_NODE_CLIENT_HEAD);
+}
+
+/* The connection of a first request: it is a client's. */
+static __noinline int meet_server(struct uspan_open_span *zero, const struct uspan_open_span_key *key)
+{
+	struct uspan_node_connection *connection = add_connection(key);
+
+	if (!connection)
+		return 0;
+	connection->role = USPAN_NODE_ROLE_CLIENT;
+	connection->candidate = 0;
+	meet_connection(zero, connection, USPAN_NODE_CLIENT_SOCKET);
+	return 0;
+}
+
+/* A write that begins with a request. `probe_and_how` ends the request before, where its end was not seen. */
+static __noinline int begin_request(const struct hit *hit, const struct uspan_open_span_key *connection_key,
+				    const struct request_head *request, __u32 probe_and_how)
+{
+	struct hit_scratch *scratch = hit->scratch;
+	struct uspan_open_span_key key = *connection_key;
+	struct uspan_open_span *zero = span_open(&node_http_client_in_flight, USPAN_EVENT_NODE_HTTP_CLIENT, &key), *span;
+	struct uspan_node_exchange *connection;
+
+	if (!zero)
+		return 0;
+	connection = exchange_of(zero);
+	if (!connection->known)
+		meet_server(zero, &key);
+	if (connection->queue.active && connection->response.phase != USPAN_NODE_PHASE_HEAD)
+		finish_request(&key, zero, probe_and_how | FINISH_AT_TOUCH << 16);
+	connection->request_left = body_left(request, scratch);
+	if (connection->queue.active == 0)
+		connection->error = 0;
+	span = push_request(zero, &key);
+	if (!span)
+		return 0;
+	exchange_of(span)->bodiless = (__u32)request->head.line[0] == FOUR('H', 'E', 'A', 'D');
+	exchange_of(span)->tunnel = (__u32)request->head.line[0] == FOUR('C', 'O', 'N', 'N');
+	if (!key.slot)
+		expect_response(&connection->response, exchange_of(span));
+	begin_call(span, &hit->config->probe, key.owner, written_trace(span, scratch));
+	if (!span->sampled)
+		return 0;
+	if (probe_and_how >> 16 & FINISH_TLS)
+		span->head.span_flags |= USPAN_SPAN_TLS;
+	span->used = connection->peer_bytes;
+	put_head(span, scratch, &key, request);
+	return 0;
+}
+
+static __noinline int on_write(const struct hit *hit, const struct uspan_open_span_key *key, __u32 probe_and_how)
+{
+	struct hit_scratch *scratch = hit->scratch;
+	struct uspan_open_span *zero = span_find(&node_http_client_in_flight, key);
+	struct uspan_node_exchange *connection;
+	struct request_head request = {};
+
+	if (scratch->len == 0 || bpf_probe_read_user(&request.first, sizeof(request.first), (void *)scratch->data) ||
+	    request.first.len < 5)
+		return 0;
+	if (zero && exchange_of(zero)->queue.active && exchange_of(zero)->request_left) {
+		connection = exchange_of(zero);
+		if (connection->request_left != BUSY) {
+			__u64 bytes = bytes_behind(scratch->data, scratch->len);
+
+			connection->request_left = bytes == BUSY ? BUSY
+						 : connection->request_left > bytes + request.first.len
+							 ? connection->request_left - bytes - request.first.len
+							 : 0;
+		}
+		return 0;
+	}
+	request.len = scan_head(&request.head, scratch, request.first.base,
+				request.first.len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : request.first.len, 1);
+	if (begins_http2(request.head.line[0])) {
+		count(USPAN_COUNTER_SKIPPED_HTTP2);
+		set_role(key, USPAN_NODE_ROLE_OTHER);
+	} else if (request.head.is_request == 1 && begins_request(request.head.line[0])) {
+		begin_request(hit, key, &request, probe_and_how);
+	}
+	return 0;
+}
+
+/* Data for a client. */
+static __noinline int read_responses(struct hit_scratch *scratch, const struct uspan_open_span_key *key, struct uspan_open_span *zero,
+				     __u64 base, __u32 probe_and_how)
+{
+	struct uspan_node_exchange *connection = exchange_of(zero);
+	struct uspan_node_response *response = &connection->response;
+	__u32 len = scratch->len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : scratch->len;
+
+	for (__u32 i = 0; i < MAX_RESPONSES_READ && len && connection->queue.active; i++) {
+		__u32 taken = follow_response(response, scratch, base, len, 0);
+
+		if (response->ended) {
+			if (takes_over(response, response->status))
+				connection->taken_over = 1;
+			finish_request(key, zero, probe_and_how);
+			connection->request_left = 0;
+		}
+		if (taken >= len)
+			return 0;
+		base += taken;
+		len -= taken;
+	}
+	return 0;
+}
+
+static __noinline int on_read(struct hit_scratch *scratch, const struct uspan_open_span_key *key, __u32 probe_and_how)
+{
+	struct uspan_open_span *zero = span_find(&node_http_client_in_flight, key);
+	struct uspan_node_exchange *connection;
+	__u64 base = 0;
+
+	if (!zero)
+		return 0;
+	connection = exchange_of(zero);
+	if (connection->queue.active == 0)
+		return 0;
+	if (scratch->len < 0) {
+		connection->error = -scratch->len;
+		if (connection->response.phase == USPAN_NODE_PHASE_CLOSE)
+			finish_request(key, zero, probe_and_how);
+		return 0;
+	}
+	bpf_probe_read_user(&base, sizeof(base), (void *)scratch->data);
+	read_responses(scratch, key, zero, base, probe_and_how);
+	settle(key, zero, probe_and_how);
+	return 0;
+}
+
+SEC("uprobe")
+int node_http_client(struct pt_regs *ctx)
+{
+	struct site site = site_of(ctx);
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct hit hit = { .pid = thread >> 32, .scratch = taken_scratch(thread) };
+	struct uspan_open_span_key key;
+	__u32 probe_and_how;
+
+	if (!hit.scratch)
+		return 0;
+	if (find_attachment(&hit, USPAN_NODE_ROLE_CLIENT, site.probe_id)) {
+		key = connection_key(hit.scratch->stream_base, hit.pid);
+		probe_and_how = hit.probe_id | (hit.scratch->tls_wrap ? FINISH_TLS : 0) << 16;
+		if (site.moment == USPAN_NODE_MOMENT_READ)
+			on_read(hit.scratch, &key, hit.probe_id);
+		else if (site.moment == USPAN_NODE_MOMENT_CLOSE)
+			close_exchanges(&key, probe_and_how, true);
+		else
+			on_write(&hit, &key, probe_and_how);
+	}
+	give_scratch(hit.scratch);
+	return 0;
+}

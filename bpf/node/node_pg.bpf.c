@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+/*
+ * Statements that Node programs send to PostgreSQL, by its wire protocol, version 3: https://www.postgresql.org/docs/current/protocol.html.
+ * A statement is what a Query, or a Parse or Bind up to the next Sync, makes the server do; ReadyForQuery ends it. All hits come by way
+ * of node_core.bpf.c.
+ */
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+#include "node/pg_read.h"
+#include "node/pg_write.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+NODE_PROGRAM(USPAN_NODE_ROLE_PG, node_pg);
+
+#define MAX_STARTUP_PARAMETERS 8
+#define MAX_READ_BYTES 0x7fffffff
+
+struct startup {
+	struct uspan_node_pg *pg;
+	struct hit_scratch *scratch;
+	__u64 at;
+};
+
+/* One name and value of a startup message; both end with a zero. */
+static long read_parameter(__u32 index __attribute__((unused)), struct startup *startup)
+{
+	struct uspan_node_pg *pg = startup->pg;
+	__u8 *value = startup->scratch->window;
+	char name[16] = {};
+	long len = bpf_probe_read_user_str(name, sizeof(name), (void *)startup->at);
+
+	if (len <= 1)
+		return 1;
+	startup->at += len;
+	len = bpf_probe_read_user_str(value, USPAN_NODE_DATABASE_BYTES, (void *)startup->at);
+	if (len <= 0)
+		return 1;
+	startup->at += len;
+	if (__builtin_memcmp(name, "database", 9) == 0) {
+		__builtin_memcpy(pg->database, value, USPAN_NODE_DATABASE_BYTES);
+		pg->database_len = len - 1;
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline void on_startup(const struct hit *hit, const struct uspan_open_span_key *key, const struct uv_buf *first)
+{
+	struct startup startup = { .pg = add_pg(key), .scratch = hit->scratch, .at = first->base + 8 };
+
+	if (startup.pg)
+		bpf_loop(MAX_STARTUP_PARAMETERS, read_parameter, &startup, 0);
+}
+
+/* What the core found to look like this protocol: its startup message, or a statement. */
+static __noinline int on_first_write(const struct hit *hit, const struct uspan_open_span_key *key)
+{
+	struct uspan_node_connection *connection;
+	struct uv_buf first;
+	__u64 word = 0;
+
+	if (bpf_probe_read_user(&first, sizeof(first), (void *)hit->scratch->data) || first.len < 5)
+		return 0;
+	bpf_probe_read_user(&word, first.len < 8 ? 5 : 8, (void *)first.base);
+	if (begins_postgres(&first, word)) {
+		on_startup(hit, key, &first);
+	} else if (resembles_postgres(&first, word)) {
+		connection = bpf_map_lookup_elem(&node_connections, key);
+		if (connection)
+			connection->candidate = 1;
+	}
+	return 0;
+}
+
+static __noinline int on_write(const struct hit *hit, const struct uspan_open_span_key *key)
+{
+	struct uspan_node_pg *pg = find_pg(key);
+
+	if (!pg)
+		return on_first_write(hit, key);
+	write_messages(hit, key, pg);
+	return 0;
+}
+
+static __noinline int on_read(const struct hit *hit, const struct uspan_open_span_key *key)
+{
+	struct hit_scratch *scratch = hit->scratch;
+	struct uspan_node_pg *pg = find_pg(key);
+	__u32 len = scratch->len > MAX_READ_BYTES ? MAX_READ_BYTES : scratch->len;
+	__u64 base = 0;
+
+	if (scratch->len < 0) {
+		if (pg)
+			pg->error = -scratch->len;
+		return 0;
+	}
+	bpf_probe_read_user(&base, sizeof(base), (void *)scratch->data);
+	if (pg)
+		read_messages(hit, key, pg, base, len);
+	else if (ends_ready(base, len))
+		add_pg(key);
+	return 0;
+}
+
+/* A connection on its way through its statements. */
+struct ending {
+	struct uspan_node_pg *pg;
+	const struct uspan_open_span_key *key;
+	__u32 probe_id;
+	__u32 reserved;
+};
+
+static long abort_statement(__u32 index __attribute__((unused)), struct ending *ending)
+{
+	if (ending->pg->queue.active == 0)
+		return 1;
+	finish_statement(ending->key, ending->pg, ending->probe_id, 1);
+	return 0;
+}
+
+/* The connection is over: what is still in flight on it has no end of its own. */
+static __noinline int on_close(const struct hit *hit, const struct uspan_open_span_key *key)
+{
+	struct uspan_node_pg *pg = find_pg(key);
+	struct ending ending = { .pg = pg, .key = key, .probe_id = hit->probe_id };
+
+	if (!pg)
+		return 0;
+	if (pg->queue.active)
+		bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_statement, &ending, 0);
+	span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
+	bpf_map_delete_elem(&node_pg_connections, key);
+	return 0;
+}
+
+SEC("uprobe")
+int node_pg(struct pt_regs *ctx)
+{
+	struct site site = site_of(ctx);
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct hit hit = { .pid = thread >> 32, .scratch = taken_scratch(thread) };
+	struct uspan_open_span_key key;
+
+	if (!hit.scratch)
+		return 0;
+	if (find_attachment(&hit, USPAN_NODE_ROLE_PG, site.probe_id)) {
+		key = connection_key(hit.scratch->stream_base, hit.pid);
+		if (site.moment == USPAN_NODE_MOMENT_READ)
+			on_read(&hit, &key);
+		else if (site.moment == USPAN_NODE_MOMENT_CLOSE)
+			on_close(&hit, &key);
+		else
+			on_write(&hit, &key);
+	}
+	give_scratch(hit.scratch);
+	return 0;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* What a program sends to PostgreSQL: statements that begin. */
+#ifndef USPAN_NODE_PG_WRITE_H
+#define USPAN_NODE_PG_WRITE_H
+
+#include "common/sql_comment.h"
+#include "node/context.h"
+#include "node/pg_statement.h"
+#include "node/sniff.h"
+
+/* Bounded by age: a program that prepares more loses the text of the oldest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct uspan_node_statement_key);
+	__type(value, struct uspan_node_statement);
+} node_statements SEC(".maps");
+
+#define NAME_BYTES 64
+#define MAX_MESSAGES_WRITTEN 64
+
+/* 64 bits of FNV-1a over words, of a name in 64 bytes that end with zeros. */
+static __always_inline __u64 hash_name(const __u64 *words)
+{
+	__u64 hash = 0xcbf29ce484222325ull;
+
+	for (__u32 i = 0; i < NAME_BYTES / 8; i++)
+		hash = (hash ^ words[i]) * 0x100000001b3ull;
+	return hash ^ hash >> 29;
+}
+
+/* Reads a name; its bytes with the zero, 1 for an empty one, or 0. Longer ones than PostgreSQL's 63 bytes are no names. */
+static __always_inline __u32 read_name(__u64 *words, __u64 address)
+{
+	long len;
+
+	__builtin_memset(words, 0, NAME_BYTES);
+	len = bpf_probe_read_user_str(words, NAME_BYTES, (void *)address);
+	return len > 0 && len <= NAME_BYTES ? len : 0;
+}
+
+/* What every statement has but its text. */
+static __always_inline void put_connection(struct uspan_open_span *span, struct uspan_node_pg *pg)
+{
+	span->used = put_peer_first(span, &pg->peer, USPAN_NODE_PG_SOCKET);
+	if (pg->database_len)
+		span_put_kernel(span, USPAN_NODE_PG_DATABASE, pg->database, sizeof(pg->database), pg->database_len);
+}
+
+/* Puts the text in scratch->text. */
+static __always_inline void put_statement(struct uspan_open_span *span, struct hit_scratch *scratch, const struct uspan_open_span_key *key)
+{
+	begin_texts(scratch);
+	if (scratch->marks & USPAN_FIELD_UNREADABLE)
+		span_put_unreadable(span, USPAN_NODE_PG_STATEMENT);
+	else if (scratch->text_len)
+		put_scratch_text(span, scratch, 0, scratch->text_len, USPAN_NODE_PG_STATEMENT | (__u32)scratch->marks << 8);
+	HAS_LONG(span) = keep_long(span, scratch, key, USPAN_NODE_PG_STATEMENT);
+}
+
+/* Reads a statement, which ends with a zero, into scratch->text. */
+static __always_inline void read_statement(struct hit_scratch *scratch, __u64 address, __u32 max)
+{
+	long len;
+
+	if (max >= USPAN_NODE_STATEMENT_BYTES)
+		max = USPAN_NODE_STATEMENT_BYTES - 1;
+	barrier_var(max);
+	if (max >= USPAN_NODE_STATEMENT_BYTES)
+		return;
+	/* With room for one character more, to tell a text that was cut. */
+	len = bpf_probe_read_user_str(scratch->text, max + 2, (void *)address) - 1;
+	scratch->marks = len < 0 ? USPAN_FIELD_UNREADABLE : len > (long)max ? USPAN_FIELD_CUT : 0;
+	scratch->text_len = len < 0 ? 0 : len > (long)max ? max : len;
+}
+
+/* The trace that the statement's own comment names: what sends it has said whose it is. */
+static __always_inline bool stated_trace(struct uspan_open_span *span, struct hit_scratch *scratch)
+{
+	return !scratch->marks && comment_traceparent(scratch->text, scratch->text_len, USPAN_NODE_STATEMENT_BYTES - 1, &span->head);
+}
+
+/* Parse: the statement's name, its text. Query: the text. Not global: Linux 6.1 takes map values from no memory that is passed on. */
+static __noinline int begin_with_text(const struct hit *hit, const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg,
+				      __u64 address, bool named)
+{
+	const struct uspan_probe_head *probe = &hit->config->probe;
+	struct hit_scratch *scratch = hit->scratch;
+	struct uspan_open_span_key key = *connection_key;
+	struct uspan_node_statement_key name = {};
+	struct uspan_open_span *span = push_statement(pg, &key);
+	__u64 words[NAME_BYTES / 8];
+	__u32 name_bytes = 0;
+
+	if (!span)
+		return 0;
+	if (named) {
+		name_bytes = read_name(words, address);
+		address += name_bytes;
+	}
+	scratch->text_len = 0;
+	scratch->marks = 0;
+	if (!named || name_bytes)
+		read_statement(scratch, address, probe->max_statement_bytes);
+	begin_call(span, probe, key.owner, stated_trace(span, scratch));
+	/* A prepared statement that is not sampled now may be when it is executed again. */
+	if (name_bytes > 1) {
+		name.connection = pg->born_ktime_ns;
+		name.name_hash = hash_name(words);
+		bpf_map_update_elem(&node_statements, &name, &scratch->text_len, BPF_ANY);
+	}
+	if (!span->sampled)
+		return 0;
+	put_connection(span, pg);
+	put_statement(span, scratch, &key);
+	return 0;
+}
+
+/* Bind: the portal's name, the statement's, whose comment is of whoever prepared it. */
+static __noinline int begin_with_name(const struct hit *hit, const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg,
+				      __u64 address)
+{
+	struct hit_scratch *scratch = hit->scratch;
+	struct uspan_open_span_key key = *connection_key;
+	struct uspan_node_statement_key name = {};
+	struct uspan_node_statement *statement = 0;
+	struct uspan_open_span *span = push_statement(pg, &key);
+	__u64 words[NAME_BYTES / 8];
+	__u32 portal_bytes;
+
+	if (!span)
+		return 0;
+	begin_call(span, &hit->config->probe, key.owner, false);
+	if (!span->sampled)
+		return 0;
+	put_connection(span, pg);
+	portal_bytes = read_name(words, address);
+	if (portal_bytes && read_name(words, address + portal_bytes) > 1) {
+		name.connection = pg->born_ktime_ns;
+		name.name_hash = hash_name(words);
+		statement = bpf_map_lookup_elem(&node_statements, &name);
+	}
+	if (statement) {
+		bpf_probe_read_kernel(&scratch->text_len, sizeof(*statement), statement);
+		put_statement(span, scratch, &key);
+	}
+	return 0;
+}
+
+/* Messages on their way to the server. */
+struct messages_written {
+	const struct hit *hit;
+	struct uspan_node_pg *pg;
+	const struct uspan_open_span_key *key;
+	__u64 bufs;
+	__u64 base;
+	__u64 len;
+	__u64 at;    /* in the piece; beyond its end: that far into the next one */
+	__u32 piece;
+	__u32 pieces;
+};
+
+static long look_at_written(__u32 index __attribute__((unused)), struct messages_written *messages)
+{
+	struct uspan_node_pg *pg = messages->pg;
+	struct uv_buf buf;
+	__u64 header = 0; /* type, length */
+
+	if (messages->at >= messages->len) {
+		if (messages->piece >= messages->pieces ||
+		    bpf_probe_read_user(&buf, sizeof(buf), (void *)(messages->bufs + messages->piece * sizeof(buf))))
+			return 1;
+		messages->at -= messages->len;
+		messages->base = buf.base;
+		messages->len = buf.len;
+		messages->piece++;
+		return 0;
+	}
+	if (messages->len - messages->at < MESSAGE_HEADER ||
+	    bpf_probe_read_user(&header, MESSAGE_HEADER, (void *)(messages->base + messages->at))) {
+		messages->at = messages->len;
+		return 1;
+	}
+	switch ((__u8)header) {
+	case 'Q':
+		if (!pg->statement_open)
+			begin_with_text(messages->hit, messages->key, pg, messages->base + messages->at + MESSAGE_HEADER, false);
+		break;
+	case 'P':
+		if (!pg->statement_open)
+			begin_with_text(messages->hit, messages->key, pg, messages->base + messages->at + MESSAGE_HEADER, true);
+		pg->statement_open = 1;
+		break;
+	case 'B':
+		if (!pg->statement_open)
+			begin_with_name(messages->hit, messages->key, pg, messages->base + messages->at + MESSAGE_HEADER);
+		pg->statement_open = 1;
+		break;
+	case 'S':
+		pg->statement_open = 0;
+		break;
+	}
+	messages->at += 1 + bpf_ntohl((__u32)(header >> 8));
+	return 0;
+}
+
+static __always_inline void write_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_node_pg *pg)
+{
+	struct messages_written messages = {
+		.hit = hit,
+		.pg = pg,
+		.key = key,
+		.bufs = hit->scratch->data,
+		.at = pg->left_to_write,
+		.pieces = hit->scratch->len,
+	};
+
+	bpf_loop(MAX_MESSAGES_WRITTEN, look_at_written, &messages, 0);
+	pg->left_to_write = messages.at > messages.len ? messages.at - messages.len : 0;
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Requests in flight on a connection, each an entry of its protocol's map of open spans: in slot 0 the first that came while there was no
+ * other, so that its entry is kept for the connection's next one, and those that came behind it in slots 1, 2, and so on.
+ */
+#ifndef USPAN_NODE_QUEUE_H
+#define USPAN_NODE_QUEUE_H
+
+#include "common/vmlinux.h"
+#include "event.h"
+#include "span/counters.h"
+
+/* Takes the next slot. False: too many wait already, which is counted. */
+static __always_inline bool take_slot(struct uspan_node_queue *queue, __u32 *slot)
+{
+	if (queue->active >= USPAN_NODE_MAX_PIPELINED) {
+		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+		return false;
+	}
+	if (queue->active == 0)
+		queue->first = queue->next = 0;
+	*slot = queue->next++;
+	queue->active++;
+	return true;
+}
+
+/* The first is over. */
+static __always_inline void give_slot(struct uspan_node_queue *queue)
+{
+	queue->first++;
+	queue->active--;
+}
+
+#endif

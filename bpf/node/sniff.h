@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Which protocol a client speaks, by the first bytes that it writes. */
+#ifndef USPAN_NODE_SNIFF_H
+#define USPAN_NODE_SNIFF_H
+
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_endian.h>
+
+/* A piece of a write: uv_buf_t. */
+struct uv_buf {
+	__u64 base;
+	__u64 len;
+};
+
+#define FOUR(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
+
+/* The methods of RFC 9110, PATCH and QUERY, by four bytes; whether it is a request tells the end of the line. */
+static __always_inline bool begins_request(__u32 word)
+{
+	switch (word) {
+	case FOUR('G', 'E', 'T', ' '):
+	case FOUR('P', 'O', 'S', 'T'):
+	case FOUR('P', 'U', 'T', ' '):
+	case FOUR('H', 'E', 'A', 'D'):
+	case FOUR('D', 'E', 'L', 'E'):
+	case FOUR('P', 'A', 'T', 'C'):
+	case FOUR('O', 'P', 'T', 'I'):
+	case FOUR('C', 'O', 'N', 'N'):
+	case FOUR('T', 'R', 'A', 'C'):
+	case FOUR('Q', 'U', 'E', 'R'):
+		return true;
+	}
+	return false;
+}
+
+/* "PRI * HTTP/2.0": RFC 9113 §3.4 */
+static __always_inline bool begins_http2(__u32 word)
+{
+	return word == FOUR('P', 'R', 'I', ' ');
+}
+
+#define PROTOCOL_3_0 196608
+#define PROTOCOL_3_2 196610
+
+/* A connection's first write, when it is the startup message of PostgreSQL's protocol. */
+static __always_inline bool begins_postgres(const struct uv_buf *first, __u64 word)
+{
+	__u32 len = bpf_ntohl((__u32)word), code = bpf_ntohl((__u32)(word >> 32));
+
+	return len == first->len && len > 8 && (code == PROTOCOL_3_0 || code == PROTOCOL_3_2);
+}
+
+/*
+ * Whether a write could be a statement for PostgreSQL on a connection that was there before us: one message that fills its piece. The
+ * answer decides: only a connection that answers with ReadyForQuery is taken.
+ */
+static __always_inline bool resembles_postgres(const struct uv_buf *first, __u64 word)
+{
+	__u8 type = word;
+	__u32 len = bpf_ntohl((__u32)(word >> 8));
+
+	return (type == 'Q' || type == 'P' || type == 'B') && len >= 4 && first->len == (__u64)len + 1;
+}
+
+/* The role whose program is to look at a write of which `word` is the first eight bytes, or the first five; 0: none. */
+static __always_inline __u32 sniff(const struct uv_buf *first, __u64 word)
+{
+	if (begins_request(word) || begins_http2(word))
+		return USPAN_NODE_ROLE_CLIENT;
+	if (begins_postgres(first, word) || resembles_postgres(first, word))
+		return USPAN_NODE_ROLE_PG;
+	return 0;
+}
+
+#endif

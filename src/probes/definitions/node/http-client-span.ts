@@ -1,0 +1,169 @@
+/** A record of `enum uspan_node_client_field` as a span, by the stable HTTP semantic conventions. It has the request's head as Node wrote it. */
+import { attributeKey } from '../../../contract/attribute-key.ts';
+import type { Written } from '../../../contract/decision.ts';
+import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../../../contract/span.ts';
+import { findHeaders, type HeaderRanges } from '../../../semconv/http-head.ts';
+import {
+  hasSecret,
+  hostEnd,
+  indexOf,
+  knownMethod,
+  port,
+  queryMark,
+  redactedQuery,
+} from '../../../semconv/http-text.ts';
+import { isOwnExport } from '../../../semconv/own-export.ts';
+import { socketPeer } from '../../../semconv/socket-peer.ts';
+import type { FieldCodec, SpanTable } from '../../../semconv/span-table.ts';
+import { Constant, NodeClientField as Field, SpanFlag, SpanHead } from '../../layout.gen.ts';
+import type { SpanRecord } from '../../span-record.ts';
+import { nodeErrorType } from './errors.ts';
+
+const key = {
+  method: attributeKey('http.request.method'),
+  url: attributeKey('url.full'),
+  status: attributeKey('http.response.status_code'),
+  serverAddress: attributeKey('server.address'),
+  serverPort: attributeKey('server.port'),
+  protocolVersion: attributeKey('network.protocol.version'),
+  errorType: attributeKey('error.type'),
+} as const;
+
+const space = 0x20;
+const slash = 0x2f;
+const carriageReturn = 0x0d;
+const decoder = new TextDecoder();
+const http = new TextEncoder().encode('http://');
+const https = new TextEncoder().encode('https://');
+/** Where a URL is put together, with room for the longest head. One for all, as one record is written at a time. */
+const composed = slabOf(new Uint8Array(https.length + Constant.NODE_HEAD_BYTES));
+const headers: HeaderRanges = { host: [0, 0], userAgent: [0, 0], traceState: [0, 0] };
+
+/** The order in which attributes are written is that of the fields. */
+const url: FieldCodec = (record, _field, out) => writeUrl(record, isSecure(record), out);
+const server: FieldCodec = (record, field, out) => writeServer(record, field, isSecure(record), out);
+
+export const nodeHttpClientSpan: SpanTable = {
+  kind: SpanKind.client,
+  written: 'client',
+  prepare: takeApart,
+  name: (record, out) => out.nameText(methodOf(record) ?? 'HTTP'),
+  fields: {
+    [Field.HEAD]: ['url.full'],
+    [Field.SOCKET]: ['network.peer.address', socketPeer],
+    [Field.TARGET]: ['url.full', url],
+    [Field.HOST]: ['server.address', server],
+    [Field.TRACESTATE]: ['tracestate', writeTraceState],
+  },
+  end(record, out) {
+    out.text(key.method, methodOf(record) ?? '_OTHER');
+    writeOutcome(record, out);
+  },
+};
+
+/** Finds in the head what the span is made of. Leaves out what is an agent's export. */
+function takeApart(record: SpanRecord): Written | undefined {
+  const { bytes } = record.slab;
+  const head = record.at(Field.HEAD);
+  const end = head + record.length(Field.HEAD);
+  if (head === end) return undefined;
+  const lineEnd = indexOf(bytes, carriageReturn, head, end);
+  const methodEnd = indexOf(bytes, space, head, lineEnd);
+  const target = Math.min(methodEnd + 1, lineEnd);
+  const targetLength = indexOf(bytes, space, target, lineEnd) - target;
+  findHeaders(bytes, lineEnd, end, headers);
+  const { host, userAgent, traceState } = headers;
+  if (isOwnExport(bytes, target, targetLength, userAgent[0], userAgent[1] - userAgent[0])) return 'own_export';
+  record.set(Field.METHOD, head, methodEnd - head);
+  record.set(Field.TARGET, target, targetLength);
+  record.set(Field.HOST, host[0], host[1] - host[0]);
+  record.set(Field.TRACESTATE, traceState[0], traceState[1] - traceState[0]);
+  return undefined;
+}
+
+function methodOf(record: SpanRecord) {
+  return knownMethod(record.slab.bytes, record.at(Field.METHOD), record.length(Field.METHOD));
+}
+
+function isSecure(record: SpanRecord): boolean {
+  return (record.flags & SpanFlag.TLS) !== 0;
+}
+
+/** A target that is a path is put behind its host as it is, without a string, unless it has a secret. */
+function writeUrl(record: SpanRecord, secure: boolean, out: SpanWriter): void {
+  const { bytes } = record.slab;
+  const from = record.at(Field.TARGET);
+  const to = from + record.length(Field.TARGET);
+  const mark = queryMark(bytes, from, to);
+  if (bytes[from] !== slash || (mark < to && hasSecret(bytes, mark + 1, to))) {
+    out.text(key.url, rareUrl(record, secure, from, to));
+    return;
+  }
+  const scheme = secure ? https : http;
+  composed.bytes.set(scheme);
+  const host = append(scheme.length, bytes, record.at(Field.HOST), record.length(Field.HOST));
+  out.bytes(key.url, composed, 0, append(host, bytes, from, to - from));
+}
+
+/** The position behind what was copied. */
+function append(at: number, bytes: Uint8Array, from: number, length: number): number {
+  for (let i = 0; i < length; i++) composed.bytes[at + i] = bytes[from + i]!;
+  return at + length;
+}
+
+/** Through a proxy the target is the whole URL. CONNECT has host and port only. Credentials are not part of a request's target. */
+function rareUrl(record: SpanRecord, secure: boolean, from: number, to: number): string {
+  const { bytes } = record.slab;
+  const mark = queryMark(bytes, from, to);
+  const path = decoder.decode(bytes.subarray(from, mark));
+  const query =
+    mark === to
+      ? ''
+      : hasSecret(bytes, mark + 1, to)
+        ? `?${redactedQuery(bytes, mark + 1, to)}`
+        : decoder.decode(bytes.subarray(mark, to));
+  if (bytes[from] !== slash && path !== '*') return `${path.replace(/^(\w+:\/\/)[^/@]*@/, '$1')}${query}`;
+  const host = record.at(Field.HOST);
+  const authority = decoder.decode(bytes.subarray(host, host + record.length(Field.HOST)));
+  return `${secure ? 'https' : 'http'}://${authority}${path === '*' ? '' : path}${query}`;
+}
+
+function writeServer(record: SpanRecord, field: number, secure: boolean, out: SpanWriter): void {
+  const { slab } = record;
+  const { bytes } = slab;
+  const from = record.at(field);
+  const to = from + record.length(field);
+  const end = hostEnd(bytes, from, to);
+  if (end === from) return;
+  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
+  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
+  const number = port(bytes, end + 1, to);
+  out.int(key.serverPort, number >= 0 ? number : secure ? 443 : 80);
+}
+
+/** A tracestate without a parent says nothing. */
+function writeTraceState(record: SpanRecord, field: number, out: SpanWriter): void {
+  const parent = (record.start + SpanHead.parentSpanId) >> 2;
+  const { words } = record.slab;
+  if ((words[parent]! | words[parent + 1]!) !== 0) out.traceState(record.slab, record.at(field), record.length(field));
+}
+
+/** Error on 4xx and 5xx, and when the connection ended before the response did. */
+function writeOutcome(record: SpanRecord, out: SpanWriter): void {
+  const status = record.number(Field.STATUS);
+  if (status !== 0) {
+    out.int(key.status, status);
+    out.text(key.protocolVersion, record.number(Field.PROTOCOL, 1) === 0 ? '1.0' : '1.1');
+  }
+  if (record.flags & SpanFlag.ABORTED) {
+    out.text(key.errorType, nodeErrorType(record.number(Field.ERROR)));
+    out.status(StatusCode.error);
+  } else if (status >= 400) {
+    out.text(key.errorType, String(status));
+    out.status(StatusCode.error);
+  }
+}
+
+function slabOf(bytes: Uint8Array<ArrayBuffer>): Slab {
+  return { bytes, words: new Uint32Array(bytes.buffer, 0, bytes.length >> 2) };
+}
