@@ -15,8 +15,6 @@ ENUM(event_kind);
 STRUCT(event_head);
 STRUCT(span_head);
 ENUM(span_flag);
-ENUM(http_text);
-STRUCT(http_server_event);
 ENUM(counter);
 ENUM(http_server_moment);
 ENUM(sampler);
@@ -118,7 +116,6 @@ enum uspan_constant {
 	CONSTANT(SCRATCH_AT),
 	CONSTANT(LATE_TEXTS),
 	CONSTANT(SOURCES),
-	CONSTANT(SMALL_TEXT_BYTES),
 	CONSTANT(LARGE_BYTES),
 	CONSTANT(LARGE_EVENT_BYTES),
 	CONSTANT(LARGE_BUFFERS),

@@ -48,9 +48,6 @@ enum uspan_span_flag {
 	USPAN_SPAN_ABORTED = 2,  /* the peer went away before the end */
 	USPAN_SPAN_HIJACKED = 4, /* the connection was taken over by the handler */
 	USPAN_SPAN_TLS = 8,
-	USPAN_SPAN_CUT = 16,     /* at least one text was cut: see the cut mask */
-	USPAN_SPAN_UNREADABLE = 32, /* at least one text could not be read: see the unreadable mask */
-	USPAN_SPAN_REQUEST_LINE = 64, /* method and target came in one piece, with the space between them */
 };
 
 /* Counters, one per-CPU array slot each; `uspan.lost{stage,reason}` where the name starts with LOST_. */
@@ -94,16 +91,11 @@ enum uspan_sampler {
 	USPAN_SAMPLER_RATIO = 2,
 };
 
-/* The same for every object, in .rodata (`uspan_config`). */
+/* The same for every object, in .rodata (`uspan_config`). What can differ by attachment is in struct uspan_probe_head. */
 struct uspan_config {
-	__u64 id_seed;             /* random; differs from agent to agent */
-	__u64 wake_bytes;          /* unread ring bytes at which the agent is woken before its timer */
-	__u64 ratio_threshold;     /* sampled when the last 8 bytes of the trace id, big endian, shifted right by 1, are below */
-	__u32 sampler;             /* enum uspan_sampler: for roots, or for all unless parent_based */
-	__u32 parent_based;
-	__u32 max_target_bytes;    /* longest request target kept, at most USPAN_TARGET_MAX_BYTES */
-	__u32 in_flight_keep;      /* entries up to which a finished request's map entry is kept for its goroutine's next one */
-	__u32 max_statement_bytes; /* longest SQL text kept, at most USPAN_STATEMENT_MAX_BYTES */
+	__u64 id_seed;        /* random; differs from agent to agent */
+	__u64 wake_bytes;     /* unread ring bytes at which the agent is woken before its timer */
+	__u32 in_flight_keep; /* entries up to which a finished request's map entry is kept for its owner's next one */
 	__u32 reserved;
 };
 

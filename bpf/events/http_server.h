@@ -9,18 +9,6 @@ enum uspan_http_server_moment {
 	USPAN_HTTP_SERVER_PANIC = 2, /* the handler was left by a panic; an end */
 };
 
-/* Texts of an HTTP server span, one after another in this order (but see USPAN_SPAN_REQUEST_LINE). */
-enum uspan_http_text {
-	USPAN_HTTP_METHOD = 0,
-	USPAN_HTTP_TARGET = 1,     /* request target as sent: path and query */
-	USPAN_HTTP_HOST = 2,
-	USPAN_HTTP_PEER = 3,       /* ip:port */
-	USPAN_HTTP_USER_AGENT = 4,
-	USPAN_HTTP_PATTERN = 5,    /* http.ServeMux pattern */
-	USPAN_HTTP_TRACESTATE = 6,
-	USPAN_HTTP_TEXTS = 7,
-};
-
 /*
  * Fields of an HTTP server span. Numbers are of 4 bytes.
  */
@@ -37,17 +25,6 @@ enum uspan_http_server_field {
 	USPAN_HTTP_SERVER_PROTOCOL = 9,     /* a number: major version * 256 + minor version */
 	USPAN_HTTP_SERVER_SOCKET = 10,      /* the peer as struct uspan_node_peer */
 	USPAN_HTTP_SERVER_FIELDS = 11,
-};
-
-struct uspan_http_server_event {
-	struct uspan_span_head span;
-	__u32 status;          /* 0: the handler set none */
-	__u8 cut_mask;         /* bit per enum uspan_http_text */
-	__u8 unreadable_mask;
-	__u8 proto_major;
-	__u8 proto_minor;
-	__u16 text_len[8];     /* by enum uspan_http_text */
-	/* then the texts */
 };
 
 /* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
@@ -76,8 +53,6 @@ struct uspan_go_http_config {
 	__u16 reader_bytes;      /* how much of a bufio.Reader holds both; 0: heads are not looked for */
 	__u16 reserved[3];
 };
-
-#define USPAN_SMALL_TEXT_BYTES 512 /* texts of one span that fit the entry's own buffer; a power of two */
 
 /* What a request of a Go server keeps in uspan_open_span.own. */
 struct uspan_go_request {

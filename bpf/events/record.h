@@ -27,7 +27,7 @@ enum uspan_field_mark {
  * a program reads it at each start.
  */
 struct uspan_probe_head {
-	__u64 ratio_threshold;     /* as in uspan_config */
+	__u64 ratio_threshold;     /* sampled when the last 8 bytes of the trace id, big endian, shifted right by 1, are below */
 	__u32 filter_by_process;   /* 1: only processes in `targets` */
 	__u32 sampler;             /* enum uspan_sampler: for roots, or for all unless parent_based */
 	__u32 parent_based;

@@ -8,8 +8,6 @@
 #include <bpf/bpf_helpers.h>
 
 const volatile struct uspan_config uspan_config = {
-	.max_target_bytes = 1024,
-	.max_statement_bytes = 4096,
 	.in_flight_keep = 16384,
 	.wake_bytes = 1 << 20,
 };

@@ -55,16 +55,6 @@ static __always_inline bool wanted(__u32 filter_by_process, __u32 pid)
 	return !filter_by_process || bpf_map_lookup_elem(&targets, &pid);
 }
 
-/* Fills the head of a finished span, now; `len` is submit()'s. */
-static __always_inline void finish_head(struct uspan_span_head *span, __u32 pid, __u16 kind, __u16 probe_id)
-{
-	span->head.ktime_ns = bpf_ktime_get_ns();
-	span->head.pid = pid;
-	span->head.tid = (__u32)bpf_get_current_pid_tgid();
-	span->head.kind = kind;
-	span->head.probe_id = probe_id;
-}
-
 /* Several CPUs may see the same unread bytes and jump over the mark together: whoever finds it passed by less than this wakes, too. */
 #define WAKE_WINDOW_BYTES 65536
 

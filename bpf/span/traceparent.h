@@ -58,40 +58,4 @@ static __always_inline bool parse_traceparent(const __u8 *text, __u64 len, struc
 	return true;
 }
 
-static __always_inline void random_bytes(__u8 *to, int bytes)
-{
-	for (int i = 0; i < bytes; i += 4)
-		*(__u32 *)(to + i) = bpf_get_prandom_u32();
-}
-
-static __always_inline void new_span_id(struct uspan_span_head *span)
-{
-	random_bytes(span->span_id, 8);
-	span->span_id[7] |= 1;
-}
-
-/* New trace: ids from the kernel's PRNG, no parent, sampled unless decided otherwise. All-zero ids are invalid, and cannot happen here: bit 0 of the last byte is set. */
-static __always_inline void new_trace(struct uspan_span_head *span)
-{
-	random_bytes(span->trace_id, 16);
-	span->trace_id[15] |= 1;
-	__builtin_memset(span->parent_span_id, 0, 8);
-	span->trace_flags = TRACE_FLAG_SAMPLED | SPAN_FLAG_HAS_IS_REMOTE;
-}
-
-/* The standard samplers; `parented`: a remote parent was taken over. */
-static __always_inline bool sample(const volatile struct uspan_config *config, struct uspan_span_head *span, bool parented)
-{
-	__u64 low;
-
-	if (parented && config->parent_based)
-		return span->trace_flags & TRACE_FLAG_SAMPLED;
-	if (config->sampler == USPAN_SAMPLER_ALWAYS_ON)
-		return true;
-	if (config->sampler == USPAN_SAMPLER_ALWAYS_OFF)
-		return false;
-	low = bpf_be64_to_cpu(*(__u64 *)(span->trace_id + 8));
-	return low >> 1 < config->ratio_threshold;
-}
-
 #endif

@@ -29,41 +29,12 @@ export const SpanHead = {
   spanFlags: 68,
 } as const;
 
-export const HttpServerEvent = {
-  size: 96,
-  span: 0,
-  spanHead: 0,
-  spanHeadKtimeNs: 0,
-  spanHeadPid: 8,
-  spanHeadTid: 12,
-  spanHeadLen: 16,
-  spanHeadKind: 20,
-  spanHeadProbeId: 22,
-  spanStartKtimeNs: 24,
-  spanTraceId: 32,
-  spanSpanId: 48,
-  spanParentSpanId: 56,
-  spanTraceFlags: 64,
-  spanSpanFlags: 68,
-  status: 72,
-  cutMask: 76,
-  unreadableMask: 77,
-  protoMajor: 78,
-  protoMinor: 79,
-  textLen: 80,
-} as const;
-
 export const Config = {
-  size: 48,
+  size: 24,
   idSeed: 0,
   wakeBytes: 8,
-  ratioThreshold: 16,
-  sampler: 24,
-  parentBased: 28,
-  maxTargetBytes: 32,
-  inFlightKeep: 36,
-  maxStatementBytes: 40,
-  reserved: 44,
+  inFlightKeep: 16,
+  reserved: 20,
 } as const;
 
 export const GoMapLayout = {
@@ -682,32 +653,7 @@ export const SpanFlag = {
   ABORTED: 2,
   HIJACKED: 4,
   TLS: 8,
-  CUT: 16,
-  UNREADABLE: 32,
-  REQUEST_LINE: 64,
 } as const;
-
-export const HttpText = {
-  METHOD: 0,
-  TARGET: 1,
-  HOST: 2,
-  PEER: 3,
-  USER_AGENT: 4,
-  PATTERN: 5,
-  TRACESTATE: 6,
-  COUNT: 7,
-} as const;
-
-/** By value. */
-export const httpTextNames = [
-  'method',
-  'target',
-  'host',
-  'peer',
-  'user_agent',
-  'pattern',
-  'tracestate',
-] as const;
 
 export const Counter = {
   SPANS: 0,
@@ -1056,7 +1002,6 @@ export const Constant = {
   SCRATCH_AT: 144,
   LATE_TEXTS: 4,
   SOURCES: 16,
-  SMALL_TEXT_BYTES: 512,
   LARGE_BYTES: 16384,
   LARGE_EVENT_BYTES: 512,
   LARGE_BUFFERS: 16,

@@ -34,11 +34,6 @@ export function encodeKernelConfig(config: KernelConfig): Uint8Array {
   const view = new DataView(bytes.buffer);
   bytes.set(randomBytes(8), Config.idSeed);
   view.setBigUint64(Config.wakeBytes, BigInt(config.ringBytes >> 2), true);
-  view.setBigUint64(Config.ratioThreshold, BigInt(Math.floor(config.sampler.ratio * 2 ** 63)), true);
-  view.setUint32(Config.sampler, samplers[config.sampler.kind], true);
-  view.setUint32(Config.parentBased, config.sampler.parentBased ? 1 : 0, true);
-  view.setUint32(Config.maxTargetBytes, Math.min(config.maxPathBytes, Constant.TARGET_MAX_BYTES), true);
-  view.setUint32(Config.maxStatementBytes, Math.min(config.maxStatementBytes, Constant.STATEMENT_MAX_BYTES), true);
   view.setUint32(Config.inFlightKeep, config.maxInFlight, true);
   return bytes;
 }
