@@ -25,6 +25,7 @@ static __always_inline void put_outcome(struct uspan_open_span *span, const stru
 /* The response to a request is next. */
 static __always_inline void expect_response(struct uspan_node_response *response, const struct uspan_node_exchange *request)
 {
+	response->touched_ktime_ns = 0;
 	response->status = 0;
 	response->phase = USPAN_NODE_PHASE_HEAD;
 	response->ending = 0;
@@ -36,6 +37,7 @@ static __always_inline void end_request(struct uspan_open_span *span, const stru
 					const struct uspan_node_exchange *connection, __u32 probe_and_how)
 {
 	struct site site = { .probe_id = probe_and_how & 0xffff };
+	__u64 touched_ktime_ns = connection->response.touched_ktime_ns;
 	__u32 how = probe_and_how >> 16;
 
 	span->open = 0;
@@ -49,7 +51,7 @@ static __always_inline void end_request(struct uspan_open_span *span, const stru
 		span->head.span_flags |= USPAN_SPAN_ABORTED;
 	put_outcome(span, connection, how);
 	span_finish_head(span, &site, bpf_get_current_pid_tgid(), EXCHANGE_SOURCE,
-			 how & FINISH_AT_TOUCH ? connection->response.touched_ktime_ns : bpf_ktime_get_ns());
+			 how & FINISH_AT_TOUCH && touched_ktime_ns ? touched_ktime_ns : bpf_ktime_get_ns());
 	send(span, key, exchange_of(span)->has_long);
 	if (exchange_of(span)->has_long)
 		bpf_map_delete_elem(&node_long_fields, key);
