@@ -13,6 +13,7 @@ import {
   EventKind,
   HttpServerField,
   NodeClientField,
+  NodeConnection,
   NodeExchange,
   NodePeer,
   NodePg,
@@ -71,7 +72,8 @@ function written(write: Write, slab: Slab): { result: string; span: SpanObject |
 }
 
 test('what is kept of a connection', () => {
-  expect(NodePg.size).toBeLessThanOrEqual(256);
+  expect(NodeConnection.size + NodePg.size).toBeLessThanOrEqual(256);
+  expect(NodeConnection.size + NodeExchange.size).toBeLessThanOrEqual(256);
   expect(NodeExchange.size).toBeLessThanOrEqual(Constant.OWN_BYTES);
 });
 
