@@ -153,13 +153,17 @@ static __always_inline bool scan_line_end(struct window_scan *scan, __u32 at)
 static long scan_step(__u32 step, struct window_scan *scan)
 {
 	__u32 from = step * STEP_BYTES, len = scan->len;
-	__u64 ends = 0;
+	const __u8 *bytes = scan->scratch->window;
+	__u64 ends = 0, offset = from;
 
-	barrier_var(from);
-	if (from > WINDOW_BYTES - STEP_BYTES)
+	barrier_var(offset);
+	if (offset > WINDOW_BYTES - STEP_BYTES)
 		return 1;
+	/* A pointer keeps its bounds where the number that was added to it might be forgotten. */
+	bytes += offset;
+	barrier_var(bytes);
 	for (__u32 i = 0; i < STEP_BYTES / 8; i++)
-		ends |= line_ends(*(__u64 *)(scan->scratch->window + from + 8 * i)) << 8 * i;
+		ends |= line_ends(*(const __u64 *)(bytes + 8 * i)) << 8 * i;
 	if (len < from + STEP_BYTES)
 		ends &= (1ull << (len - from)) - 1;
 	for (__u32 i = 0; i < MAX_LINES_A_STEP && ends; i++) {

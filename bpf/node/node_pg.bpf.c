@@ -39,7 +39,7 @@ static long read_parameter(__u32 index __attribute__((unused)), struct startup *
 		return 1;
 	startup->at += len;
 	if (__builtin_memcmp(name, "database", 9) == 0) {
-		__builtin_memcpy(pg->database, value, USPAN_NODE_DATABASE_BYTES);
+		bpf_probe_read_kernel(pg->database, USPAN_NODE_DATABASE_BYTES, value); /* a copy in line takes too much stack */
 		pg->database_len = len - 1;
 		return 1;
 	}
