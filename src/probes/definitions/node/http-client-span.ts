@@ -73,12 +73,13 @@ function takeApart(record: SpanRecord): Written | undefined {
   const targetLength = indexOf(bytes, space, target, lineEnd) - target;
   findHeaders(bytes, lineEnd, end, headers);
   const { host, userAgent, traceState } = headers;
-  if (isOwnExport(bytes, target, targetLength, userAgent[0], userAgent[1] - userAgent[0])) return 'own_export';
   record.set(Field.METHOD, head, methodEnd - head);
   record.set(Field.TARGET, target, targetLength);
   record.set(Field.HOST, host[0], host[1] - host[0]);
+  record.set(Field.USER_AGENT, userAgent[0], userAgent[1] - userAgent[0]);
   record.set(Field.TRACESTATE, traceState[0], traceState[1] - traceState[0]);
-  return undefined;
+  const agent = record.at(Field.USER_AGENT);
+  return isOwnExport(bytes, target, targetLength, agent, record.length(Field.USER_AGENT)) ? 'own_export' : undefined;
 }
 
 function methodOf(record: SpanRecord) {
