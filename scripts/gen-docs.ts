@@ -34,9 +34,9 @@ uspan ${names.join(' | uspan ')}
 uspan --version    # of uspan, Node.js, libbpf and the kernel
 \`\`\`
 
-stdout is for data, stderr for logs and messages. A flag with a value takes it as \`--flag value\` or \`--flag=value\`.
-Exit codes: ${codes.join(', ')}; [errors.md](errors.md) explains them, and every error.
-What is set by variables and by a file, and which of them wins: [settings.md](settings.md). Where spans are sent, and how: [export.md](export.md).
+stdout is for data, stderr for logs and messages. A flag takes its value as \`--flag value\` or \`--flag=value\`.
+Exit codes: ${codes.join(', ')}; [errors.md](errors.md) explains them and every error.
+[settings.md](settings.md) explains variables, the settings file, and which of them wins. [export.md](export.md) explains where uspan sends spans, and how.
 
 ${sections.join('\n\n')}
 `;

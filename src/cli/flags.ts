@@ -1,4 +1,4 @@
-/** Every command and flag, once: parsing, --help and the reference in docs/ are made from this table and that of the settings. */
+/** Every command and flag, once. Parsing, --help and docs/cli.md are made from this table and from that of the settings. */
 
 import { defaulted, type Setting } from '../settings/setting.ts';
 import { type SettingName, table } from '../settings/table.ts';
@@ -7,7 +7,7 @@ import { text, truth, type Value, wholeNumber } from '../settings/value.ts';
 /** A row that has a flag. */
 export type Flag = Setting<unknown> & { readonly flag: string };
 
-/** What a command is about, given without a flag; the option of that name. */
+/** What a command is about. It is given without a flag, and becomes the option of that name. */
 export interface Subject<N extends string> {
   readonly name: N;
   /** For usage lines: `pid|file`. */
@@ -19,7 +19,7 @@ export interface Subject<N extends string> {
 export interface CommandSpec {
   readonly summary: string;
   readonly subject?: Subject<string>;
-  /** Settings that it takes as flags. Their values may come from elsewhere, too. */
+  /** Settings that it takes as flags. Their values may also come from elsewhere. */
   readonly settings: readonly SettingName[];
   /** Of this command alone. */
   readonly flags: Readonly<Record<string, Setting<unknown>>>;
@@ -27,14 +27,14 @@ export interface CommandSpec {
   readonly conflicts?: readonly (readonly [string, string])[];
 }
 
-/** What a command has of its own: one property a flag, and one for its subject. */
+/** The options of a command alone: one property for each flag, and one for its subject. */
 export type Options<C extends CommandSpec> = {
   readonly [K in keyof C['flags']]: C['flags'][K] extends Setting<infer T> ? T : never;
 } & (C extends { readonly subject: Subject<infer N> } ? { readonly [K in N]: string } : unknown);
 
 const toggle = (flag: string, help: string) => defaulted(truth, false, help, { flag, reloadable: false });
 
-/** Which processes, and what is attached to them. */
+/** Which processes to trace, and what to attach to them. */
 const selection = [
   ...(['pids', 'exeGlobs', 'ports', 'excludeExeGlobs'] as const),
   ...(['allowSingleStep', 'allowInstrumented', 'without', 'configFile'] as const),
@@ -52,10 +52,10 @@ export const commands = {
     conflicts: [['console', 'json']],
   },
   discover: {
-    summary: 'show what would be attached, and why not the rest',
+    summary: 'show what uspan would attach, and why not the rest',
     settings: selection,
     flags: {
-      explain: toggle('--explain', 'also say why each place was chosen or refused'),
+      explain: toggle('--explain', 'also say why each site was chosen or refused'),
       json: toggle('--json', 'print JSON'),
     },
   },
@@ -69,7 +69,7 @@ export const commands = {
     subject: {
       name: 'target',
       shown: 'pid|file',
-      help: 'id of a process (its libraries are listed, too), or path of a program or library',
+      help: 'the id of a process, whose libraries are also listed, or the path of a program or library',
       value: text('a process id or the path of a file', 4095),
     },
     settings: [],
@@ -79,11 +79,11 @@ export const commands = {
     summary: 'run the example shop and show its traces',
     settings: [],
     flags: {
-      durationSeconds: defaulted(wholeNumber(1, 3600), 20, 'how long', {
+      durationSeconds: defaulted(wholeNumber(1, 3600), 20, 'how long to run', {
         flag: '--duration <seconds>',
         reloadable: false,
       }),
-      json: toggle('--json', 'print spans as JSON, one a line'),
+      json: toggle('--json', 'print spans as JSON, one per line'),
     },
   },
 } as const satisfies Readonly<Record<string, CommandSpec>>;
@@ -94,7 +94,7 @@ export type DoctorOptions = Options<typeof commands.doctor>;
 export type UsdtOptions = Options<typeof commands.usdt>;
 export type DemoOptions = Options<typeof commands.demo>;
 
-/** The flags of a command by the names of their options, those of settings first. */
+/** The flags of a command by the names of their options. Those of settings come first. */
 export function flagsOf({ settings, flags }: CommandSpec): readonly (readonly [string, Flag])[] {
   const all: [string, Setting<unknown>][] = [
     ...settings.map((name): [string, Setting<unknown>] => [name, table[name]]),

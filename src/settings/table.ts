@@ -8,10 +8,10 @@ import { keyValues, oneOf, plainText, powerOfTwo, ratio, readableFile, text, tru
 
 const MiB = 1024 * 1024;
 const glob = text('a glob', 1024);
-/** What a timer takes. */
+/** The range of a timer. */
 const milliseconds = wholeNumber(1, 2 ** 31 - 1);
 const spans = wholeNumber(1, 2 ** 31 - 1);
-/** The variable of the traces alone goes before that of all signals. */
+/** The variable for traces alone wins over the one for all signals. */
 const otlp = (name: string) => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`];
 
 const probes: Setting<readonly UserProbe[]> = {
@@ -25,7 +25,7 @@ const probes: Setting<readonly UserProbe[]> = {
 };
 
 const headers: Setting<Readonly<Record<string, string>>> = {
-  help: 'headers of every request; in the file a mapping, not percent-encoded',
+  help: 'headers of every export request; in the file, a mapping without percent-encoding',
   environment: ['OTEL_EXPORTER_OTLP_HEADERS'],
   yaml: 'export.headers',
   value: keyValues,
@@ -35,22 +35,22 @@ const headers: Setting<Readonly<Record<string, string>>> = {
   reloadable: true,
 };
 
-/** In the order of the pages that are made from it. */
+/** In the order of the pages that scripts/gen-docs.ts makes from it. */
 export const table = {
-  // Which processes; none of them means every process uspan can trace.
+  // Which processes to trace. Without any of these, every process that uspan can trace.
   pids: list(
     // PID_MAX_LIMIT of include/linux/threads.h.
     wholeNumber(1, 4194304),
     [],
-    'take the process with this id (repeatable)',
+    'trace the process with this id (repeatable)',
     { flag: '--pid <n>', reloadable: true },
   ),
-  exeGlobs: list(glob, [], 'take processes by the path or name of their executable (repeatable)', {
+  exeGlobs: list(glob, [], 'trace processes by the path or name of their executable (repeatable)', {
     flag: '--exe <glob>',
     yaml: 'targets.exe',
     reloadable: true,
   }),
-  ports: list(wholeNumber(1, 65535), [], 'take processes that listen on this TCP port (repeatable)', {
+  ports: list(wholeNumber(1, 65535), [], 'trace processes that listen on this TCP port (repeatable)', {
     flag: '--port <n>',
     yaml: 'targets.ports',
     reloadable: true,
@@ -61,8 +61,8 @@ export const table = {
     reloadable: true,
   }),
 
-  // What is attached to them.
-  allowSingleStep: defaulted(truth, false, 'accept places where a probe costs about 15 µs a hit instead of 0.5', {
+  // What to attach to them.
+  allowSingleStep: defaulted(truth, false, 'accept sites where a hit costs about 15 µs instead of 0.5', {
     flag: '--single-step',
     yaml: 'single_step',
     reloadable: true,
@@ -73,22 +73,22 @@ export const table = {
     reloadable: true,
   }),
   without: {
-    ...list(glob, [], 'leave out a library uspan knows, by its definition (repeatable)', {
+    ...list(glob, [], 'leave out a library, by the name of its definition (repeatable)', {
       flag: '--without <glob>',
       yaml: 'without',
       reloadable: true,
     }),
     adds: true,
   },
-  configFile: optional(text('the path of a file', 4095), 'take settings, and probes of your own, from a YAML file', {
+  configFile: optional(text('the path of a file', 4095), 'read settings, and probes of your own, from a YAML file', {
     flag: '--config <file>',
     environment: ['USPAN_CONFIG'],
     reloadable: false,
   }),
   probes,
 
-  // What they are called, and where spans go.
-  serviceName: optional(text('a name', 255), 'service.name of everything traced', {
+  // Their name, and where spans go.
+  serviceName: optional(text('a name', 255), 'the service.name of everything traced', {
     flag: '--service-name <name>',
     yaml: 'service_name',
     reloadable: true,
@@ -97,7 +97,7 @@ export const table = {
     flag: '--console',
     reloadable: false,
   }),
-  json: defaulted(truth, false, 'print spans as JSON, one a line, instead of sending them', {
+  json: defaulted(truth, false, 'print spans as JSON, one per line, instead of sending them', {
     flag: '--json',
     reloadable: false,
   }),
@@ -107,22 +107,22 @@ export const table = {
   }),
 
   // Limits.
-  maxInFlight: defaulted(wholeNumber(64, 1048576), 16384, 'requests followed at a time', {
+  maxInFlight: defaulted(wholeNumber(64, 1048576), 16384, 'requests in flight that are followed at the same time', {
     flag: '--max-in-flight <n>',
     yaml: 'limits.max_in_flight',
     reloadable: false,
   }),
-  maxPathBytes: defaulted(wholeNumber(16, 8192), 1024, 'longest URL path and query kept', {
+  maxPathBytes: defaulted(wholeNumber(16, 8192), 1024, 'longest URL path and query that is kept', {
     flag: '--max-path-bytes <n>',
     yaml: 'limits.max_path_bytes',
     reloadable: true,
   }),
-  maxStatementBytes: defaulted(wholeNumber(16, 8192), 4096, 'longest SQL text kept', {
+  maxStatementBytes: defaulted(wholeNumber(16, 8192), 4096, 'longest SQL text that is kept', {
     flag: '--max-statement-bytes <n>',
     yaml: 'limits.max_statement_bytes',
     reloadable: true,
   }),
-  ringBytes: defaulted(powerOfTwo(65536, 1024 * MiB), 4 * MiB, 'buffer between kernel and uspan', {
+  ringBytes: defaulted(powerOfTwo(65536, 1024 * MiB), 4 * MiB, 'size of the ring between kernel and uspan', {
     flag: '--ring-bytes <n>',
     yaml: 'limits.ring_bytes',
     reloadable: false,
@@ -130,12 +130,12 @@ export const table = {
   logLevel: defaulted(
     oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']),
     'info',
-    'least severity that is logged to stderr',
+    'lowest severity that is logged to stderr',
     { flag: '--log-level <level>', environment: ['USPAN_LOG_LEVEL'], yaml: 'log_level', reloadable: true },
   ),
 
   // Which traces: sampler.ts.
-  sampler: defaulted(oneOf(samplerNames), 'parentbased_always_on', 'how traces are chosen', {
+  sampler: defaulted(oneOf(samplerNames), 'parentbased_always_on', 'how uspan chooses traces', {
     environment: ['OTEL_TRACES_SAMPLER'],
     yaml: 'sampler.name',
     reloadable: true,
@@ -143,7 +143,7 @@ export const table = {
   samplerArgument: defaulted(
     { ...plainText, allowed: ratio.allowed },
     '1',
-    'share of traces, for the samplers `traceidratio`; the others do not look at it',
+    'share of traces, for the samplers `traceidratio`; the others ignore it',
     {
       environment: ['OTEL_TRACES_SAMPLER_ARG'],
       yaml: 'sampler.argument',
@@ -156,15 +156,15 @@ export const table = {
   exporters: list<TracesExporter | 'none'>(
     oneOf(['otlp', 'console', 'none']),
     ['otlp'],
-    'where spans go; `otlp,console` also sends beside `--json` and `--console`, which by themselves send nothing',
+    'where spans go; with `otlp,console`, uspan also sends when `--json` or `--console` is given, which by themselves send nothing',
     { environment: ['OTEL_TRACES_EXPORTER'], yaml: 'export.to', reloadable: false },
   ),
-  otlpProtocol: defaulted(oneOf(['http/protobuf', 'grpc']), 'http/protobuf', 'how OTLP is spoken', {
+  otlpProtocol: defaulted(oneOf(['http/protobuf', 'grpc']), 'http/protobuf', 'protocol of OTLP', {
     environment: otlp('PROTOCOL'),
     yaml: 'export.protocol',
     reloadable: false,
   }),
-  otlpEndpoint: optional(endpointText, 'the collector; a base, to which HTTP appends `/v1/traces`', {
+  otlpEndpoint: optional(endpointText, 'the collector: a base, to which HTTP appends `/v1/traces`', {
     environment: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
     yaml: 'export.endpoint',
     shownInitial: 'http://localhost:4318, for gRPC http://localhost:4317',
@@ -177,11 +177,11 @@ export const table = {
     reloadable: true,
   }),
   otlpHeaders: headers,
-  otlpTracesHeaders: defaulted(keyValues, {}, 'the same for traces alone; they add to the others, and win', {
+  otlpTracesHeaders: defaulted(keyValues, {}, 'the same for traces alone; they add to the others, and win over them', {
     environment: ['OTEL_EXPORTER_OTLP_TRACES_HEADERS'],
     reloadable: true,
   }),
-  otlpCompression: defaulted(oneOf(['none', 'gzip']), 'none', 'of requests', {
+  otlpCompression: defaulted(oneOf(['none', 'gzip']), 'none', 'compression of export requests', {
     environment: otlp('COMPRESSION'),
     yaml: 'export.compression',
     reloadable: true,
@@ -189,61 +189,66 @@ export const table = {
   otlpTimeoutMs: defaulted(
     milliseconds,
     10_000,
-    'ms that one request may wait for its connection, and for its answer; then it is sent again',
+    'ms that an export request may wait for its connection, and for its answer; after that, uspan sends it again',
     {
       environment: otlp('TIMEOUT'),
       yaml: 'export.timeout_ms',
       reloadable: true,
     },
   ),
-  otlpCaFile: optional(readableFile, 'PEM file of the authorities to trust', {
+  otlpCaFile: optional(readableFile, 'PEM file of the certificate authorities to trust', {
     environment: otlp('CERTIFICATE'),
     yaml: 'export.certificate',
     shownInitial: "the system's",
     reloadable: true,
   }),
-  otlpCertFile: optional(readableFile, 'PEM file of the own certificate, for mutual TLS', {
+  otlpCertFile: optional(readableFile, 'PEM file of the client certificate, for mutual TLS', {
     environment: otlp('CLIENT_CERTIFICATE'),
     yaml: 'export.client_certificate',
     reloadable: true,
   }),
-  otlpKeyFile: optional(readableFile, 'PEM file of its key', {
+  otlpKeyFile: optional(readableFile, 'PEM file of the key of the client certificate', {
     environment: otlp('CLIENT_KEY'),
     yaml: 'export.client_key',
     reloadable: true,
   }),
-  otlpInsecure: defaulted(truth, false, 'gRPC endpoints without a scheme: no TLS', {
+  otlpInsecure: defaulted(truth, false, 'no TLS for gRPC endpoints without a scheme', {
     environment: otlp('INSECURE'),
     yaml: 'export.insecure',
     reloadable: true,
   }),
 
-  // Batches and queue. The defaults are larger than an SDK's: the spans of a whole host come together here.
-  scheduleDelayMs: defaulted(milliseconds, 1000, 'ms a span waits for company at most; full batches go at once', {
-    environment: ['OTEL_BSP_SCHEDULE_DELAY'],
-    yaml: 'export.delay_ms',
-    reloadable: true,
-  }),
-  maxBatchSpans: defaulted(spans, 8192, 'spans a request', {
+  // Batches and queue. The defaults are larger than an SDK's, because the spans of a whole host come together here.
+  scheduleDelayMs: defaulted(
+    milliseconds,
+    1000,
+    'ms that a span waits for others, at most; a full batch goes at once',
+    {
+      environment: ['OTEL_BSP_SCHEDULE_DELAY'],
+      yaml: 'export.delay_ms',
+      reloadable: true,
+    },
+  ),
+  maxBatchSpans: defaulted(spans, 8192, 'spans in an export request', {
     environment: ['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'],
     yaml: 'export.max_batch_spans',
     reloadable: true,
   }),
-  // Below what receivers take: 4 MiB is the limit of gRPC servers, unless they set another.
-  maxBatchBytes: defaulted(wholeNumber(65536, 64 * MiB), 4_000_000, 'bytes a request, before compression', {
+  // gRPC servers take 4 MiB, unless they set another limit.
+  maxBatchBytes: defaulted(wholeNumber(65536, 64 * MiB), 4_000_000, 'bytes in an export request, before compression', {
     yaml: 'export.max_batch_bytes',
     reloadable: true,
   }),
-  maxQueueSpans: defaulted(spans, 262_144, 'spans waiting or being sent', {
+  maxQueueSpans: defaulted(spans, 262_144, 'spans that wait or are being sent', {
     environment: ['OTEL_BSP_MAX_QUEUE_SIZE'],
     yaml: 'export.max_queue_spans',
     reloadable: true,
   }),
-  maxQueueBytes: defaulted(wholeNumber(MiB, 16 * 1024 * MiB), 128 * MiB, 'bytes of spans waiting or being sent', {
+  maxQueueBytes: defaulted(wholeNumber(MiB, 16 * 1024 * MiB), 128 * MiB, 'bytes of spans that wait or are being sent', {
     yaml: 'export.max_queue_bytes',
     reloadable: true,
   }),
-  exportTimeoutMs: defaulted(milliseconds, 30_000, 'the same; the smaller one counts', {
+  exportTimeoutMs: defaulted(milliseconds, 30_000, 'the same as `OTEL_EXPORTER_OTLP_TIMEOUT`; the smaller one counts', {
     environment: ['OTEL_BSP_EXPORT_TIMEOUT'],
     reloadable: true,
   }),
@@ -251,10 +256,10 @@ export const table = {
 
 export type SettingName = keyof typeof table;
 
-/** All settings, read. */
+/** The value of every setting. */
 export type Settings = {
   readonly [K in SettingName]: (typeof table)[K] extends Setting<infer T> ? T : never;
 };
 
-/** The rows with their names, for those who treat all alike. */
+/** The rows with their names, for code that treats all rows alike. */
 export const rows = Object.entries(table) as unknown as readonly (readonly [SettingName, Setting<unknown>])[];
