@@ -127,8 +127,8 @@ export class Agent {
   }
 
   /**
-   * Loads the programs nothing needed yet, one at a time, for what starts later: the verifier takes some 30 ms for each, and a new program's
-   * first requests do not wait.
+   * Loads the programs nothing needed yet, one at a time, for what starts later: the verifier takes from 0.05 to 1 s for each, and a new
+   * program's first requests do not wait.
    */
   loadRest(): void {
     const [...rest] = this.#definitions;
