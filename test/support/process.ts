@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
+/** A line that a program prints at its start takes it less than a second, or a minute in an emulated machine. */
+const slowestMs = 60_000;
+
 /** How a process ended: exactly one of the two is set. */
 export interface Exit {
   readonly code: number | null;
@@ -73,7 +76,7 @@ export async function startProcess(
 
   const tail = () => `\nstdout: ${output.stdout.slice(-2000)}\nstderr: ${output.stderr.slice(-2000)}`;
 
-  const waitForLine = (pattern: RegExp, deadlineMs = 10_000) =>
+  const waitForLine = (pattern: RegExp, deadlineMs = slowestMs) =>
     new Promise<RegExpExecArray>((resolve, reject) => {
       const finish = (act: () => void) => {
         watchers.delete(check);
