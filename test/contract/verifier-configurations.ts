@@ -1,5 +1,6 @@
 /** Every configuration in which the agent can load a BPF object. */
-import { readdirSync } from 'node:fs';
+import { globSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { OpenOptions } from '../../native/native.d.ts';
 import { loadNative } from '../../src/native.ts';
@@ -11,11 +12,10 @@ import { Config, Constant } from '../../src/probes/layout.gen.ts';
 /** BTF only: it is not for loading. */
 const anchors = 'contract';
 
-/** Names of the objects in build/bpf, without `.bpf.o`. */
+/** Names of the objects that scripts/build-bpf.sh makes, without `.bpf.o`. */
 export function builtObjects(): string[] {
-  return readdirSync(fileURLToPath(new URL('../../build/bpf/', import.meta.url)))
-    .filter((name) => name.endsWith('.bpf.o'))
-    .map((name) => name.slice(0, -'.bpf.o'.length))
+  return globSync('bpf/**/*.bpf.c', { cwd: fileURLToPath(new URL('../..', import.meta.url)) })
+    .map((source) => basename(source, '.bpf.c'))
     .filter((name) => name !== anchors)
     .sort();
 }
