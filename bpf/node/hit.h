@@ -10,6 +10,7 @@
 #ifndef USPAN_NODE_HIT_H
 #define USPAN_NODE_HIT_H
 
+#include "node/roles.h"
 #include "span/life.h"
 
 #if defined(__TARGET_ARCH_x86)
@@ -168,13 +169,21 @@ static __always_inline struct uspan_node_connection *add_connection(const struct
 	return bpf_map_lookup_elem(&node_connections, key);
 }
 
-/* What a connection that a role's program is told of is used for from here on. */
+/* What a connection is used for from here on. */
+static __always_inline void set_role_of(struct uspan_node_connection *connection, const struct uspan_open_span_key *key,
+					enum uspan_node_role role)
+{
+	forget_role(key->owner, key->pid);
+	connection->role = role;
+	connection->candidate = 0;
+}
+
 static __always_inline void set_role(const struct uspan_open_span_key *key, enum uspan_node_role role)
 {
 	struct uspan_node_connection *connection = bpf_map_lookup_elem(&node_connections, key);
 
 	if (connection)
-		connection->role = role;
+		set_role_of(connection, key, role);
 }
 
 #endif

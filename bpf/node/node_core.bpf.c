@@ -55,7 +55,7 @@ static __always_inline void find_peer_below(const struct core_hit *hit, struct u
 	if (!below)
 		return;
 	connection->peer = below->peer;
-	below->role = USPAN_NODE_ROLE_OTHER;
+	set_role_of(below, &key, USPAN_NODE_ROLE_OTHER);
 }
 
 /* Who is to see what is written on a connection that has no role yet. */
@@ -80,14 +80,25 @@ static __always_inline __u32 role_of_first_write(const struct core_hit *hit, con
 	return role;
 }
 
+/* The role of a connection, which is remembered from here on; 0: it has none yet. */
+static __always_inline __u32 role_of(const struct uspan_node_connection *connection, const struct uspan_open_span_key *key)
+{
+	if (connection->role)
+		remember_role(key->owner, key->pid, connection->role);
+	return connection->role;
+}
+
 static __always_inline __u32 on_write(const struct core_hit *hit)
 {
 	struct uspan_open_span_key key = connection_key(hit->stream_base, hit->pid);
-	struct uspan_node_connection *connection = bpf_map_lookup_elem(&node_connections, &key);
+	__u32 role = remembered_role(hit->stream_base, hit->pid);
+	struct uspan_node_connection *connection;
 
-	if (connection && connection->role)
-		return connection->role;
-	return role_of_first_write(hit, &key);
+	if (role)
+		return role;
+	connection = bpf_map_lookup_elem(&node_connections, &key);
+	role = connection ? role_of(connection, &key) : 0;
+	return role ? role : role_of_first_write(hit, &key);
 }
 
 /* EmitToJSStreamListener::OnStreamRead(ssize_t nread, const uv_buf_t &buf): data for JavaScript, which a server's parser takes itself */
@@ -95,15 +106,19 @@ static __always_inline __u32 on_read(struct core_hit *hit, __u64 listener)
 {
 	struct uspan_open_span_key key = { .pid = hit->pid };
 	struct uspan_node_connection *connection;
+	__u32 role;
 
 	/* StreamListener: a virtual table, stream_ */
 	if (hit->len == 0 || bpf_probe_read_user(&key.owner, sizeof(key.owner), (void *)(listener + 8)))
 		return 0;
+	hit->stream_base = key.owner;
+	role = remembered_role(key.owner, hit->pid);
+	if (role)
+		return role;
 	connection = bpf_map_lookup_elem(&node_connections, &key);
 	if (!connection)
 		return 0;
-	hit->stream_base = key.owner;
-	return connection->candidate ? USPAN_NODE_ROLE_PG : connection->role;
+	return connection->candidate ? USPAN_NODE_ROLE_PG : role_of(connection, &key);
 }
 
 /* uv_tcp_connect(uv_connect_t *req, uv_tcp_t *handle, const struct sockaddr *addr, uv_connect_cb) */
@@ -133,6 +148,7 @@ static __always_inline void on_connect(const struct core_hit *hit, __u64 handle,
 	else
 		__builtin_memcpy(connected.peer.address, sockaddr.v6, 16);
 	key = connection_key(wrap + hit->config->stream_base, hit->pid);
+	forget_role(key.owner, key.pid);
 	refused = bpf_map_update_elem(&node_connections, &key, &connected, BPF_ANY);
 	if (refused)
 		count_refused(refused);
@@ -148,6 +164,7 @@ static __always_inline __u32 remove_connection(__u64 stream_base, __u32 pid)
 	if (!connection)
 		return 0;
 	role = connection->role;
+	forget_role(stream_base, pid);
 	bpf_map_delete_elem(&node_connections, &key);
 	return role;
 }

@@ -132,8 +132,7 @@ static __noinline int meet_server(struct uspan_open_span *zero, const struct usp
 
 	if (!connection)
 		return 0;
-	connection->role = USPAN_NODE_ROLE_CLIENT;
-	connection->candidate = 0;
+	set_role_of(connection, key, USPAN_NODE_ROLE_CLIENT);
 	meet_connection(zero, connection, USPAN_NODE_CLIENT_SOCKET);
 	return 0;
 }

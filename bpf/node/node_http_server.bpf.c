@@ -162,8 +162,7 @@ static __noinline int meet_client(const struct hit *hit, struct uspan_open_span 
 		return 0;
 	if (connection->role != USPAN_NODE_ROLE_SERVER && !connection->peer.family)
 		find_server_peer(hit->config, &connection->peer, key->owner);
-	connection->role = USPAN_NODE_ROLE_SERVER;
-	connection->candidate = 0;
+	set_role_of(connection, key, USPAN_NODE_ROLE_SERVER);
 	meet_connection(zero, connection, USPAN_HTTP_SERVER_SOCKET);
 	return 0;
 }

@@ -37,8 +37,7 @@ static __always_inline struct uspan_node_pg *add_pg(const struct uspan_open_span
 
 	if (!connection)
 		return 0;
-	connection->role = USPAN_NODE_ROLE_PG;
-	connection->candidate = 0;
+	set_role_of(connection, key, USPAN_NODE_ROLE_PG);
 	fresh.peer = connection->peer;
 	refused = bpf_map_update_elem(&node_pg_connections, key, &fresh, BPF_ANY);
 	if (refused) {

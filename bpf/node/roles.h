@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Roles of connections that were met lately, each a word in an array. A look into a hash map takes some 200 ns here, as what a hit finds in
+ * the processor's caches is JavaScript's: most hits are spared it.
+ */
+#ifndef USPAN_NODE_ROLES_H
+#define USPAN_NODE_ROLES_H
+
+#include "common/vmlinux.h"
+#include "event.h"
+#include <bpf/bpf_helpers.h>
+
+#define ROLE_SLOT_BITS 12
+#define ROLE_BITS 3
+#define PID_BITS 22 /* PID_MAX_LIMIT */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << ROLE_SLOT_BITS);
+	__type(key, __u32);
+	__type(value, __u64);
+} node_roles SEC(".maps");
+
+/*
+ * The place of a connection's word, and the word but for the role. The address' lower bits give the place, together with the pid, and its
+ * upper bits and the pid are in the word, so that no two connections have the same of both. A word is written and read in one go.
+ */
+static __always_inline __u64 *role_slot(__u64 stream_base, __u32 pid, __u64 *word)
+{
+	__u64 aligned = stream_base >> 3;
+	__u32 slot = (aligned ^ pid * 0x9e3779b1u) & ((1 << ROLE_SLOT_BITS) - 1);
+
+	*word = (aligned >> ROLE_SLOT_BITS) << (PID_BITS + ROLE_BITS) | (__u64)pid << ROLE_BITS;
+	return bpf_map_lookup_elem(&node_roles, &slot);
+}
+
+/* 0: not remembered. */
+static __always_inline __u32 remembered_role(__u64 stream_base, __u32 pid)
+{
+	__u64 word, *slot = role_slot(stream_base, pid, &word), role;
+
+	if (!slot)
+		return 0;
+	role = *(volatile __u64 *)slot ^ word;
+	return role < 1 << ROLE_BITS ? role : 0;
+}
+
+static __always_inline void remember_role(__u64 stream_base, __u32 pid, __u32 role)
+{
+	__u64 word, *slot = role_slot(stream_base, pid, &word);
+
+	if (slot)
+		*(volatile __u64 *)slot = word | role;
+}
+
+/* Before a connection's role changes. */
+static __always_inline void forget_role(__u64 stream_base, __u32 pid)
+{
+	__u64 word, *slot = role_slot(stream_base, pid, &word);
+
+	if (slot && (*(volatile __u64 *)slot ^ word) < 1 << ROLE_BITS)
+		*(volatile __u64 *)slot = 0;
+}
+
+#endif
