@@ -14,6 +14,7 @@ struct {
 	__type(value, struct uspan_go_binary);
 } go_binaries SEC(".maps");
 
+/* Looked up where it is needed: most hits need nothing of it. */
 static __always_inline const struct uspan_go_binary *go_binary(const struct uspan_probe_head *probe)
 {
 	return bpf_map_lookup_elem(&go_binaries, &probe->binary);

@@ -34,18 +34,19 @@ struct {
 /* A hit, and what is known of where it is. */
 struct hit {
 	const struct uspan_go_http_client_config *config;
-	const struct uspan_go_binary *binary;
 	struct uspan_open_span_key key;
+	__u64 pid_tgid;
 	struct site site;
 };
 
 /* The trace that the program itself puts into the call's headers, else one of its own. */
 static __always_inline void begin_root(const struct hit *hit, struct uspan_open_span *span, struct uspan_scratch *raw, __u64 header_map)
 {
+	const struct uspan_go_binary *binary = go_binary(&hit->config->probe);
 	struct header_scan scan = {};
 	bool parented;
 
-	if (header_map && !scan_headers(&scan, &hit->binary->map, raw, header_map))
+	if (binary && header_map && !scan_headers(&scan, &binary->map, raw, header_map))
 		count(USPAN_COUNTER_HEADERS_NOT_SCANNED);
 	parented = take_traceparent(&scan, raw, &span->head);
 	span_begin(span, &hit->config->probe, hit->key.owner, parented ? SPAN_REMOTE : SPAN_ROOT);
@@ -73,7 +74,7 @@ static __always_inline void begin(const struct hit *hit, struct pt_regs *ctx, st
 	header_map = raw_word(raw, config->request_header);
 	context.type = raw_word(raw, config->request_ctx);
 	context.data = raw_word(raw, config->request_ctx + 8);
-	if (!begin_for_request(span, call->base, &hit->key, context, &hit->binary->link))
+	if (!begin_for_request(span, call->base, &hit->key, context, &config->probe))
 		begin_root(hit, span, raw, header_map);
 	if (!span->sampled)
 		return;
@@ -123,9 +124,17 @@ static __always_inline bool put_outcome(const struct hit *hit, struct pt_regs *c
 {
 	struct go_error_walk walk = { .at = { .type = GO_ARG1(ctx), .data = GO_ARG2(ctx) } };
 	__u32 moment = hit->site.moment, saved = hit->site.spec;
+	const struct uspan_go_binary *binary;
 
+	if (moment == USPAN_HTTP_CLIENT_END && !walk.at.type) {
+		put_response(span, GO_ARG0(ctx), hit->config);
+		return true;
+	}
+	binary = go_binary(&hit->config->probe);
+	if (!binary)
+		return true;
 	if (moment == USPAN_HTTP_CLIENT_CANCELLED) {
-		walk.at = context_error(go_call(span), hit->config, hit->binary);
+		walk.at = context_error(go_call(span), hit->config, binary);
 	} else if (saved && moment == USPAN_HTTP_CLIENT_NO_CONNECTION) {
 		/* Both words were saved on the stack on the way here. */
 		walk.at.type = go_word(GO_SP(ctx) + (saved >> 16));
@@ -135,10 +144,10 @@ static __always_inline bool put_outcome(const struct hit *hit, struct pt_regs *c
 		put_response(span, GO_ARG0(ctx), hit->config);
 		return true;
 	}
-	find_error(&walk, hit->binary);
+	find_error(&walk, binary);
 	if (walk.reads == USPAN_GO_ERROR_READS_SKIP || (moment == USPAN_HTTP_CLIENT_ALTERNATE && is_skipped(&walk.text)))
 		return false;
-	put_error(span, &walk, go_call(span)->base, hit->binary);
+	put_error(span, &walk, go_call(span)->base, binary);
 	return true;
 }
 
@@ -154,7 +163,7 @@ static __always_inline void end(const struct hit *hit, struct pt_regs *ctx)
 		return;
 	span->open = 0;
 	if (span->sampled) {
-		span_finish_head(span, &hit->site, bpf_get_current_pid_tgid(), USPAN_EVENT_HTTP_CLIENT, bpf_ktime_get_ns());
+		span_finish_head(span, &hit->site, hit->pid_tgid, USPAN_EVENT_HTTP_CLIENT, bpf_ktime_get_ns());
 		span_send(span);
 	} else {
 		count(USPAN_COUNTER_SAMPLED_OUT);
@@ -165,14 +174,12 @@ static __always_inline void end(const struct hit *hit, struct pt_regs *ctx)
 SEC("uprobe")
 int go_http_client(struct pt_regs *ctx)
 {
-	struct hit hit = { .site = site_of(ctx), .key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 } };
+	struct hit hit = { .site = site_of(ctx), .pid_tgid = bpf_get_current_pid_tgid() };
 	struct uspan_open_span *span;
 
+	hit.key = (struct uspan_open_span_key){ .owner = GO_G(ctx), .pid = hit.pid_tgid >> 32 };
 	hit.config = bpf_map_lookup_elem(&go_http_client_configs, &hit.site.probe_id);
 	if (!hit.config)
-		return 0;
-	hit.binary = go_binary(&hit.config->probe);
-	if (!hit.binary)
 		return 0;
 	count_hit(hit.site.probe_id, hit.site.moment);
 	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid)) {

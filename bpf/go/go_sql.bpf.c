@@ -49,7 +49,7 @@ static __always_inline void send(const struct hit *hit, struct uspan_open_span *
 		count(USPAN_COUNTER_SAMPLED_OUT);
 		return;
 	}
-	span_finish_head(span, &hit->site, bpf_get_current_pid_tgid(), USPAN_EVENT_SQL, end_ktime_ns);
+	span_finish_head(span, &hit->site, hit->pid_tgid, USPAN_EVENT_SQL, end_ktime_ns);
 	span_send(span);
 }
 
@@ -63,13 +63,14 @@ static __always_inline void forget_error(struct uspan_open_span *span)
 /* An attempt failed, with this error. It is read now, as nobody need keep it until the operation is over. */
 static __always_inline void put_failure(const struct hit *hit, struct uspan_open_span *span, struct go_interface error)
 {
+	const struct uspan_go_binary *binary = go_binary(&hit->config->probe);
 	struct go_error_walk walk = { .at = error };
 
 	go_operation(span)->error_ktime_ns = bpf_ktime_get_ns();
-	if (!span->sampled)
+	if (!span->sampled || !binary)
 		return;
-	find_error(&walk, hit->binary);
-	put_error(span, &walk, hit->base, hit->binary);
+	find_error(&walk, binary);
+	put_error(span, &walk, hit->base, binary);
 }
 
 /* There will be another attempt. The third may fail unseen: then the operation is told of later, when its statement is nobody's any more. */
@@ -105,7 +106,7 @@ static __always_inline void begin(const struct hit *hit, const struct beginning 
 	span_start(span, 0);
 	operation->attempts = 0;
 	operation->late = 0;
-	if (!begin_for_request(span, hit->base, &hit->key, beginning->context, &hit->binary->link))
+	if (!begin_for_request(span, hit->base, &hit->key, beginning->context, probe))
 		span_begin(span, probe, hit->key.owner, SPAN_ROOT);
 	span->open = beginning->connection;
 	if (!span->sampled)
@@ -196,13 +197,11 @@ SEC("uprobe")
 int go_sql(struct pt_regs *ctx)
 {
 	struct beginning beginning = {};
-	struct hit hit = { .site = site_of(ctx), .key = { .owner = GO_G(ctx), .pid = bpf_get_current_pid_tgid() >> 32 } };
+	struct hit hit = { .site = site_of(ctx), .pid_tgid = bpf_get_current_pid_tgid() };
 
+	hit.key = (struct uspan_open_span_key){ .owner = GO_G(ctx), .pid = hit.pid_tgid >> 32 };
 	hit.config = bpf_map_lookup_elem(&go_sql_configs, &hit.site.probe_id);
 	if (!hit.config)
-		return 0;
-	hit.binary = go_binary(&hit.config->probe);
-	if (!hit.binary)
 		return 0;
 	count_hit(hit.site.probe_id, hit.site.moment);
 	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid)) {

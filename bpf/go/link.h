@@ -13,6 +13,7 @@
 #define USPAN_GO_LINK_H
 
 #include "span/config.h"
+#include "go/binary.h"
 #include "go/newest.h"
 #include "go/requests.h"
 #include "go/value.h"
@@ -315,9 +316,10 @@ __noinline int find_request(struct go_search *search, const struct uspan_go_link
 
 /* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. `search` is lent. */
 static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
-						     const struct uspan_go_link_config *link, struct go_search *search)
+						     const struct uspan_probe_head *probe, struct go_search *search)
 {
 	struct go_parent parent = parent_of(bpf_map_lookup_elem(&go_http_in_flight, self));
+	const struct uspan_go_binary *binary;
 
 	/* The handler's own context, as most calls have it, needs no search. */
 	if (parent.request && context.data == parent.request_ctx)
@@ -327,7 +329,8 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 	search->context = context;
 	search->self = *self;
 	search->base = base;
-	if (find_request(search, link))
+	binary = go_binary(probe);
+	if (binary && find_request(search, &binary->link))
 		return found_request(search);
 	parent.request = 0;
 	return parent;
@@ -355,9 +358,9 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
  * the entry is used.
  */
 static __always_inline bool begin_for_request(struct uspan_open_span *span, __u64 base, const struct uspan_open_span_key *self,
-					      struct go_interface context, const struct uspan_go_link_config *link)
+					      struct go_interface context, const struct uspan_probe_head *probe)
 {
-	struct go_parent parent = find_parent(base, self, context, link, (struct go_search *)(span->fields + USPAN_SCRATCH_AT));
+	struct go_parent parent = find_parent(base, self, context, probe, (struct go_search *)(span->fields + USPAN_SCRATCH_AT));
 	bool sampled = false;
 
 	if (!adopt(&parent, &span->head, &sampled))

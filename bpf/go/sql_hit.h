@@ -11,9 +11,9 @@
 /* Its registers are read once: where a compiler chooses among them by their place in the context, verifiers refuse. */
 struct hit {
 	const struct uspan_go_sql_config *config;
-	const struct uspan_go_binary *binary;
 	__u64 argument[9]; /* of the function called, or its results */
 	struct uspan_open_span_key key;
+	__u64 pid_tgid;
 	__u64 base; /* where the program is loaded, less where it was linked */
 	struct site site;
 };
