@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace uspan {
@@ -21,17 +22,18 @@ uint64_t LoadAcquire(const uint8_t* position) {
 
 RingConsumer::RingConsumer(int map_fd, size_t size_bytes)
     : size_(size_bytes), page_(static_cast<size_t>(sysconf(_SC_PAGESIZE))) {
-  // Page 0: our position. Page 1: the kernel's position. Then the data, mapped twice in a row so no record is ever split.
+  // Page 0: our position. Page 1: the kernel's position. Then the data, which could be mapped twice in a row, so that no record is ever split:
+  // that would count twice in our resident memory.
   void* consumer = mmap(nullptr, page_, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
   if (consumer == MAP_FAILED) return;
   consumer_page_ = static_cast<uint8_t*>(consumer);
-  void* producer = mmap(nullptr, page_ + 2 * size_, PROT_READ, MAP_SHARED, map_fd, static_cast<off_t>(page_));
+  void* producer = mmap(nullptr, page_ + size_, PROT_READ, MAP_SHARED, map_fd, static_cast<off_t>(page_));
   if (producer == MAP_FAILED) return;
   producer_page_ = static_cast<uint8_t*>(producer);
 }
 
 RingConsumer::~RingConsumer() {
-  if (producer_page_) munmap(producer_page_, page_ + 2 * size_);
+  if (producer_page_) munmap(producer_page_, page_ + size_);
   if (consumer_page_) munmap(consumer_page_, page_);
 }
 
@@ -43,6 +45,7 @@ size_t RingConsumer::Drain(std::span<uint8_t> slab) {
   bool stop = false;
   for (uint64_t produced = LoadAcquire(producer_page_); !stop && consumed < produced; produced = LoadAcquire(producer_page_)) {
     while (consumed < produced) {
+      // A header is never split: all positions are multiples of 8.
       const uint8_t* header = data + (consumed & (size_ - 1));
       const uint32_t word = __atomic_load_n(reinterpret_cast<const uint32_t*>(header), __ATOMIC_ACQUIRE);
       stop = (word & BPF_RINGBUF_BUSY_BIT) != 0;  // reserved, not submitted: everything behind it waits too
@@ -58,7 +61,7 @@ size_t RingConsumer::Drain(std::span<uint8_t> slab) {
         } else if (padded > 0) {
           uint8_t* to = slab.data() + written;
           memset(to + padded - 8, 0, 8);
-          memcpy(to, header + BPF_RINGBUF_HDR_SZ, length);
+          CopyOut(to, consumed + BPF_RINGBUF_HDR_SZ, length);
           written += padded;
         }
       }
@@ -69,6 +72,14 @@ size_t RingConsumer::Drain(std::span<uint8_t> slab) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
   return written;
+}
+
+void RingConsumer::CopyOut(uint8_t* to, uint64_t position, size_t length) const {
+  const uint8_t* data = producer_page_ + page_;
+  const size_t offset = position & (size_ - 1);
+  const size_t before_end = std::min(length, size_ - offset);
+  memcpy(to, data + offset, before_end);
+  memcpy(to + before_end, data, length - before_end);
 }
 
 }  // namespace uspan

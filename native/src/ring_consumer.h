@@ -24,6 +24,9 @@ class RingConsumer {
   uint64_t oversized_records() const { return oversized_records_; }
 
  private:
+  /** Copies `length` bytes of data that begin at a position of the ring, and may go on at its start. */
+  void CopyOut(uint8_t* to, uint64_t position, size_t length) const;
+
   size_t size_;
   size_t page_;
   uint8_t* consumer_page_ = nullptr;
