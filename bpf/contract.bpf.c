@@ -21,7 +21,6 @@ ENUM(sampler);
 STRUCT(config);
 ENUM(go_map);
 STRUCT(go_map_layout);
-STRUCT(raw);
 STRUCT(go_http_config);
 ENUM(http_client_field);
 ENUM(http_client_moment);

@@ -24,14 +24,9 @@ struct uspan_go_map_layout {
 	__u16 bucket_overflow;   /* hmap: overflow pointer */
 };
 
-/* The same without a second half. */
+/* Memory that a program lends for what it copies from a process. */
 struct uspan_scratch {
 	__u8 bytes[USPAN_RAW_BYTES];
-};
-
-/* Memory that a program lends for what it copies from a process. Twice the room, so that offset and length can each be masked. */
-struct uspan_raw {
-	__u8 bytes[2 * USPAN_RAW_BYTES];
 };
 
 #endif

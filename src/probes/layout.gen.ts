@@ -53,11 +53,6 @@ export const GoMapLayout = {
   bucketOverflow: 22,
 } as const;
 
-export const Raw = {
-  size: 1024,
-  bytes: 0,
-} as const;
-
 export const GoHttpConfig = {
   size: 80,
   probe: 0,

@@ -1,9 +1,9 @@
 /**
- * What all SQL spans say alike, by the stable database conventions: name, statement, operation, target and failure. For definitions whose
- * records have the statement's bytes; call these between `begin` and `end` of the writer, `writeSqlStatement` or `writeSqlCommand` first.
+ * What all SQL spans say alike, by the stable database conventions: name, statement, operation, target and failure. One of `sqlStatement`,
+ * `sqlPrepare` and `writeSqlCommand` is a table's `name`, as the name comes from what the statement says.
  */
 import { attributeKey } from '../contract/attribute-key.ts';
-import { type Slab, type SpanWriter, StatusCode } from '../contract/span.ts';
+import { type SpanWriter, StatusCode } from '../contract/span.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
 import { SqlCache } from '../sql/cache.ts';
 import type { SqlDialect } from '../sql/scanner.ts';
@@ -16,8 +16,6 @@ const key = {
   collection: attributeKey('db.collection.name'),
   status: attributeKey('db.response.status_code'),
   errorType: attributeKey('error.type'),
-  truncated: attributeKey('uspan.truncated'),
-  unreadable: attributeKey('uspan.unreadable'),
 } as const;
 
 export interface SqlSystem {
@@ -38,38 +36,7 @@ const cache = new SqlCache();
 
 /** Names the span and describes the statement that a field has. Its marks are the table's. */
 export function sqlStatement(record: SpanRecord, field: number, system: SqlSystem, out: SpanWriter): void {
-  const cut = (record.cut & (1 << field)) !== 0;
-  describeStatement(record.slab, record.at(field), record.length(field), cut, system, out);
-}
-
-/** The same for preparing the statement: `PREPARE`, with its target. */
-export function sqlPrepare(record: SpanRecord, field: number, system: SqlSystem, out: SpanWriter): void {
-  const cut = (record.cut & (1 << field)) !== 0;
-  describePrepare(record.slab, record.at(field), record.length(field), cut, system, out);
-}
-
-/** Names the span and describes the statement of `length` bytes at `from`; `cut`: it was longer. */
-export function writeSqlStatement(
-  slab: Slab,
-  from: number,
-  length: number,
-  cut: boolean,
-  system: SqlSystem,
-  out: SpanWriter,
-): void {
-  describeStatement(slab, from, length, cut, system, out);
-  if (cut) out.text(key.truncated, key.text.text);
-}
-
-function describeStatement(
-  slab: Slab,
-  from: number,
-  length: number,
-  cut: boolean,
-  system: SqlSystem,
-  out: SpanWriter,
-): void {
-  const { text, operation, collection, summary } = cache.read(slab, from, length, system.dialect, cut);
+  const { text, operation, collection, summary } = read(record, field, system);
   out.nameText(summary === '' ? system.name : summary);
   out.text(key.system, system.name);
   if (text !== '') out.text(key.text, text);
@@ -79,27 +46,8 @@ function describeStatement(
 }
 
 /** The same for preparing the statement: `PREPARE`, with its target. */
-export function writeSqlPrepare(
-  slab: Slab,
-  from: number,
-  length: number,
-  cut: boolean,
-  system: SqlSystem,
-  out: SpanWriter,
-): void {
-  describePrepare(slab, from, length, cut, system, out);
-  if (cut) out.text(key.truncated, key.text.text);
-}
-
-function describePrepare(
-  slab: Slab,
-  from: number,
-  length: number,
-  cut: boolean,
-  system: SqlSystem,
-  out: SpanWriter,
-): void {
-  const { text, collection } = cache.read(slab, from, length, system.dialect, cut);
+export function sqlPrepare(record: SpanRecord, field: number, system: SqlSystem, out: SpanWriter): void {
+  const { text, collection } = read(record, field, system);
   const summary = collection === undefined ? 'PREPARE' : `PREPARE ${collection}`;
   out.nameText(summary);
   out.text(key.system, system.name);
@@ -109,17 +57,17 @@ function describePrepare(
   if (collection !== undefined) out.text(key.collection, collection);
 }
 
+function read(record: SpanRecord, field: number, { dialect }: SqlSystem) {
+  const cut = (record.cut & (1 << field)) !== 0;
+  return cache.read(record.slab, record.at(field), record.length(field), dialect, cut);
+}
+
 /** The same for what has no statement: `BEGIN`, `COMMIT`, `ROLLBACK`. */
 export function writeSqlCommand(operation: string, system: SqlSystem, out: SpanWriter): void {
   out.nameText(operation);
   out.text(key.system, system.name);
   out.text(key.summary, operation);
   out.text(key.operation, operation);
-}
-
-/** The statement was there but could not be read. */
-export function writeSqlUnreadable(out: SpanWriter): void {
-  out.text(key.unreadable, key.text.text);
 }
 
 /**
