@@ -9,7 +9,7 @@
 
 namespace uspan {
 
-/** A string without NUL characters (every one ends up in a C string). */
+/** A string without NUL characters, because every one becomes a C string. */
 std::string StringArgument(const Napi::Value& value, const char* name);
 /** A whole number from 0 to max. */
 uint64_t NumberArgument(const Napi::Value& value, const char* name, uint64_t max);

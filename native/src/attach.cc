@@ -16,7 +16,7 @@ namespace {
 
 std::string Describe(const UprobeRequest& request) { return request.program + " to " + request.path; }
 
-/** One link for all sites; the kernel attaches all or none. */
+/** One link for all sites. The kernel attaches all of them or none. */
 std::vector<bpf_link*> AttachMulti(Napi::Env env, const bpf_program* program, const UprobeRequest& request) {
   static_assert(sizeof(unsigned long) == sizeof(uint64_t));
   if (request.pid != 0 && !UprobeMultiFiltersByProcess()) {
@@ -28,7 +28,7 @@ std::vector<bpf_link*> AttachMulti(Napi::Env env, const bpf_program* program, co
   if (!request.ref_ctr_offsets.empty()) options.ref_ctr_offsets = reinterpret_cast<const unsigned long*>(request.ref_ctr_offsets.data());
   options.cnt = request.offsets.size();
   options.retprobe = request.at_return;
-  // libbpf: -1 is every process, 0 would be this one.
+  // In libbpf, -1 is every process, and 0 would be this one.
   bpf_link* link = bpf_program__attach_uprobe_multi(program, request.pid == 0 ? -1 : request.pid, request.path.c_str(), nullptr, &options);
   if (!link) {
     Throw(env, "E_ATTACH", "attach " + Describe(request) + " at " + std::to_string(request.offsets.size()) + " sites", {errno, {}});
@@ -36,7 +36,7 @@ std::vector<bpf_link*> AttachMulti(Napi::Env env, const bpf_program* program, co
   return {link};
 }
 
-/** One link a site, for kernels without uprobe_multi. Links made before a failure are let go of again. */
+/** One link for each site, for kernels without uprobe_multi. After a failure, it closes the links that it has made. */
 std::vector<bpf_link*> AttachPerf(Napi::Env env, const bpf_program* program, const UprobeRequest& request) {
   std::vector<bpf_link*> links;
   links.reserve(request.offsets.size());

@@ -8,7 +8,7 @@
 
 namespace uspan {
 
-/** native.d.ts BpfObject.attachUprobes: throws E_ATTACH, with nothing left attached. */
+/** native.d.ts BpfObject.attachUprobes. It throws E_ATTACH, and then leaves nothing attached. */
 Napi::Value AttachUprobes(Napi::Env env, ObjectState& state, const Napi::Object& options);
 Napi::Value AttachRawTracepoint(Napi::Env env, ObjectState& state, const std::string& program, const std::string& name);
 

@@ -130,7 +130,7 @@ Napi::Value BpfMap::Keys(const Napi::CallbackInfo& info) {
   std::vector<uint8_t> keys;
   std::vector<uint8_t> key(key_size);
   const void* previous = nullptr;
-  // A hash that changes meanwhile can start over, so the count is what ends the walk.
+  // A hash that changes meanwhile can start again, so the count ends the walk.
   for (uint32_t count = 0; count < bpf_map__max_entries(map); count++) {
     if (bpf_map_get_next_key(bpf_map__fd(map), previous, key.data()) != 0) {
       if (errno == ENOENT) break;
@@ -149,7 +149,7 @@ Napi::Value BpfMap::Entries(const Napi::CallbackInfo& info) {
   const size_t from = info[0].IsUndefined() ? 0 : NumberArgument(info[0], "from", value_size);
   const size_t bytes = info[1].IsUndefined() ? value_size - from : NumberArgument(info[1], "bytes", value_size - from);
   std::vector<uint8_t> keys, values;
-  // A hash gives whole buckets, and asks for more room (ENOSPC) where one does not fit.
+  // A hash returns whole buckets. It asks for more room (ENOSPC) if one does not fit.
   uint32_t room = std::min<uint32_t>(bpf_map__max_entries(map), 1024);
   std::vector<uint8_t> batch_keys, batch_values;
   std::vector<uint8_t> position(std::max<size_t>(key_size, sizeof(uint32_t)));

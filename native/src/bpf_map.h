@@ -15,7 +15,7 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
  public:
   static Napi::Function Define(Napi::Env env);
   static Napi::Object Wrap(Napi::Env env, std::shared_ptr<ObjectState> owner, bpf_map* map);
-  /** Descriptor of the map behind a handle, for as long as its object is open. Throws E_NATIVE when `value` is none. */
+  /** Descriptor of the map behind a handle, valid while its object is open. Throws E_NATIVE when `value` is not a map. */
   static int Descriptor(const Napi::Value& value);
   explicit BpfMap(const Napi::CallbackInfo& info);
 
@@ -32,7 +32,7 @@ class BpfMap : public Napi::ObjectWrap<BpfMap> {
 
   const bpf_map* Open(Napi::Env env) const;
   std::span<uint8_t> Key(const Napi::Value& value) const;
-  /** Bytes of one lookup: for per-CPU maps each possible CPU's value, rounded up to 8. */
+  /** Bytes of one lookup. For per-CPU maps, that is the value of each possible CPU, each rounded up to 8. */
   size_t TransferBytes(Napi::Env env) const;
   [[noreturn]] void Fail(Napi::Env env, const char* operation, int error) const;
 

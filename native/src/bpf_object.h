@@ -8,7 +8,7 @@
 
 namespace uspan {
 
-/** native.d.ts BpfObject: a thin door; each method's work is in the file named after it. */
+/** native.d.ts BpfObject: a thin door. Each method's work is in the file of the same name. */
 class BpfObject : public Napi::ObjectWrap<BpfObject> {
  public:
   static Napi::Function Define(Napi::Env env);

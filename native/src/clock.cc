@@ -18,7 +18,7 @@ int64_t NowNs(clockid_t clock) {
 }  // namespace
 
 Napi::Value ClockOffsetNs(const Napi::CallbackInfo& info) {
-  // The reading whose two monotonic neighbours are closest was interrupted least.
+  // Interrupts disturbed the reading least whose two monotonic neighbours are closest.
   constexpr int kSamples = 5;
   int64_t tightest = std::numeric_limits<int64_t>::max();
   int64_t offset = 0;

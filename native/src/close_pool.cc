@@ -38,7 +38,7 @@ void ClosePool::Work() noexcept {
     job();
     lock.lock();
   }
-  // Nothing of the pool is touched behind the unlock: it may be gone by then.
+  // Do not touch the pool behind the unlock: it may be gone by then.
   if (--threads_ == 0) idle_.notify_all();
 }
 

@@ -8,8 +8,8 @@
 namespace uspan {
 
 /**
- * Threads that let go of kernel objects, which makes each of them wait for the kernel. They are the addon's own: libuv has four, and
- * name look-ups, files and compression need those. A thread ends when nothing is left to do.
+ * Threads that close kernel objects, because each of them makes its thread wait for the kernel. They are the addon's own: libuv has only
+ * four threads, which name look-ups, files and compression need. A thread ends when it has nothing left to do.
  */
 class ClosePool {
  public:
@@ -18,7 +18,7 @@ class ClosePool {
   ClosePool(const ClosePool&) = delete;
   ClosePool& operator=(const ClosePool&) = delete;
 
-  /** Runs `job`, which throws nothing, on one of up to 16 threads; here when there is no thread to be had. */
+  /** Runs `job`, which must not throw, on one of up to 16 threads. Without a thread, it runs `job` here. */
   void Submit(std::function<void()> job) noexcept;
   void WaitUntilIdle() noexcept;
 

@@ -6,7 +6,7 @@
 
 namespace uspan {
 
-/** Calls `begin` with a function that any thread may call, once; the promise resolves then. Keeps the process alive until that. */
+/** Calls `begin` with a function that any thread may call once. That call resolves the promise. Until then it keeps the process alive. */
 Napi::Promise PromiseClosed(Napi::Env env, const std::function<void(std::function<void()> closed)>& begin);
 
 }  // namespace uspan

@@ -8,12 +8,12 @@
 
 namespace uspan {
 
-/** Waits for a number of things that other threads do. */
+/** Waits for a number of jobs that other threads do. */
 class Countdown {
  public:
   explicit Countdown(size_t count) : left_(count) {}
 
-  /** One of the things is done. */
+  /** One of the jobs is done. */
   void Done() noexcept {
     std::vector<std::function<void()>> next;
     {
@@ -25,7 +25,7 @@ class Countdown {
     for (const auto& call : next) call();
   }
 
-  /** Calls `next` after the last Done(), on its thread; here and now when there is nothing to wait for. */
+  /** Calls `next` after the last Done(), on the thread of that call. With nothing to wait for, it calls `next` at once. */
   void Then(std::function<void()> next) {
     {
       const std::lock_guard lock(mutex_);

@@ -22,7 +22,7 @@ namespace {
 FeatureAnswer Refused(const std::string& what, int error) { return {false, what + ": " + DescribeErrno(error)}; }
 FeatureAnswer Tried(const std::string& what, const OwnedFd& result) { return result.ok() ? FeatureAnswer{true, {}} : Refused(what, errno); }
 
-// Instructions: include/uapi/linux/bpf.h. There is no assembler in libbpf's installed headers.
+// Instructions from include/uapi/linux/bpf.h. libbpf's installed headers have no assembler.
 constexpr bpf_insn Move(uint8_t to, int32_t value) { return {BPF_ALU64 | BPF_MOV | BPF_K, to, 0, 0, value}; }
 constexpr bpf_insn kExit = {BPF_JMP | BPF_EXIT, 0, 0, 0, 0};
 const std::vector<bpf_insn> kReturnZero = {Move(BPF_REG_0, 0), kExit};
@@ -47,7 +47,10 @@ FeatureAnswer Ringbuf() {
   return Tried("create a ring buffer", map);
 }
 
-/** Asks for a link on "/", which a kernel that knows the link type refuses with EBADF: not a regular file. Nothing is ever attached. */
+/**
+ * Asks for a link on "/". A kernel that knows the link type refuses it with EBADF, because "/" is not a regular file. So nothing is ever
+ * attached.
+ */
 int TryMultiLink(int pid) {
   constexpr bpf_attach_type type = BPF_TRACE_UPROBE_MULTI;
   const OwnedFd program(LoadProgram(BPF_PROG_TYPE_KPROBE, kReturnZero, type));
@@ -73,7 +76,10 @@ FeatureAnswer AttachCookie() {
   return Tried("load a program that calls bpf_get_attach_cookie", program);
 }
 
-/** A callback needs BTF of its own, so the call is wrong by intent: a kernel that knows bpf_loop complains of the arguments, any other of the call. */
+/**
+ * A callback needs BTF of its own, so this call is wrong on purpose. A kernel that knows bpf_loop complains about the arguments, any other
+ * about the call.
+ */
 FeatureAnswer BpfLoop() {
   const std::vector<bpf_insn> code = {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_loop}, Move(BPF_REG_0, 0), kExit};
   char log[4096] = "";
@@ -151,7 +157,7 @@ bool Feature(const std::string& name, FeatureAnswer& answer) {
 }
 
 bool UprobeMultiFiltersByProcess() {
-  // The fix (Linux 6.10, backported) also began to refuse negative pids, before it looks at the path.
+  // The fix (Linux 6.10, backported) also made the kernel refuse negative pids before it looks at the path.
   static const bool by_process = TryMultiLink(-1) == EINVAL;
   return by_process;
 }

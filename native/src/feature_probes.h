@@ -9,16 +9,16 @@ namespace uspan {
 
 struct FeatureAnswer {
   bool supported;
-  /** Why not (what was tried, and the errno), or a restriction; may be empty. */
+  /** Why the feature is missing (what was tried, and the errno), or a restriction. It may be empty. */
   std::string detail;
 };
 
-/** By the name in native.d.ts. */
+/** Key: the name in native.d.ts. */
 const std::map<std::string, std::function<FeatureAnswer()>>& FeatureProbes();
-/** Probed once. Unknown names give false and leave `answer` alone. */
+/** Probes each feature once. For unknown names it returns false and leaves `answer` alone. */
 bool Feature(const std::string& name, FeatureAnswer& answer);
 
-/** Whether uprobe_multi's pid filter covers all threads of the process; before Linux 6.10 it covered one. */
+/** Whether the pid filter of uprobe_multi covers all threads of the process. Before Linux 6.10 it covered one. */
 bool UprobeMultiFiltersByProcess();
 
 }  // namespace uspan

@@ -23,13 +23,13 @@ bpf_link* AttachIterator(const bpf_program* program, uint32_t pid) {
     options.link_info = &info;
     options.link_info_len = sizeof(info);
     bpf_link* link = bpf_program__attach_iter(program, &options);
-    // Before 6.1 a task iterator takes no parameter (E2BIG or EINVAL); the program then filters by itself.
+    // Before 6.1, a task iterator takes no parameter (E2BIG or EINVAL). The program then has to filter by itself.
     if (link || (errno != E2BIG && errno != EINVAL)) return link;
   }
   return bpf_program__attach_iter(program, nullptr);
 }
 
-/** Reads to the end; more than max_bytes gives EFBIG. Returns 0 or an errno. */
+/** Reads to the end. More than max_bytes gives EFBIG. Returns 0 or an errno. */
 int ReadAll(int fd, size_t max_bytes, std::vector<uint8_t>& out) {
   constexpr size_t kChunk = 64 * 1024;
   for (;;) {

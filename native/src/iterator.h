@@ -9,7 +9,10 @@
 
 namespace uspan {
 
-/** Everything one run of a BPF iterator writes. Throws E_ATTACH; output beyond max_bytes is E_NATIVE, never cut. pid 0: every task. */
+/**
+ * Everything that one run of a BPF iterator writes. Throws E_ATTACH. Output beyond max_bytes is E_NATIVE, and is never cut. pid 0 means
+ * every task.
+ */
 Napi::Value RunIterator(Napi::Env env, const ObjectState& state, const std::string& program, size_t max_bytes, uint32_t pid);
 
 }  // namespace uspan

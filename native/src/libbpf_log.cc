@@ -12,7 +12,7 @@ namespace uspan {
 
 namespace {
 
-constexpr size_t kMaxBytes = 1 << 20;  // what one call may keep: a verifier log is up to megabytes, only its tail matters
+constexpr size_t kMaxBytes = 1 << 20;  // the most that one call may keep: a verifier log has up to megabytes, and only its tail matters
 constexpr size_t kTailBytes = 4096;
 constexpr std::string_view kBegin = "-- BEGIN PROG LOAD LOG --\n";
 constexpr std::string_view kEnd = "-- END PROG LOAD LOG --";

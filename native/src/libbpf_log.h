@@ -8,7 +8,7 @@ namespace uspan {
 /** Once per process. */
 void InstallLibbpfLog();
 
-/** Collects what libbpf warns about on this thread from construction to destruction. Not nested. */
+/** Collects libbpf's warnings on this thread from construction to destruction. It does not nest. */
 class LibbpfLog {
  public:
   LibbpfLog();
@@ -18,7 +18,7 @@ class LibbpfLog {
 
   /** The warnings without "libbpf: " and without the verifier log, joined by "; ". */
   std::string Message() const;
-  /** The last 4 KB of the last verifier log, from a line's start; empty when there was none. */
+  /** The last 4 KB of the last verifier log, from the start of a line. Empty without a log. */
   std::string VerifierLogTail() const;
 };
 

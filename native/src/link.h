@@ -14,9 +14,10 @@
 namespace uspan {
 
 /**
- * Closes links side by side in the pool; the result counts those that are not yet closed. Letting go of one waits for RCU: some 55 ms for
- * uprobe_multi, 75 (Linux 6.1) to 110 ms (6.18) for perf. Those of perf links do not overlap, as the kernel holds event_mutex meanwhile
- * (kernel/trace/trace_event_perf.c): 400 of them took 43 s, whether on one thread or on 16. The end of a process takes as long.
+ * Closes links side by side in the pool. The result counts those that are not closed yet.
+ * Closing a link waits for RCU: some 55 ms for uprobe_multi, and 75 (Linux 6.1) to 110 ms (6.18) for perf. Perf links do not overlap,
+ * because the kernel holds event_mutex meanwhile (kernel/trace/trace_event_perf.c): 400 of them took 43 s, on one thread as on 16. The end
+ * of a process takes as long.
  */
 std::shared_ptr<Countdown> CloseLinks(ClosePool& pool, const std::vector<bpf_link*>& links) noexcept;
 
@@ -26,7 +27,7 @@ class LinkSet : public Resource {
   LinkSet(std::shared_ptr<Registry> registry, std::string kind, std::vector<bpf_link*> links);
   ~LinkSet() override;
   void LetGo() noexcept override;
-  /** Lets go, if nobody has, and calls `closed` once the kernel has let go of all, on whatever thread. */
+  /** Closes the links, unless that was done before. Calls `closed` on any thread when the kernel has let go of all. */
   void Close(std::function<void()> closed) noexcept;
 
   const std::string kind;

@@ -27,7 +27,7 @@ void Mapping::Unmap() {
 
 namespace {
 
-/** An ArrayBuffer over the pages that keeps them mapped; an ordinary empty one for no pages. */
+/** An ArrayBuffer over the pages, which keeps them mapped. Without pages, an ordinary empty one. */
 Napi::ArrayBuffer Buffer(Napi::Env env, const std::shared_ptr<Mapping>& mapping) {
   if (!mapping) return Napi::ArrayBuffer::New(env, 0);
   return Napi::ArrayBuffer::New(
@@ -73,7 +73,7 @@ Napi::Value MappedFile::Faulted(const Napi::CallbackInfo& info) {
 Napi::Value MappedFile::Close(const Napi::CallbackInfo& info) {
   if (!fd_.ok()) return info.Env().Undefined();
   fd_.Reset();
-  // After the detach no JavaScript can reach the pages, whatever views were made of them.
+  // After the detach, JavaScript cannot reach the pages through any view.
   bytes_.Value().ArrayBuffer().Detach();
   if (mapping_) mapping_->Unmap();
   return info.Env().Undefined();
@@ -84,7 +84,7 @@ Napi::Value MapFile(const Napi::CallbackInfo& info) {
   const std::string path = StringArgument(info[0], "path");
   const uint64_t max_bytes = NumberArgument(info[1], "maxBytes", UINT64_C(1) << 53);
 
-  // O_NONBLOCK: opening a FIFO must not hang; it is refused below.
+  // O_NONBLOCK, because opening a FIFO must not hang. The code below refuses it.
   OwnedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.ok()) Throw(env, "E_FILE_READ", "open " + path, {errno, {}});
   struct stat status = {};
@@ -96,8 +96,8 @@ Napi::Value MapFile(const Napi::CallbackInfo& info) {
   }
   std::shared_ptr<Mapping> mapping;
   if (size > 0) {
-    // Shared: the kernel writes the breakpoints of uprobes, anybody's, into every private mapping of a file that could be executed
-    // (valid_vma() in kernel/events/uprobes.c), and the file's own bytes are wanted.
+    // The mapping is shared. Into every private mapping of a file that could be executed, the kernel writes the breakpoints of all uprobes
+    // (valid_vma() in kernel/events/uprobes.c), and uspan needs the file's own bytes.
     void* start = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
     if (start == MAP_FAILED) Throw(env, "E_FILE_READ", "map " + path, {errno, {}});
     mapping = std::make_shared<Mapping>(start, size);

@@ -9,7 +9,7 @@
 
 namespace uspan {
 
-/** The pages. Shared by the handle and the ArrayBuffer over them: whichever is collected last unmaps. */
+/** The pages. The handle and the ArrayBuffer over them share it, and the last one that is collected unmaps them. */
 class Mapping {
  public:
   Mapping(void* start, size_t size);

@@ -14,14 +14,19 @@
 
 namespace uspan {
 
-/** A loaded object. Shared by its JavaScript handle and those of its maps, rings and links; closed with the last of them at the latest. */
+/**
+ * A loaded object. Its JavaScript handle and those of its maps, rings and links share it. It closes with the last of them at the latest.
+ */
 class ObjectState : public Resource, public std::enable_shared_from_this<ObjectState> {
  public:
   ObjectState(std::shared_ptr<Registry> registry, bpf_object* object, std::string name, bool uprobe_multi);
   ~ObjectState() override;
 
   void LetGo() noexcept override;
-  /** Lets go, if nobody has: every handle refuses from now on. Calls `closed` once links and object are closed, on whatever thread. */
+  /**
+   * Closes everything, unless that was done before. From now on every handle refuses. Calls `closed` on any thread when links and object
+   * are closed.
+   */
   void Close(std::function<void()> closed) noexcept;
 
   /** Throws E_NATIVE when closed. */
@@ -32,7 +37,7 @@ class ObjectState : public Resource, public std::enable_shared_from_this<ObjectS
   bpf_map* Map(Napi::Env env, const std::string& name) const;
 
   Napi::Object AddLinks(Napi::Env env, const char* kind, std::vector<bpf_link*> links);
-  /** Throws E_BPF_MAP when it is no ring, or is open already: a ring has one consumer. */
+  /** Throws E_BPF_MAP when it is not a ring, or is already open: a ring has one consumer. */
   Napi::Object OpenRing(Napi::Env env, const std::string& name);
 
   const std::string name;

@@ -75,7 +75,7 @@ void ShareMaps(Napi::Env env, bpf_object* object, const std::string& name, const
   }
 }
 
-/** Has the kernel make all entries when it makes the map, instead of each when it is first needed. */
+/** Makes the kernel allocate all entries with the map, instead of each when it is first needed. */
 void Preallocate(Napi::Env env, bpf_object* object, const std::string& name) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {
@@ -84,7 +84,7 @@ void Preallocate(Napi::Env env, bpf_object* object, const std::string& name) {
   }
 }
 
-/** The kernel fixes at load time which kind of link a uprobe program may have; the section name says only what the author had in mind. */
+/** The kernel fixes at load time which kind of link a uprobe program may have. The section name only says what the author intended. */
 void ChooseLinkType(bpf_object* object, bool multi) {
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object) {
@@ -148,7 +148,7 @@ Napi::Value OpenObject(const Napi::CallbackInfo& info) {
   if (const auto sizes = options.Get("mapMaxEntries"); !sizes.IsUndefined()) {
     SetMaxEntries(env, object.get(), name, ObjectArgument(sizes, "mapMaxEntries"));
   }
-  // Before maps are shared: those have the flags they were made with.
+  // This comes before maps are shared, because shared maps keep the flags they were made with.
   if (options.Get("preallocateMaps").ToBoolean()) Preallocate(env, object.get(), name);
   if (const auto shared = options.Get("sharedMaps"); !shared.IsUndefined()) {
     ShareMaps(env, object.get(), name, ObjectArgument(shared, "sharedMaps"));

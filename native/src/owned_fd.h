@@ -6,7 +6,7 @@
 
 namespace uspan {
 
-/** A file descriptor, closed with its owner. Negative: none. */
+/** A file descriptor that closes with its owner. Negative: none. */
 class OwnedFd {
  public:
   explicit OwnedFd(int fd = -1) : fd_(fd) {}

@@ -10,7 +10,7 @@ Resource::Resource(std::shared_ptr<Registry> registry) : registry_(std::move(reg
 Resource::~Resource() { registry_->open_.erase(this); }
 
 void Registry::CloseAll() noexcept {
-  // Closing an object may drop the last reference to its rings, which changes the set: always take the next that is left.
+  // Closing an object may drop the last reference to its rings, which changes the set. So always take the next one that is left.
   while (!open_.empty()) {
     Resource* resource = *open_.begin();
     open_.erase(open_.begin());

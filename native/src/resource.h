@@ -10,10 +10,10 @@ namespace uspan {
 
 class Resource;
 
-/** All open resources of one environment. Used on its JavaScript thread only. */
+/** All open resources of one environment. Only its JavaScript thread uses it. */
 class Registry {
  public:
-  /** Lets go of everything, what waits for the kernel side by side, and returns when that is done. */
+  /** Closes everything, with the waits for the kernel side by side. Returns when that is done. */
   void CloseAll() noexcept;
   ClosePool& pool() { return pool_; }
 
@@ -23,7 +23,7 @@ class Registry {
   ClosePool pool_;
 };
 
-/** Registered from construction to destruction, both on the JavaScript thread. */
+/** A resource is registered from construction to destruction, both on the JavaScript thread. */
 class Resource {
  public:
   explicit Resource(std::shared_ptr<Registry> registry);
@@ -31,7 +31,7 @@ class Resource {
   Resource(const Resource&) = delete;
   Resource& operator=(const Resource&) = delete;
 
-  /** Lets go of the kernel objects; what the kernel makes wait for happens in the registry's pool. May be called again. */
+  /** Closes the kernel objects. The waits for the kernel happen in the registry's pool. It may be called again. */
   virtual void LetGo() noexcept = 0;
 
  protected:

@@ -10,7 +10,7 @@
 
 namespace uspan {
 
-/** A mapped ring and its watcher; independent of the object once opened. */
+/** A mapped ring and its watcher. Once open, it does not depend on the object. */
 class RingState : public Resource {
  public:
   RingState(std::shared_ptr<Registry> registry, int map_fd, size_t size_bytes);

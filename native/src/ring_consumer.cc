@@ -48,7 +48,7 @@ size_t RingConsumer::Drain(std::span<uint8_t> slab) {
       // A header is never split: all positions are multiples of 8.
       const uint8_t* header = data + (consumed & (size_ - 1));
       const uint32_t word = __atomic_load_n(reinterpret_cast<const uint32_t*>(header), __ATOMIC_ACQUIRE);
-      stop = (word & BPF_RINGBUF_BUSY_BIT) != 0;  // reserved, not submitted: everything behind it waits too
+      stop = (word & BPF_RINGBUF_BUSY_BIT) != 0;  // reserved but not submitted: everything behind it waits too
       if (stop) break;
       const size_t length = word & ~BPF_RINGBUF_DISCARD_BIT;
       const size_t padded = RoundUp8(length);
@@ -68,7 +68,7 @@ size_t RingConsumer::Drain(std::span<uint8_t> slab) {
       consumed += RoundUp8(length + BPF_RINGBUF_HDR_SZ);
     }
     __atomic_store_n(position, consumed, __ATOMIC_RELEASE);
-    // BPF notifies only when it finds us caught up: our position must be visible before we look again whether there is more.
+    // BPF notifies only when it finds that we have caught up. So our position must be visible before we check again for more.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
   return written;

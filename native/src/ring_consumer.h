@@ -9,7 +9,7 @@ namespace uspan {
 
 class RingConsumer {
  public:
-  /** Maps the ring. On failure ok() is false and errno says why. */
+  /** Maps the ring. On failure, ok() is false and errno says why. */
   RingConsumer(int map_fd, size_t size_bytes);
   ~RingConsumer();
   RingConsumer(const RingConsumer&) = delete;
@@ -17,8 +17,8 @@ class RingConsumer {
 
   bool ok() const { return producer_page_ != nullptr; }
   /**
-   * Copies whole records to multiples of 8 in `slab` (padding zeroed) until the ring is empty, a record is not yet committed, or the next
-   * one does not fit. A record larger than all of `slab` is skipped and counted. Returns the bytes written.
+   * Copies whole records to multiples of 8 in `slab`, with zeroed padding. It stops when the ring is empty, when a record is not committed
+   * yet, or when the next one does not fit. It skips and counts a record that is larger than all of `slab`. Returns the bytes written.
    */
   size_t Drain(std::span<uint8_t> slab);
   uint64_t oversized_records() const { return oversized_records_; }

@@ -9,7 +9,10 @@ namespace uspan {
 
 namespace {
 
-/** The map libbpf makes of section .rodata; its name is "<object>.rodata", cut to 15 characters, so the section's own suffix is what counts. */
+/**
+ * The map that libbpf makes of section .rodata. Its name is "<object>.rodata", cut to 15 characters, so only the section's own suffix
+ * counts.
+ */
 bpf_map* RodataMap(bpf_object* object) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {

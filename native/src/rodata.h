@@ -8,7 +8,7 @@
 
 namespace uspan {
 
-/** Sets a `const volatile` variable of an opened, not yet loaded object. Returns what is wrong, or an empty string. */
+/** Sets a `const volatile` variable of an object that is open but not loaded. Returns what is wrong, or an empty string. */
 std::string WriteRodata(bpf_object* object, const std::string& variable, std::span<const uint8_t> value);
 
 }  // namespace uspan

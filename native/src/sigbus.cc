@@ -14,7 +14,7 @@ namespace uspan {
 namespace {
 
 std::atomic<GuardedRange*> head{nullptr};
-std::mutex change;  // writers only: the handler takes no lock
+std::mutex change;  // for writers only: the handler takes no lock
 struct sigaction previous;
 uintptr_t page_mask = 0;
 
@@ -35,14 +35,14 @@ bool ZeroTail(uintptr_t address) {
 }
 
 void OnSigbus(int signal, siginfo_t* info, void* context) {
-  // BUS_ADRERR is the kernel's "beyond the end of the object"; a kill(2) or a memory error is not ours.
+  // BUS_ADRERR is the kernel's "beyond the end of the object". A kill(2) or a memory error is not for this handler.
   if (info->si_code == BUS_ADRERR && ZeroTail(reinterpret_cast<uintptr_t>(info->si_addr))) return;
   if (previous.sa_flags & SA_SIGINFO) {
     previous.sa_sigaction(signal, info, context);
   } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
     previous.sa_handler(signal);
   } else {
-    // Die of it as we would have without this handler. Blocked until we return.
+    // Die of it as the process would without this handler. The signal is blocked until we return.
     struct sigaction standard = {};
     standard.sa_handler = SIG_DFL;
     sigaction(signal, &standard, nullptr);

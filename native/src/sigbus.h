@@ -8,7 +8,7 @@
 
 namespace uspan {
 
-/** A node of the handler's list. Never freed, only reused: the handler may be walking at any moment. */
+/** A node of the handler's list. Nodes are reused and never freed, because the handler may be walking at any moment. */
 struct GuardedRange {
   std::atomic<uintptr_t> start{0};  // 0: free
   std::atomic<uintptr_t> end{0};
@@ -16,9 +16,9 @@ struct GuardedRange {
   GuardedRange* next = nullptr;
 };
 
-/** Guards [start, start + size), page aligned start. Installs the handler at first use. Any thread. */
+/** Guards the page-aligned range [start, start + size). Installs the handler at first use. Any thread may call it. */
 GuardedRange* GuardRange(void* start, size_t size);
-/** Call before the range is unmapped. */
+/** Call it before the range is unmapped. */
 void ReleaseRange(GuardedRange* range);
 
 }  // namespace uspan

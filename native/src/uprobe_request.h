@@ -8,7 +8,7 @@
 
 namespace uspan {
 
-/** native.d.ts UprobeMultiOptions, checked. The spans are valid while the JavaScript object is. */
+/** native.d.ts UprobeMultiOptions, checked. The spans are valid while the JavaScript object exists. */
 struct UprobeRequest {
   std::string program;
   std::string path;

@@ -37,7 +37,7 @@ Wakeup* Wakeup::Start(Napi::Env env, int ring_fd, Napi::Function callback) {
   wakeup->poll_.data = wakeup;
   uv_poll_start(&wakeup->poll_, UV_READABLE, OnPoll);
   uv_unref(reinterpret_cast<uv_handle_t*>(&wakeup->poll_));
-  // An open handle would make a worker's loop fail to close.
+  // An open handle would make the close of a worker's loop fail.
   napi_add_async_cleanup_hook(env, OnEnvironmentEnd, wakeup, &wakeup->cleanup_);
   return wakeup;
 }

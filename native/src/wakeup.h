@@ -6,16 +6,16 @@
 namespace uspan {
 
 /**
- * Calls a JavaScript function on the event loop when BPF wakes a ring's readers. Does not keep the process alive.
+ * Calls a JavaScript function on the event loop when BPF wakes a ring's readers. It does not keep the process alive.
  *
- * A ring polls readable while it holds anything, so watching it level-triggered would turn every loop iteration after one wake-up into a
- * callback as long as records keep coming, which is what NO_WAKEUP avoids. An edge-triggered epoll in between reports wake-ups only.
+ * A ring polls readable while it holds anything. If libuv watched it level-triggered, every loop iteration after one wake-up would call
+ * back as long as records keep coming, which NO_WAKEUP is there to avoid. An edge-triggered epoll in between reports only wake-ups.
  */
 class Wakeup {
  public:
   /** Throws E_NATIVE. */
   static Wakeup* Start(Napi::Env env, int ring_fd, Napi::Function callback);
-  /** Stops at once; the object deletes itself when the loop has let go of it. */
+  /** Stops at once. The object deletes itself when the loop has let go of it. */
   void Stop() noexcept;
 
  private:
