@@ -1,9 +1,9 @@
-/** An attribute key whose OTLP bytes are made once. */
+/** An attribute key. It makes its OTLP bytes once. */
 export interface AttributeKey {
   readonly text: string;
   /** `KeyValue.key` as protobuf: tag 0x0a, length, UTF-8. */
   readonly encoded: Uint8Array;
-  /** `encoded`, zero-padded to whole little-endian words: copying these is three times as fast. */
+  /** `encoded`, zero-padded to whole little-endian words. Copying these is three times as fast. */
   readonly encodedWords: Uint32Array;
 }
 

@@ -1,4 +1,4 @@
-/** Every error a user can meet. A code never changes its meaning; docs/errors.md explains each (a test checks). */
+/** Every error that a user can meet. A code never changes its meaning. docs/errors.md explains each, which a test checks. */
 export const errorCodes = [
   // reading files
   'E_ELF_FORMAT', // not an ELF file, truncated, or a header field is out of range
@@ -8,7 +8,7 @@ export const errorCodes = [
   'E_GO_TYPES', // Go type descriptors unreadable
   'E_FILE_READ', // the file could not be opened or mapped
   'E_FILE_CHANGED', // the file shrank or was rewritten while it was read
-  'E_INSPECT', // the thread that reads files ended at this one, or took too long
+  'E_INSPECT', // the thread that reads files ended at this file, or took too long
   // processes
   'E_PROCESS_GONE', // the process ended while it was looked at
   'E_NO_TARGET', // nothing matches the rules
@@ -18,14 +18,14 @@ export const errorCodes = [
   'E_BPF_OPEN', // a BPF object could not be opened
   'E_BPF_LOAD', // the verifier or the kernel refused a BPF object
   'E_BPF_MAP', // a BPF map operation failed
-  'E_ATTACH', // a probe could not be attached
-  'E_NATIVE', // the native addon is missing or does not fit
+  'E_ATTACH', // uspan could not attach a probe
+  'E_NATIVE', // the native addon is missing or does not match
   'E_BTF', // kernel BTF is missing
   // export
-  'E_EXPORT', // the collector refused or could not be reached
+  'E_EXPORT', // the collector refused spans or could not be reached
   // use
-  'E_USAGE', // command line or environment wrong
-  'E_CONFIG', // the configuration file is wrong
+  'E_USAGE', // a flag or an environment variable is wrong
+  'E_CONFIG', // the settings file is wrong
   'E_REPORT', // the report file could not be written
 ] as const;
 
@@ -48,19 +48,19 @@ export class UspanError extends Error {
 
 const known: ReadonlySet<unknown> = new Set(errorCodes);
 
-/** The code of an error, if it is one of ours: a UspanError, or what the native addon throws (native/native.d.ts). */
+/** The code of an error if it is one of ours: a UspanError, or what the native addon throws (native/native.d.ts). */
 export function errorCode(error: unknown): ErrorCode | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return known.has(code) ? (code as ErrorCode) : undefined;
 }
 
-/** The last lines of the verifier's log, where the addon has one. */
+/** The last lines of the verifier's log, if the addon has one. */
 function verifierTail(error: Error): string {
   const log = 'verifierLog' in error && typeof error.verifierLog === 'string' ? error.verifierLog.trimEnd() : '';
   return log && `\n${log.split('\n').slice(-12).join('\n')}`;
 }
 
-/** One line: `E_CODE: what (on …): fix`; a refused program adds the end of the verifier's log. */
+/** One line: `E_CODE: what (on …): fix`. A refused program adds the end of the verifier's log. */
 export function describeError(error: unknown): string {
   if (error instanceof UspanError) {
     const on = error.on ? ` (${error.on})` : '';

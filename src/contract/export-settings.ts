@@ -1,4 +1,4 @@
-/** Where and how spans are sent: plain data, read from flags, environment and files by somebody else. */
+/** Where and how to send spans. Plain data; the settings read it from flags, environment and file. */
 export interface ExportSettings {
   /** `OTEL_TRACES_EXPORTER`; empty for `none`. */
   readonly exporters: readonly TracesExporter[];
@@ -17,9 +17,9 @@ export interface OtlpSettings {
   readonly endpoint: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly compression: 'none' | 'gzip';
-  /** Longest wait for a connection, for a request to move on, and for its answer. */
+  /** Longest wait for a connection, for a request to make progress, and for its answer. */
   readonly timeoutMs: number;
-  /** Undefined: a plain connection. */
+  /** Undefined: a connection without TLS. */
   readonly tls: OtlpTls | undefined;
 }
 
@@ -33,15 +33,15 @@ export interface OtlpTls {
 
 /** Limits of batching and of the queue. */
 export interface BatchSettings {
-  /** Longest wait of a span before it is sent. */
+  /** Longest time that a span waits before it is sent. */
   readonly scheduleDelayMs: number;
-  /** Spans a request. */
+  /** Spans in an export request. */
   readonly maxBatchSpans: number;
-  /** Bytes a request, before compression. */
+  /** Bytes in an export request, before compression. */
   readonly maxBatchBytes: number;
-  /** Spans waiting or being sent. */
+  /** Spans that wait or are being sent. */
   readonly maxQueueSpans: number;
-  /** Encoded bytes waiting or being sent. */
+  /** Encoded bytes that wait or are being sent. */
   readonly maxQueueBytes: number;
   readonly maxConcurrentExports: number;
 }

@@ -1,4 +1,4 @@
-/** Tells the user something once; `details` are for structured logs. */
+/** Tells the user something once. `details` are for structured logs. */
 export type Notify = (
   level: 'debug' | 'info' | 'warn',
   message: string,

@@ -13,7 +13,7 @@ export const spanHead = {
   spanId: 48,
   /** 8 bytes; all zero means a root. */
   parentSpanId: 56,
-  /** u32: OTLP `Span.flags` as is (bits 0–7 W3C flags, 8 has-is-remote, 9 is-remote). */
+  /** u32: OTLP `Span.flags`, unchanged (bits 0–7 W3C flags, 8 has-is-remote, 9 is-remote). */
   traceFlags: 64,
   /** u32: `enum uspan_span_flag`. */
   spanFlags: 68,

@@ -1,10 +1,10 @@
 /**
- * Where the pure `write` function of a probe definition puts a span. One implementation appends OTLP protobuf bytes,
- * another builds objects for the console and tests; the two are proven equal in test/unit.
+ * Where the pure `write` function of a definition puts a span. One implementation appends OTLP protobuf bytes, another builds objects for
+ * the console and tests. A test in test/unit proves that both are equal.
  */
 import type { AttributeKey } from './attribute-key.ts';
 
-/** Drained records, one after another; `words` views the same memory as `bytes`. */
+/** Drained records, one after another. `words` views the same memory as `bytes`. */
 export interface Slab {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
@@ -21,17 +21,17 @@ export type StatusCode = (typeof StatusCode)[keyof typeof StatusCode];
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
-/** The OpenTelemetry Resource of one observed process. Identity by object: one per process. */
+/** The OpenTelemetry Resource of one traced process. Its identity is the object: one for each process. */
 export interface Resource {
   readonly attributes: Attributes;
 }
 
 /**
- * Call order: `begin`, then name pieces (they are joined without a separator), then anything else in any order, then `end`.
- * Offsets are byte offsets into `slab.bytes`. Bytes that are not UTF-8 are replaced by U+FFFD, never passed on.
+ * Call order: `begin`, then the pieces of the name (joined without a separator), then anything else in any order, then `end`. Offsets are
+ * byte offsets into `slab.bytes`. Bytes that are not UTF-8 become U+FFFD.
  */
 export interface SpanWriter {
-  /** `at` is the offset of a `struct uspan_span_head` (bpf/event.h): ids, flags, start and end time are read from it. */
+  /** `at` is the offset of a `struct uspan_span_head` (bpf/event.h), which has ids, flags, start and end time. */
   begin(slab: Slab, at: number, resource: Resource, kind: SpanKind): void;
   nameText(text: string): void;
   nameBytes(slab: Slab, from: number, length: number): void;
