@@ -127,11 +127,13 @@ export class Agent {
   }
 
   /**
-   * Loads the programs nothing needed yet, one at a time, for what starts later: the verifier takes from 0.05 to 1 s for each, and a new
-   * program's first requests do not wait.
+   * Loads the programs that the runtimes met so far may need next, one at a time: the verifier takes some 30 ms for each, and the first requests
+   * of a program that starts later do not wait. What no program here has needed takes no memory of the kernel.
    */
   loadRest(): void {
-    const [...rest] = this.#definitions;
+    const attached = this.binaries().filter(({ attachments }) => attachments.length > 0);
+    const runtimes = new Set<string>(attached.flatMap(({ binary }) => binary?.runtime ?? []));
+    const rest = this.#definitions.filter(({ runtime }) => runtimes.has(runtime));
     const next = () => {
       const definition = rest.shift();
       if (!definition) return;

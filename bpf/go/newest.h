@@ -7,6 +7,7 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 
+/* Of its own size, whatever --max-in-flight says: see is_from_before(). */
 #define GO_STARTED_FOR (2 * 16384)
 
 /* A goroutine that handles no request → the span id of the request that its first call was for. 0: none. */

@@ -39,7 +39,7 @@ export const goHttpClient = {
   inFlight: [openSpans('go_http_client_in_flight', EventKind.HTTP_CLIENT)],
   // Half of it for finished calls of goroutines that make more of them.
   entriesPerRequest: { go_http_client_in_flight: 2 },
-  lruEntriesPerRequest: { go_connections: 2, go_goroutines: 2, go_started_for: 2 },
+  lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1 },
   instrumentedBy: [
     'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
     'github.com/DataDog/dd-trace-go/contrib/net/http/v2',

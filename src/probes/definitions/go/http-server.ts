@@ -32,7 +32,7 @@ export const goHttpServer = {
   inFlight: [openSpans('go_http_in_flight', EventKind.HTTP_SERVER)],
   // Half of it for the finished requests of connections that are kept open.
   entriesPerRequest: { go_http_in_flight: 2 },
-  lruEntriesPerRequest: { go_connections: 2, go_goroutines: 2 },
+  lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1 },
   instrumentedBy: [
     'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
     'github.com/DataDog/dd-trace-go/contrib/net/http/v2',

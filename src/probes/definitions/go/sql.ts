@@ -35,7 +35,7 @@ export const goSql = {
   inFlight: [openSpans('go_sql_in_flight', EventKind.SQL)],
   // Half of it for finished operations of goroutines that run more of them.
   entriesPerRequest: { go_sql_in_flight: 2 },
-  lruEntriesPerRequest: { go_connections: 2, go_goroutines: 2, go_started_for: 2, go_sql_systems: 1 / 4 },
+  lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1, go_sql_systems: 1 / 4 },
   instrumentedBy: [
     'github.com/XSAM/otelsql',
     'go.nhat.io/otelsql',

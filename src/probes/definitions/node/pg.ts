@@ -34,7 +34,7 @@ export const nodePg = {
     nodeLongFields,
   ],
   entriesPerRequest: { ...nodeEntries, node_pg_connections: 2, [inFlight]: 2 },
-  lruEntriesPerRequest: { node_statements: 1 / 16 },
+  lruEntriesPerRequest: { node_statements: 1 / 32 },
   recordKinds: [EventKind.NODE_SQL],
   points: [nodePoints.write, nodePoints.read, nodePoints.close, nodePoints.tlsWrite, nodePoints.connect],
   matches: hasNodeSockets,
