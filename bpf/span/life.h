@@ -73,9 +73,13 @@ static __always_inline struct uspan_open_span *span_new(void *map, __u32 source,
 {
 	__u32 first = 0;
 	void *blank = bpf_map_lookup_elem(&blank_span, &first);
+	long error;
 
-	if (!blank || bpf_map_update_elem(map, key, blank, BPF_ANY)) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+	if (!blank)
+		return 0; /* Never: an array has its entries. */
+	error = bpf_map_update_elem(map, key, blank, BPF_ANY);
+	if (error) {
+		count_refused(error);
 		return 0;
 	}
 	add_entries(source, 1);
