@@ -59,6 +59,7 @@ struct {
 #define TEXT_MARGIN_BYTES 64   /* behind it, to read on without a look at its end */
 #define WINDOW_BYTES 512       /* of a head, looked at in one piece */
 #define WINDOW_MARGIN_BYTES 128
+#define BUFS 16
 #define PARSER_BYTES 1712      /* node/parser.h */
 
 struct hit_scratch {
@@ -73,6 +74,7 @@ struct hit_scratch {
 	__u64 window_address; /* server: where the text below is from */
 	__u32 window_len;
 	__u32 long_used;
+	__u64 bufs[2 * BUFS]; /* pg: the first pieces of a write */
 	union { /* none of them is needed while another is */
 		__u8 window[WINDOW_BYTES + WINDOW_MARGIN_BYTES];
 		__u8 parser[PARSER_BYTES];

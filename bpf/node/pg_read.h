@@ -52,6 +52,32 @@ struct messages_read {
 	__u32 done;
 };
 
+/* What is read in one go, from its beginning on: most answers are not longer. */
+static __always_inline void read_answer(struct hit_scratch *scratch, __u64 base, __u32 len)
+{
+	__u32 bytes = len < WINDOW_BYTES ? len : WINDOW_BYTES;
+
+	barrier_var(bytes);
+	scratch->window_len = 0;
+	if (bytes <= WINDOW_BYTES && bpf_probe_read_user(scratch->text, bytes, (void *)base) == 0)
+		scratch->window_len = bytes;
+}
+
+/* Puts `bytes` bytes of a message's header behind the `have` that an earlier read ended with. */
+static __always_inline bool read_header(struct messages_read *messages, __u32 have, __u32 bytes)
+{
+	struct hit_scratch *scratch = messages->scratch;
+	__u64 at = messages->at;
+
+	barrier_var(at);
+	if (have == 0 && bytes == MESSAGE_HEADER && at < WINDOW_BYTES && at + MESSAGE_HEADER <= scratch->window_len) {
+		for (__u32 i = 0; i < MESSAGE_HEADER; i++)
+			scratch->window[i] = scratch->text[at + i];
+		return true;
+	}
+	return bpf_probe_read_user(scratch->window + (have & 7), bytes & 7, (void *)(messages->base + messages->at)) == 0;
+}
+
 static long look_at_read(__u32 index __attribute__((unused)), struct messages_read *messages)
 {
 	struct uspan_node_pg *pg = messages->pg;
@@ -67,7 +93,7 @@ static long look_at_read(__u32 index __attribute__((unused)), struct messages_re
 	bytes = want < left ? want : left;
 	barrier_var(bytes); /* the compiler knows that masks change nothing; the verifier does not */
 	bytes &= 7;
-	if (have > 4 || bpf_probe_read_user(window + have, bytes, (void *)(messages->base + messages->at)))
+	if (have > 4 || !read_header(messages, have, bytes))
 		return 1;
 	for (__u32 i = 0; i < have && i < 4; i++)
 		window[i] = pg->header[i];
@@ -122,6 +148,7 @@ static __always_inline void read_messages(const struct hit *hit, const struct us
 		}
 		messages.at = pg->left;
 		pg->left = 0;
+		read_answer(hit->scratch, base, len);
 		bpf_loop(MAX_MESSAGES_READ, look_at_read, &messages, 0);
 		if (messages.done || messages.at >= len)
 			return;

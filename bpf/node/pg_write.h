@@ -160,22 +160,46 @@ struct messages_written {
 	__u32 pieces;
 };
 
+/* Reads the first pieces in one go: each message is one. */
+static __always_inline void read_pieces(struct hit_scratch *scratch, __u64 bufs, __u32 pieces)
+{
+	__u32 bytes = (pieces < BUFS ? pieces : BUFS) * sizeof(struct uv_buf);
+
+	barrier_var(bytes);
+	if (bytes > sizeof(scratch->bufs) || bpf_probe_read_user(scratch->bufs, bytes, (void *)bufs))
+		__builtin_memset(scratch->bufs, 0, sizeof(scratch->bufs));
+}
+
+/* Goes on to the next piece. False: there is none. */
+static __always_inline bool next_piece(struct messages_written *messages)
+{
+	const struct hit_scratch *scratch = messages->hit->scratch;
+	struct uv_buf buf = {};
+	__u64 piece = messages->piece;
+
+	if (piece >= messages->pieces)
+		return false;
+	barrier_var(piece);
+	if (piece < BUFS) {
+		buf.base = scratch->bufs[2 * piece];
+		buf.len = scratch->bufs[2 * piece + 1];
+	} else if (bpf_probe_read_user(&buf, sizeof(buf), (void *)(messages->bufs + piece * sizeof(buf)))) {
+		return false;
+	}
+	messages->at -= messages->len;
+	messages->base = buf.base;
+	messages->len = buf.len;
+	messages->piece++;
+	return true;
+}
+
 static long look_at_written(__u32 index __attribute__((unused)), struct messages_written *messages)
 {
 	struct uspan_node_pg *pg = messages->pg;
-	struct uv_buf buf;
 	__u64 header = 0; /* type, length */
 
-	if (messages->at >= messages->len) {
-		if (messages->piece >= messages->pieces ||
-		    bpf_probe_read_user(&buf, sizeof(buf), (void *)(messages->bufs + messages->piece * sizeof(buf))))
-			return 1;
-		messages->at -= messages->len;
-		messages->base = buf.base;
-		messages->len = buf.len;
-		messages->piece++;
-		return 0;
-	}
+	if (messages->at >= messages->len)
+		return !next_piece(messages);
 	if (messages->len - messages->at < MESSAGE_HEADER ||
 	    bpf_probe_read_user(&header, MESSAGE_HEADER, (void *)(messages->base + messages->at))) {
 		messages->at = messages->len;
@@ -215,6 +239,7 @@ static __always_inline void write_messages(const struct hit *hit, const struct u
 		.pieces = hit->scratch->len,
 	};
 
+	read_pieces(hit->scratch, hit->scratch->data, hit->scratch->len);
 	bpf_loop(MAX_MESSAGES_WRITTEN, look_at_written, &messages, 0);
 	pg->left_to_write = messages.at > messages.len ? messages.at - messages.len : 0;
 }
