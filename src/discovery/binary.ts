@@ -13,7 +13,7 @@ import { readUsdtNotes } from './usdt/notes.ts';
 
 /** A file as the caller mapped it. */
 export interface BinarySource {
-  /** The whole file. Only read, and only until `release`. */
+  /** The whole file, for reading only, and only until `release`. */
   readonly bytes: Uint8Array;
   readonly path: string;
   /** The real device and inode, not those of an overlay mount. */
@@ -23,19 +23,21 @@ export interface BinarySource {
 }
 
 /**
- * A Binary that still reads from the map. Call `release` when everything has been asked, before the map is closed: it drops every index and
- * view of the map. Afterwards (or once the map is closed) the plain properties hold, `find`, `variable`, `constantText`, `field`, `descriptor`, `hash`, `headerMap` and `contextWrappers` repeat every answer they have given before, and
- * anything new (and `at` and `code`) throws E_FILE_CHANGED.
+ * A Binary that still reads from the map. Call `release` when there are no more questions, and before you close the map: it drops every
+ * index and view of the map.
+ * Afterwards (or once the map is closed) the plain properties stay. `find`, `variable`, `constantText`, `field`, `descriptor`, `hash`,
+ * `headerMap` and `contextWrappers` repeat every answer that they have given before. Anything new, and `at` and `code`, throws
+ * E_FILE_CHANGED.
  */
 export interface OpenBinary extends Binary {
-  /** Whether it is linked with shared libraries: only then has a process of it a loader, and can load more of them. */
+  /** Whether it is linked with shared libraries. Only then does a process of it have a loader, and can load more of them. */
   readonly loadsLibraries: boolean;
   release(): void;
 }
 
 /**
- * Reads an executable or a shared library. Pure over `source.bytes`; indexes are built on the first question that needs them.
- * Throws E_ELF_FORMAT, E_ELF_UNSUPPORTED, and for a Go program E_GO_PCLNTAB, E_GO_MODULEDATA; type lookups throw E_GO_TYPES.
+ * Reads an executable or a shared library. Pure over `source.bytes`. It builds each index on the first question that needs it. Throws
+ * E_ELF_FORMAT, E_ELF_UNSUPPORTED, and for a Go program E_GO_PCLNTAB, E_GO_MODULEDATA. Type lookups throw E_GO_TYPES.
  */
 export function openBinary(source: BinarySource): OpenBinary {
   const { path } = source;
@@ -52,7 +54,7 @@ export function openBinary(source: BinarySource): OpenBinary {
   let live: { image: ElfImage; symbols: SymbolTable; go: GoInfo | undefined } | undefined;
   live = { image, symbols: firstOf(tables), go: program?.info };
   const use = () => {
-    // A closed map leaves its view detached, with no bytes.
+    // A closed map leaves its view detached, without bytes.
     if (live && source.bytes.length > 0) return live;
     throw new UspanError('E_FILE_CHANGED', 'a new question about a file that is no longer mapped', { on: path });
   };
@@ -123,7 +125,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
   };
 }
 
-/** The same function, asked once for each key. */
+/** The same function, but called only once for each key. */
 function remember<K, V>(ask: (key: K) => V): (key: K) => V {
   const answers = new Map<K, V>();
   return (key) => {
@@ -147,7 +149,7 @@ function readCode(image: ElfImage, symbol: FunctionSymbol, maxBytes: number): Ui
   return new Uint8Array(image.bytes.subarray(offset, offset + sizeBytes));
 }
 
-/** Node.js itself, statically or in libnode: both name `node::Start(int, char**)` in their dynamic symbols. */
+/** Node.js itself, statically or in libnode. Both name `node::Start(int, char**)` in their dynamic symbols. */
 function isNode(image: ElfImage, dynamic: DynamicTable): boolean {
   if (dynamic.needed.some((name) => name.startsWith('libnode.so'))) return true;
   const strings = image.section('.dynstr');

@@ -1,4 +1,4 @@
-/** Finds the entry that contains an address, among entries with a start each. */
+/** Finds the entry that contains an address, among entries that each have a start. */
 export interface AddressOrder {
   /** Index of the entry with the greatest start ≤ `address` (the first of equal ones), or -1. */
   lastAtOrBefore(address: number): number;
@@ -6,7 +6,7 @@ export interface AddressOrder {
   startAfter(index: number): number | undefined;
 }
 
-/** Sorts once; NaN starts are left out. */
+/** Sorts once. It leaves out starts that are NaN. */
 export function orderByAddress(starts: Float64Array): AddressOrder {
   const order = new Uint32Array(starts.length).map((_, index) => index).filter((index) => !Number.isNaN(starts[index]));
   let sorted = true;
@@ -29,7 +29,7 @@ export function orderByAddress(starts: Float64Array): AddressOrder {
       const count = countUpTo(address);
       if (count === 0) return -1;
       const start = starts[order[count - 1]!]!;
-      // Aliases share a start: the first of them is found from just below it.
+      // Aliases share a start. A search from just below it finds the first of them.
       return order[countUpTo(start - 1)]!;
     },
     startAfter(index) {

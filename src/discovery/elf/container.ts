@@ -3,7 +3,7 @@ import { UspanError } from '../../contract/errors.ts';
 import { bufferOf, u64, viewOf } from './bytes.ts';
 import { type ElfHeader, programEntryBytes, sectionEntryBytes } from './header.ts';
 
-/** A program header. Ranges of `load` segments have been checked against the file. */
+/** A program header. The ranges of `load` segments have been checked against the file. */
 export interface Segment {
   readonly type: 'load' | 'dynamic' | 'note' | 'interp' | 'other';
   readonly writable: boolean;
@@ -23,7 +23,7 @@ export interface Section {
   readonly address: number;
   readonly offset: number;
   readonly sizeBytes: number;
-  /** Index into the section table: the string table of a symbol table. */
+  /** Index into the section table. For a symbol table, it is the string table. */
   readonly link: number;
   /** Position in the section table, which `link` counts. */
   readonly index: number;
@@ -41,9 +41,9 @@ const maxNameBytes = 256;
 const maxNameTableBytes = 16 * 1024 * 1024;
 
 /**
- * Program and section headers of a checked header. elfy reads the container when the section table is sound; it cannot read a file
- * without one, takes unbounded section names and does not notice truncation, so those cases are kept from it.
- * Throws E_ELF_FORMAT for a truncated file and for impossible load segments.
+ * Program and section headers of a checked header. elfy reads the container if the section table is sound. It cannot read a file without
+ * one, accepts section names of any length, and does not notice truncation, so it does not get such files. Throws E_ELF_FORMAT for a
+ * truncated file and for impossible load segments.
  */
 export function readContainer(bytes: Uint8Array, header: ElfHeader, path: string): Container {
   const table = header.sectionTable;
@@ -114,7 +114,7 @@ function segmentType(name: string | undefined): Segment['type'] {
   return name === 'load' || name === 'dynamic' || name === 'note' || name === 'interp' ? name : 'other';
 }
 
-/** elfy decodes every name up to its NUL: sound means a string table in the file and a NUL near every name. */
+/** elfy decodes every name up to its NUL. A sound table has its string table in the file, and a NUL near every name. */
 function sectionNamesAreSound(bytes: Uint8Array, table: NonNullable<ElfHeader['sectionTable']>): boolean {
   const view = viewOf(bytes);
   const names = table.offset + table.namesIndex * sectionEntryBytes;

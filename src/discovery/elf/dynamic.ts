@@ -1,7 +1,7 @@
 import { cString, u64 } from './bytes.ts';
 import type { ElfImage } from './image.ts';
 
-/** First value of each tag in PT_DYNAMIC, and the libraries it needs. */
+/** First value of each tag in PT_DYNAMIC, and the libraries that the file needs. */
 export interface DynamicTable {
   readonly tags: ReadonlyMap<number, number>;
   /** DT_NEEDED names. */
@@ -13,7 +13,7 @@ const DT_STRTAB = 5;
 const entryBytes = 16;
 const maxEntries = 4096;
 
-/** Reads PT_DYNAMIC; empty for a static file. Values of 2^53 or more are left out. */
+/** Reads PT_DYNAMIC. A static file gives none. Values of 2^53 or more are left out. */
 export function readDynamic(image: ElfImage): DynamicTable {
   const tags = new Map<number, number>();
   const neededOffsets: number[] = [];

@@ -1,7 +1,7 @@
-/** The part of elfy 1.0.0 that container.ts uses. `addralign` and `entsize` are read from the wrong place by elfy, so they are left out. */
+/** The part of elfy 1.0.0 that container.ts uses. elfy reads `addralign` and `entsize` from the wrong offset, so they are left out. */
 declare module 'elfy' {
   interface Program {
-    /** `load`, `dynamic`, `note`, `interp`, …; undefined for a type elfy does not know. */
+    /** `load`, `dynamic`, `note`, `interp`, …; undefined for a type that elfy does not know. */
     readonly type: string | undefined;
     readonly offset: number;
     readonly vaddr: number;

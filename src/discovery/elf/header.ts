@@ -2,20 +2,20 @@ import type { Machine } from '../../contract/binary.ts';
 import { UspanError } from '../../contract/errors.ts';
 import { u64, viewOf } from './bytes.ts';
 
-/** What the ELF file header says, checked: 64-bit little endian, a machine uspan plans for, tables inside the file. */
+/** What the ELF file header says, checked: 64-bit little endian, a machine that uspan plans for, tables inside the file. */
 export interface ElfHeader {
   readonly machine: Machine;
-  /** ET_DYN: loaded at an address chosen at run time (PIE executables and shared libraries). */
+  /** ET_DYN: loaded at an address that is chosen at run time (PIE executables and shared libraries). */
   readonly positionIndependent: boolean;
   readonly programTable: { readonly offset: number; readonly count: number };
-  /** Undefined when the file has no section headers, or says something about them that cannot be. */
+  /** Undefined if the file has no section headers, or impossible ones. */
   readonly sectionTable: { readonly offset: number; readonly count: number; readonly namesIndex: number } | undefined;
 }
 
 export const programEntryBytes = 56;
 export const sectionEntryBytes = 64;
 const headerBytes = 64;
-/** More than any linker writes; keeps the work on a hostile file small. */
+/** More than any linker writes. It bounds the work on a hostile file. */
 const maxPrograms = 512;
 const maxSections = 4096;
 
@@ -51,7 +51,7 @@ export function readElfHeader(bytes: Uint8Array, path: string): ElfHeader {
   };
 }
 
-/** Section headers are hints, so a table that cannot be used is no error; one that lies beyond the end is told by the container. */
+/** Section headers are hints, so an unusable table is not an error. The container notices one beyond the end of the file. */
 function sectionTable(view: DataView): ElfHeader['sectionTable'] {
   const offset = u64(view, 40);
   const count = view.getUint16(60, true);

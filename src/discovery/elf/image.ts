@@ -3,7 +3,7 @@ import { bufferOf, viewOf } from './bytes.ts';
 import { readContainer, type Section, type Segment } from './container.ts';
 import { readElfHeader } from './header.ts';
 
-/** An ELF file as the loader would lay it out: link-time addresses over the bytes of the file, which are never copied. */
+/** An ELF file as the loader would lay it out: link-time addresses over the bytes of the file, without copying them. */
 export interface ElfImage {
   /** For error messages. */
   readonly path: string;
@@ -18,9 +18,9 @@ export interface ElfImage {
   readonly segments: readonly Segment[];
   /** Segments of type `load`, as in the file (ascending address in a sound file). */
   readonly loads: readonly Segment[];
-  /** Hints: empty in a file without section headers. */
+  /** Hints. Empty for a file without section headers. */
   readonly sections: readonly Section[];
-  /** Offset in the file of the `sizeBytes` bytes at a link-time address, or -1 when they are not all file-backed in one segment. */
+  /** File offset of the `sizeBytes` bytes at a link-time address, or -1 if they are not all file-backed in one segment. */
   offsetOf(address: number, sizeBytes: number): number;
   /** First section of that name. */
   section(name: string): Section | undefined;

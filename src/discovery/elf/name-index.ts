@@ -1,25 +1,31 @@
 /**
- * Exact-name lookup over NUL-terminated names in a byte range, without making a string of each: by searching the bytes at first, then by a
- * table of hashes (FNV-1a, 32 bits) of every name, built in one pass. Names may share their tails, as linkers write them.
+ * Exact-name lookup over NUL-terminated names in a byte range, without a string for each name. At first it searches the bytes. Later it
+ * uses a table of hashes (FNV-1a, 32 bits) of every name, built in one pass. Names may share their tails, as linkers write them.
  */
 export interface NameIndex {
   /** Positions in `offsets` of the names equal to `name`, ascending; at most 64. */
   find(name: string): number[];
 }
 
-/** Longer names are left out: nothing is ever looked up by such a name. */
+/** Longer names are left out, because nothing looks them up. */
 export const maxNameBytes = 4096;
-/** Bound on the bytes hashed in all: far beyond any real table, small enough for one whose entries all name the same long text. */
+/**
+ * Bound on all bytes that are hashed. It is far beyond any real table, and small enough for a table whose entries all name the same long
+ * text.
+ */
 const maxHashedBytes = 256 * 1024 * 1024;
 const maxFound = 64;
 const maxMatches = 16;
-/** Until so many bytes have been searched, a native search for one name is cheaper than hashing all, which begins in the interpreter. */
+/**
+ * Until this many bytes have been searched, a native search for one name is cheaper than hashing all names, which begins in the
+ * interpreter.
+ */
 const maxSearchedBytes = 32 * 1024 * 1024;
-/** Marks an entry of `offsets` to leave out. */
+/** Marks an entry of `offsets` that is left out. */
 export const noName = 0xffffffff;
 
 /**
- * Buckets with chains, so that names made to collide cost a longer search, never a longer build.
+ * Buckets with chains. Names that are made to collide cost a longer search, never a longer build.
  * @param names the string table
  * @param offsets where each name begins in `names`, or `noName`
  */
@@ -38,7 +44,7 @@ export function indexNames(names: Buffer, offsets: Uint32Array): NameIndex {
   };
 }
 
-/** By native search; undefined when the text occurs too often. */
+/** By native search. Undefined if the text occurs too often. */
 function search(names: Buffer, offsets: Uint32Array, name: Buffer): number[] | undefined {
   const pattern = Buffer.concat([name, Buffer.alloc(1)]);
   const found: number[] = [];
@@ -52,10 +58,10 @@ function search(names: Buffer, offsets: Uint32Array, name: Buffer): number[] | u
   return found.sort((a, b) => a - b).slice(0, maxFound);
 }
 
-/** Bound on the places of a text that are looked at. */
+/** Bound on the occurrences of a text that are looked at. */
 const maxContaining = 256;
 
-/** Positions in `offsets` of names that contain `part`, by native search. A name that is another one's tail is not among them. */
+/** Positions in `offsets` of names that contain `part`, by native search. It does not find a name that is the tail of another one. */
 export function* namesContaining(names: Buffer, offsets: Uint32Array, part: string): Generator<number> {
   const text = Buffer.from(part, 'utf8');
   let seen = 0;
@@ -86,14 +92,14 @@ interface Buckets {
   readonly hashes: Int32Array;
 }
 
-/** On its own and without closures: most of its work is done before the optimising compiler is. */
+/** A function of its own without closures, because it does most of its work before the optimising compiler is ready. */
 function hashNames(names: Uint8Array, offsets: Uint32Array): Buckets {
   const heads = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(8, offsets.length)))).fill(-1);
   const next = new Int32Array(offsets.length).fill(-1);
   const hashes = new Int32Array(offsets.length);
   const mask = heads.length - 1;
   let budget = maxHashedBytes;
-  // From the end, so that chains run in ascending order.
+  // From the end, so that chains are in ascending order.
   for (let index = offsets.length - 1; index >= 0 && budget > 0; index--) {
     const start = offsets[index]!;
     const end = Math.min(names.length, start + maxNameBytes);

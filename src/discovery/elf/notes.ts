@@ -14,8 +14,8 @@ const maxNameBytes = 256;
 const maxNotes = 65_536;
 
 /**
- * Every note of the file: those of its note sections (which also hold what is not loaded, as USDT probes), or of its note segments
- * when it has no such sections. A note that does not fit ends its area. gABI chapter 5: names and descriptors are padded to the
+ * Every note of the file. They come from its note sections, which also hold what is not loaded, such as USDT probes. A file without such
+ * sections has them in its note segments. A note that does not fit ends its area. gABI chapter 5: names and descriptors are padded to the
  * area's alignment, 4 or 8 bytes.
  */
 export function* elfNotes(image: ElfImage): Generator<ElfNote, void, undefined> {
@@ -36,7 +36,7 @@ export function* elfNotes(image: ElfImage): Generator<ElfNote, void, undefined> 
       const desc = at + padded(headerBytes + nameBytes, align);
       if (nameBytes > maxNameBytes || desc + descBytes > end) break;
       yield {
-        // Go counts its padding in, too: "Go\0\0".
+        // Go also counts its padding: "Go\0\0".
         name: image.buffer.toString('latin1', at + headerBytes, at + headerBytes + nameBytes).replace(/\0+$/, ''),
         type: image.view.getUint32(at + 8, true),
         desc: image.bytes.subarray(desc, desc + descBytes),

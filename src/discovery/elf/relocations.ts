@@ -3,16 +3,15 @@ import type { DynamicTable } from './dynamic.ts';
 import type { ElfImage } from './image.ts';
 
 /**
- * Relative relocations of an ET_DYN file, applied for a load address of 0: word at r_offset = r_addend.
- * Go's own linker, GNU ld and gold also leave the addend in the file; lld leaves zeros. DT_RELR needs nothing: its addends are in place
- * by definition.
+ * Relative relocations of an ET_DYN file, applied for a load address of 0: word at r_offset = r_addend. Go's own linker, GNU ld and gold
+ * also leave the addend in the file. lld leaves zeros. DT_RELR needs nothing, because its addends are in place by definition.
  */
 export interface RelativeRelocations {
-  /** Entries of DT_RELA, of any type, that must be applied: 0 for a linker that leaves the addends in place. */
+  /** Entries of DT_RELA, of any type, that must be applied. 0 for a linker that leaves the addends in place. */
   readonly count: number;
   /** Addresses of the words that an applied entry sets to `value`, at most `max`. */
   wordsHolding(value: number, max: number): number[];
-  /** Writes the words relocated inside [address, address + view.byteLength) over `view`, a private copy of that range. */
+  /** Writes the relocated words of [address, address + view.byteLength) over `view`, a private copy of that range. */
   apply(view: DataView, address: number): void;
 }
 
@@ -36,7 +35,7 @@ export function relativeRelocations(image: ElfImage, { tags }: DynamicTable): Re
     const word = image.offsetOf(u64(view, at), 8);
     return !isRelative(at) || (word >= 0 && u64(view, word) === u64(view, at + 16));
   };
-  // A linker does it one way or the other: entries all over the table tell, without a pass over up to millions.
+  // A linker does it one way or the other. So a sample of entries from the whole table is enough, without a pass over up to millions.
   const stride = Math.max(1, Math.floor(total / samples));
   let count = 0;
   for (let index = 0; index < total && count === 0; index += stride) {
@@ -65,7 +64,10 @@ export function relativeRelocations(image: ElfImage, { tags }: DynamicTable): Re
   };
 }
 
-/** The bytes at a link-time address with relocations applied: a view of the file where there are none, else a copy. Undefined if not file-backed. */
+/**
+ * The bytes at a link-time address with relocations applied: a view of the file if there are none, otherwise a copy. Undefined if not
+ * file-backed.
+ */
 export function relocatedView(
   image: ElfImage,
   relocations: RelativeRelocations,

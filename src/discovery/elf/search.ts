@@ -4,17 +4,17 @@ import type { ElfImage } from './image.ts';
 export interface SearchOptions {
   readonly where: (load: Segment) => boolean;
   readonly alignBytes: number;
-  /** Matches looked at, aligned or not. */
+  /** Bound on the matches that are looked at, aligned or not. */
   readonly maxMatches: number;
 }
 
-/** Link-time addresses of a byte pattern in the file-backed load segments, aligned, ascending within a segment. */
+/** Link-time addresses of a byte pattern in the file-backed load segments: aligned, and ascending within a segment. */
 export function* searchLoads(
   image: ElfImage,
   pattern: Buffer,
   options: SearchOptions,
 ): Generator<number, void, undefined> {
-  // Overlapping segments multiply work; a sound file needs its own size once.
+  // Overlapping segments multiply the work. A sound file needs its own size once.
   let bytesLeft = 2 * image.bytes.length;
   let matchesLeft = options.maxMatches;
   for (const load of image.loads) {

@@ -9,8 +9,8 @@ const none: SymbolTable = {
 };
 
 /**
- * Asks one table after another; `source` and `count` are the first one's. A file without any has an empty one. Names are looked for in
- * `.dynsym` before `.symtab`, which has them too: it is ten times as large.
+ * Asks one table after another. `source` and `count` are those of the first. A file without tables has an empty one. It looks in `.dynsym`
+ * before `.symtab`, which also has these names but is ten times as large.
  */
 export function firstOf(tables: readonly SymbolTable[]): SymbolTable {
   const [first = none, ...others] = tables;

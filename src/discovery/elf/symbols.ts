@@ -11,9 +11,9 @@ const STT_FUNC = 2;
 const STT_GNU_IFUNC = 10;
 
 /**
- * Defined function symbols of `.symtab` or `.dynsym`; undefined when the file has no such table. A table that reaches past the end of the file
- * or names a string table that is none counts as absent, as does a symbol whose address is not file-backed.
- * Name and address indexes are built on first use.
+ * Defined function symbols of `.symtab` or `.dynsym`. Undefined if the file has no such table. A table counts as absent if it reaches past
+ * the end of the file, or names a string table that is not one. So does a symbol whose address is not file-backed. Indexes of names and
+ * addresses are built on first use.
  */
 export function elfSymbols(image: ElfImage, source: 'symtab' | 'dynsym'): SymbolTable | undefined {
   const section = image.sections.find((each) => each.type === source);
@@ -55,7 +55,7 @@ export function elfSymbols(image: ElfImage, source: 'symtab' | 'dynsym'): Symbol
       if (at < 0) return undefined;
       const found = symbol(at);
       if (!found) return undefined;
-      // Assembly often has no size: then up to the next symbol.
+      // Assembly often has no size. Then it reaches up to the next symbol.
       const end = found.sizeBytes ? found.address + found.sizeBytes : (order.startAfter(at) ?? found.address + 1);
       return address < end ? found : undefined;
     },

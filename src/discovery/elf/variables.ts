@@ -5,14 +5,14 @@ import { indexNames, type NameIndex, noName } from './name-index.ts';
 
 const entryBytes = 24;
 const maxSymbols = 8 * 1024 * 1024;
-/** Names asked for in one file; each costs a search of its string tables. */
+/** Names that are asked for in one file. Each costs a search of its string tables. */
 const maxNames = 256;
 const STT_NOTYPE = 0;
 const STT_OBJECT = 1;
 
 /**
- * Asks for the link-time address of a variable: `.symtab` first, then `.dynsym`. Undefined when there is none of that name, or several at
- * different addresses (`static` variables of different sources), or more names were asked for than are ever wanted.
+ * Looks up the link-time address of a variable: in `.symtab` first, then in `.dynsym`. Undefined if there is none of that name, or if there
+ * are several at different addresses (`static` variables of different sources), or if too many names were asked for.
  */
 export function variableFinder(image: ElfImage): (name: string) => number | undefined {
   const known = new Map<string, number | undefined>();

@@ -5,17 +5,17 @@ import { searchLoads } from '../elf/search.ts';
 export interface GoBuildInfo {
   /** `go1.26.8`, or `devel …`. */
   readonly version: string;
-  /** Path of the main package; empty outside a module. */
+  /** Path of the main package. Empty outside a module. */
   readonly path: string;
   readonly main: { readonly path: string; readonly version: string } | undefined;
-  /** Version by module path; of a replaced module the replacement's (empty for a directory). */
+  /** Version by module path. A replaced module has the replacement's version (empty for a directory). */
   readonly modules: ReadonlyMap<string, string>;
   readonly settings: ReadonlyMap<string, string>;
 }
 
 const magic = Buffer.from('\xff Go buildinf:', 'latin1');
 const headerBytes = 32;
-/** Flag at byte 15: the two strings follow the header, each after its length as a varint (Go ≥ 1.18). */
+/** Flag at byte 15: the two strings follow the header, each with its length as a varint before it (Go ≥ 1.18). */
 const inlineStrings = 2;
 const maxVersionBytes = 256;
 const maxModuleBytes = 4 * 1024 * 1024;
@@ -23,7 +23,7 @@ const maxMatches = 64;
 /** The linker puts 16 bytes before and after the module text (`cmd/go/internal/modload`). */
 const sentinelBytes = 16;
 
-/** Build info of Go 1.18 and later, by `.go.buildinfo` or by searching the loaded file for its magic; undefined when there is none. */
+/** Build info of Go 1.18 and later, from `.go.buildinfo`, or from a search of the loaded file for its magic. Undefined if there is none. */
 export function readGoBuildInfo(image: ElfImage, search: boolean): GoBuildInfo | undefined {
   const section = image.section('.go.buildinfo');
   if (section) return parse(image.buffer.subarray(section.offset, section.offset + section.sizeBytes));
@@ -66,7 +66,7 @@ function readString(data: Buffer, at: number, maxBytes: number): { bytes: Buffer
   return undefined;
 }
 
-/** Tab-separated lines as `runtime/debug.ParseBuildInfo` reads them. Lines it would refuse are passed over. */
+/** Tab-separated lines, as `runtime/debug.ParseBuildInfo` reads them. It skips lines that ParseBuildInfo would refuse. */
 function parseModuleText(text: string): Omit<GoBuildInfo, 'version'> {
   let path = '';
   let main: GoBuildInfo['main'];
@@ -92,7 +92,7 @@ function setting(settings: Map<string, string>, text: string): void {
   if (equals > 0) settings.set(text.slice(0, equals), unquote(text.slice(equals + 1)));
 }
 
-/** Undoes the escapes that `strconv.Quote` and JSON share; other text stays as it is. */
+/** Undoes the escapes that `strconv.Quote` and JSON share. Other text stays as it is. */
 function unquote(text: string): string {
   if (text.length < 2) return text;
   if (text.startsWith('`') && text.endsWith('`')) return text.slice(1, -1);

@@ -11,8 +11,8 @@ const uncommonLayout = { methodCount: 4, methods: 8 } as const;
 const contextMethods = ['Deadline', 'Done', 'Err', 'Value'];
 
 /**
- * Struct types of the program that have the methods of context.Context and whose parent is not the first field: one field of that type, or,
- * as in gin, the *http.Request whose context it is.
+ * Struct types of the program that have the methods of context.Context but do not begin with their parent. They have one field of that
+ * type, or, as in gin, the *http.Request that has the context.
  */
 export function contextWrappers(memory: TypeMemory, index: TypeIndex, fieldsOf: StructFields): GoContextWrapper[] {
   const [context] = index.named('context.Context');
@@ -38,7 +38,7 @@ export function contextWrappers(memory: TypeMemory, index: TypeIndex, fieldsOf: 
   return found;
 }
 
-/** Whether a struct has a field of one of the types; without making names and objects of its fields. */
+/** Whether a struct has a field of one of the types. It makes no names and objects for the fields. */
 function mentions(memory: TypeMemory, struct: number, ...types: readonly (number | undefined)[]): boolean {
   if (!plausible(memory, struct)) return false;
   const count = Math.min(memory.word(struct + typeLayout.structFieldCount), memory.sizeBytes / fieldBytes);

@@ -5,7 +5,7 @@ import type { TypeMemory } from './type-memory.ts';
 
 const maxEmbeddingDepth = 8;
 
-/** How to get from a struct to `path`, or undefined when a name is not there. Offsets between two loads are added up. */
+/** How to get from a struct to `path`, or undefined if a name does not exist. Offsets between two loads are added up. */
 export function resolveFieldPath(
   memory: TypeMemory,
   fieldsOf: StructFields,
@@ -43,7 +43,7 @@ export function resolveFieldPath(
   return { steps, flatOffset, sizeBytes: last.sizeBytes, kind: last.kind };
 }
 
-/** The struct a field holds or points to. */
+/** The struct that a field holds or points to. */
 function structBehind(memory: TypeMemory, field: StructField): number | undefined {
   if (field.kind === GoKind.struct) return field.type;
   if (field.kind !== GoKind.pointer) return undefined;
@@ -51,7 +51,9 @@ function structBehind(memory: TypeMemory, field: StructField): number | undefine
   return Number.isNaN(element) ? undefined : element;
 }
 
-/** Go's selector rule: the shallowest depth at which the name occurs, and there only once. The chain ends with the field itself. */
+/**
+ * Go's selector rule: the shallowest depth at which the name occurs, if it occurs there only once. The chain ends with the field itself.
+ */
 function findField(
   memory: TypeMemory,
   fieldsOf: StructFields,

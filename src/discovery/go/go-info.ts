@@ -15,8 +15,8 @@ export interface GoProgram {
 const goSections = ['.go.buildinfo', '.gopclntab', '.data.rel.ro.gopclntab', '.note.go.buildid'];
 
 /**
- * Reads a Go program; undefined for any other file. A file says that it is Go by a section, a Go build id or build info; only then is a
- * missing table an error (E_GO_PCLNTAB, E_GO_MODULEDATA). The whole file is searched only when it has no section headers to ask.
+ * Reads a Go program. Undefined for any other file. A section, a Go build id or build info shows that a file is Go. Only then is a missing
+ * table an error (E_GO_PCLNTAB, E_GO_MODULEDATA). It searches the whole file only if the file has no section headers.
  */
 export function readGoProgram(
   image: ElfImage,

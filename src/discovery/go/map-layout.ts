@@ -5,7 +5,7 @@ import type { TypeMemory } from './type-memory.ts';
 
 type FieldLookup = (typeName: string, ...path: string[]) => FieldPath | undefined;
 
-/** Is this map descriptor one of string to []string, under whatever name? */
+/** Whether this map descriptor is one of string to []string, under whatever name. */
 export function isHeaderMap(memory: TypeMemory, map: number): boolean {
   const key = memory.pointer(map + typeLayout.element);
   const element = memory.pointer(map + typeLayout.mapElement);

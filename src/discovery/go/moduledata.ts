@@ -18,20 +18,20 @@ export interface FileSlice {
   readonly length: number;
 }
 
-/** What uspan uses of `runtime.firstmoduledata`. All of it is file-backed. */
+/** The part of `runtime.firstmoduledata` that uspan uses. All of it is file-backed. */
 export interface ModuleData {
   readonly address: number;
   readonly pclntab: PclnHeader;
   readonly text: AddressRange;
-  /** Type descriptors and their names live here; in non-PIE files up to Go 1.26 all other read-only data too. */
+  /** Type descriptors and their names. In non-PIE files up to Go 1.26, all other read-only data too. */
   readonly types: AddressRange;
-  /** True where types and etypes have typedesclen between them (Go 1.27). */
+  /** True if typedesclen is between types and etypes (Go 1.27). */
   readonly hasTypeDescLength: boolean;
   readonly functionNames: FileSlice;
-  /** Pairs of u32: entry offset from text, offset of the `_func` in `functionData`; one more entry offset at the end. */
+  /** Pairs of u32: entry offset from text, offset of the `_func` in `functionData`. One more entry offset is at the end. */
   readonly functionTable: AddressRange;
   readonly functionData: FileSlice;
-  /** `runtime.textsect` entries: more than one in very large externally linked programs. */
+  /** `runtime.textsect` entries. Very large externally linked programs have more than one. */
   readonly textSections: FileSlice;
 }
 
@@ -41,9 +41,9 @@ const maxTypesBytes = 2 ** 31;
 const maxTextSections = 64;
 
 /**
- * Finds moduledata as a word in the data that points to a function table and is followed by slices of exactly that table
- * (`src/runtime/symtab.go`; the layout is told by structure, not by version). Undefined when there is no function table;
- * E_GO_MODULEDATA when there is one without moduledata and `required`.
+ * Finds moduledata as a word in the data that points to a function table, with slices of exactly that table behind it
+ * (`src/runtime/symtab.go`). It knows the layout by structure, not by version. Undefined if there is no function table. E_GO_MODULEDATA if
+ * there is one without moduledata, and `required`.
  */
 export function findModuleData(
   image: ElfImage,
@@ -80,7 +80,7 @@ function readWords(image: ElfImage, relocations: RelativeRelocations, address: n
   return Array.from({ length: moduledataWords }, (_, index) => u64(view, index * 8));
 }
 
-/** The checked moduledata, or what is wrong with it. Words are 64-bit, counted from its start. */
+/** The checked moduledata, or what is wrong with it. Words have 64 bits and count from its start. */
 function check(
   image: ElfImage,
   relocations: RelativeRelocations,
@@ -130,7 +130,7 @@ function check(
   };
 }
 
-/** The part of moduledata whose place depends on the Go version. */
+/** The part of moduledata whose offset depends on the Go version. */
 export interface TailLayout {
   readonly hasTypeDescLength: boolean;
   readonly types: AddressRange;
@@ -138,8 +138,8 @@ export interface TailLayout {
 }
 
 /**
- * The part after the fixed words: covctrs and ecovctrs came with 1.20, epclntab with 1.26, and in 1.27 typedesclen stands between
- * types and etypes while typelinks and itablinks went away.
+ * The part after the fixed words. covctrs and ecovctrs came with 1.20, epclntab with 1.26. In 1.27, typedesclen came between types and
+ * etypes, and typelinks and itablinks went away.
  */
 function tailLayout(image: ElfImage, words: number[], before120: boolean): TailLayout | string {
   const word = (index: number) => words[index]!;

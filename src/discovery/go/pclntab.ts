@@ -5,8 +5,8 @@ import type { ElfImage } from '../elf/image.ts';
 import { searchLoads } from '../elf/search.ts';
 
 /**
- * Header of the Go function table (`runtime.pcHeader`, 72 bytes). Its text start is not kept: it is 0 from Go 1.26 on, and
- * moduledata has the right one.
+ * Header of the Go function table (`runtime.pcHeader`, 72 bytes). Its text start is not kept, because it is 0 from Go 1.26 on. moduledata
+ * has the right one.
  */
 export interface PclnHeader {
   readonly address: number;
@@ -22,7 +22,7 @@ const magic120 = 0xfffffff1;
 const headerBytes = 72;
 const maxFunctions = 1 << 24;
 const maxTableBytes = 2 ** 32;
-/** A real file has one match, the rest are constants of programs that read such tables. */
+/** A real file has one match. The rest are constants of programs that read such tables. */
 const maxMatches = 64;
 
 /** Headers that could be real, most trusted first: the named section, then every 8-aligned match of the magic in the loaded file. */
@@ -46,7 +46,10 @@ export function* pclntabCandidates(image: ElfImage): Generator<PclnHeader, void,
   }
 }
 
-/** A table without a section name is found in relocated data (external PIE), in read-only data without section headers, hardly in code. */
+/**
+ * A table without a section name is in relocated data (external PIE), or in read-only data without section headers, and hardly ever in
+ * code.
+ */
 const searchOrder: readonly ((load: Segment) => boolean)[] = [
   (load) => load.writable,
   (load) => !load.writable && !load.executable,

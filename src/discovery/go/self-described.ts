@@ -9,15 +9,15 @@ import { typeMemory } from './type-memory.ts';
 const typeName = '*runtime.moduledata';
 const maxNames = 8;
 const maxDescriptors = 256;
-/** Searches of a whole segment; the right word is among the first few. */
+/** Searches of a whole segment. The right word is among the first few. */
 const maxAttempts = 16;
 /** The words of moduledata before its text and data bounds never point to types. */
 const firstWord = 24;
 
 /**
- * The part of moduledata that moves between Go versions, as the program's own type descriptor of `runtime.moduledata` describes it: for
- * versions newer than the known layouts. The lowest word T is taken for `types` for which a struct descriptor names itself by an offset
- * from T and has the field `types` at that very word.
+ * The part of moduledata that moves between Go versions, as the program's own type descriptor of `runtime.moduledata` describes it. This is
+ * for versions newer than the known layouts. It takes for `types` the lowest word T for which a struct descriptor names itself by an offset
+ * from T, and has the field `types` at that very word.
  */
 export function selfDescribedTail(
   image: ElfImage,

@@ -11,12 +11,14 @@ export interface StructField {
   readonly kind: number;
 }
 
-/** Fields of a struct descriptor, or undefined when they cannot be right: a bad name, a type that is none, a field beyond the struct's end. */
+/**
+ * Fields of a struct descriptor. Undefined if they cannot be right: a bad name, a type that is not one, a field beyond the struct's end.
+ */
 export type StructFields = (type: number) => readonly StructField[] | undefined;
 
 const fieldBytes = 24;
 const maxFields = 4096;
-/** In one binary; the largest seen (121 MB) used 0.2 million. */
+/** In one binary. The largest seen (121 MB) used 0.2 million. */
 const maxFieldsInAll = 4 * 1024 * 1024;
 const embeddedFlag = 8;
 
@@ -62,7 +64,10 @@ export function structFieldsReader(memory: TypeMemory, packedOffsets: boolean): 
   };
 }
 
-/** Does the binary pack offsets (Go 1.18)? Told by a struct whose last field would else lie beyond its end, as `runtime.moduledata`'s. */
+/**
+ * Whether the binary packs offsets (Go 1.18). A struct shows it whose last field would otherwise lie beyond its end, as that of
+ * `runtime.moduledata` does.
+ */
 export function hasPackedOffsets(memory: TypeMemory, struct: number): boolean {
   const count = memory.word(struct + typeLayout.structFieldCount);
   const first = memory.pointer(struct + typeLayout.structFields);

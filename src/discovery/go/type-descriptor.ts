@@ -10,7 +10,7 @@ export const typeLayout = {
   kind: 23,
   name: 40,
   pointerToThis: 44,
-  /** First word after the common part: element of a pointer, slice or array; key of a map. */
+  /** First word after the common part: the element of a pointer, slice or array; the key of a map. */
   element: 48,
   mapElement: 56,
   /** Bucket (up to 1.23) or group (swiss maps) of a map. */
@@ -20,7 +20,7 @@ export const typeLayout = {
   structFieldCapacity: 72,
 } as const;
 
-/** `reflect.Kind` values uspan looks at. */
+/** `reflect.Kind` values that uspan looks at. */
 export const GoKind = {
   array: 17,
   map: 21,
@@ -34,7 +34,7 @@ export const GoKind = {
 /** TFlag bits. */
 export const typeFlag = { uncommon: 1, extraStar: 2, named: 4 } as const;
 
-/** Bytes before the uncommon part, by kind; a map's depends on the Go version. */
+/** Bytes before the uncommon part, by kind. A map's depend on the Go version. */
 const baseBytes: Readonly<Record<number, number>> = { 17: 72, 18: 64, 19: 56, 20: 80, 22: 56, 23: 56, 25: 80 };
 
 export function kindOf(memory: TypeMemory, type: number): number {
@@ -61,7 +61,7 @@ export function uncommonOf(memory: TypeMemory, type: number, mapBytes: number): 
   return at + 16 <= memory.sizeBytes ? at : undefined;
 }
 
-/** Could a descriptor stand at this offset? Cheap tests only; a struct's field pointer is the decisive one. */
+/** Whether a descriptor could be at this offset. Cheap tests only; a struct's field pointer is the decisive one. */
 export function plausible(memory: TypeMemory, type: number): boolean {
   const { view, sizeBytes } = memory;
   if (!(type >= 0 && type + 48 <= sizeBytes)) return false;

@@ -1,14 +1,14 @@
 import { GoKind, kindOf, plausible, stringOf, typeFlag, typeLayout, uncommonOf } from './type-descriptor.ts';
 import type { TypeMemory } from './type-memory.ts';
 
-/** Every named type and every map type of the program, found by one linear scan of [types, etypes). Offsets from `types`. */
+/** Every named type and every map type of the program, found by one linear scan of [types, etypes). Values are offsets from `types`. */
 export interface TypeIndex {
   /**
-   * Descriptors with that full name (`net/http.Request`), in address order. More than one when a function declares a type of the same
-   * name; at most 64.
+   * Descriptors with that full name (`net/http.Request`), in address order, at most 64. There are several if a function declares a type of
+   * the same name.
    */
   named(fullName: string): readonly number[];
-  /** Of named types, as far as flags, kind and name tell. */
+  /** Named types, as far as flags, kind and name show. */
   readonly all: readonly number[];
   readonly maps: readonly number[];
   /** Descriptor of a pointer to the type, or undefined. */
@@ -17,7 +17,7 @@ export interface TypeIndex {
 
 const maxMaps = 65_536;
 const maxFound = 64;
-/** Bound on a hostile file; the largest real one seen needs 5 MB. */
+/** Bound for a hostile file. The largest real one seen needs 5 MB. */
 const maxHashedBytes = 128 * 1024 * 1024;
 
 /** @param newestMaps true for Go 1.27, whose map descriptor is longer */
@@ -37,7 +37,7 @@ export function indexTypes(memory: TypeMemory, newestMaps: boolean): TypeIndex {
       return found;
     },
     pointerTo(type) {
-      // PtrToThis of a named type is there whenever the program has the pointer type.
+      // A named type has PtrToThis whenever the program has the pointer type.
       const pointer = memory.view.getInt32(type + typeLayout.pointerToThis, true);
       if (pointer <= 0 || !plausible(memory, pointer) || kindOf(memory, pointer) !== GoKind.pointer) return undefined;
       return memory.pointer(pointer + typeLayout.element) === type ? pointer : undefined;
@@ -46,7 +46,7 @@ export function indexTypes(memory: TypeMemory, newestMaps: boolean): TypeIndex {
 }
 
 interface Scan {
-  /** Named types, as far as their flags, kind and name tell: `plausible` is asked of those looked up only. */
+  /** Named types, as far as their flags, kind and name show. `plausible` is called only for those that are looked up. */
   readonly types: readonly number[];
   /** Hash of the full name of each. */
   readonly hashes: Int32Array;
@@ -54,8 +54,8 @@ interface Scan {
 }
 
 /**
- * One pass over all 8-aligned offsets. It turns away nearly every one of them, mostly before the optimising compiler is done, so the
- * loop has no closures, property reads or allocations.
+ * One pass over all 8-aligned offsets. It rejects nearly every one of them, mostly before the optimising compiler is ready, so the loop has
+ * no closures, property reads or allocations.
  */
 function scan(memory: TypeMemory, newestMaps: boolean): Scan {
   const { view } = memory;
@@ -100,7 +100,7 @@ function scan(memory: TypeMemory, newestMaps: boolean): Scan {
 interface NameParts {
   /** Name offset of the package path; 0 for a predeclared type. */
   readonly path: number;
-  /** The rest of the full name: from the first dot of the type's string, as a package name has none. */
+  /** The rest of the full name: from the first dot of the type's string, because a package name has no dot. */
   readonly start: number;
   readonly end: number;
 }
@@ -123,7 +123,9 @@ function fullNameOf(memory: TypeMemory, type: number, newestMaps: boolean): stri
   return parts && `${path ? memory.text(path) : ''}${memory.text(parts)}`;
 }
 
-/** Size of `abi.OldMapType` (88), of the swiss `abi.MapType` of 1.24–1.26 (112) or of 1.27 (136), told by the first field of its group. */
+/**
+ * Size of `abi.OldMapType` (88), of the swiss `abi.MapType` of 1.24–1.26 (112) or of 1.27 (136). The first field of its group shows which.
+ */
 function mapDescriptorBytes(memory: TypeMemory, map: number, newest: boolean): number {
   const group = memory.pointer(map + typeLayout.mapGroup);
   const fields = memory.pointer(group + typeLayout.structFields);

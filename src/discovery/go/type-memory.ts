@@ -13,8 +13,8 @@ export interface GoName {
 }
 
 /**
- * [types, etypes) with relocations applied, addressed by offset from `types`, as the runtime's NameOff and TypeOff are.
- * Offsets that are NaN or outside read as NaN, and names there are undefined.
+ * [types, etypes) with relocations applied, addressed by offset from `types`, as the runtime's NameOff and TypeOff are. Offsets that are
+ * NaN or outside read as NaN, and their names are undefined.
  */
 export interface TypeMemory {
   readonly start: number;
@@ -23,7 +23,7 @@ export interface TypeMemory {
   readonly view: DataView;
   /** The u64 at an offset. */
   word(offset: number): number;
-  /** The pointer at an offset as an offset from `types`; NaN if it points elsewhere. */
+  /** The pointer at an offset, as an offset from `types`. NaN if it points elsewhere. */
   pointer(offset: number): number;
   name(offset: number): GoName | undefined;
   text(name: Pick<GoName, 'start' | 'end'>): string;
@@ -33,7 +33,7 @@ const maxNameBytes = 4096;
 /** nameFlag bits: exported, tag follows, package path follows, embedded. */
 const knownNameFlags = 15;
 
-/** Throws E_GO_TYPES when the region is not in the file. In a PIE it is copied (a few MB) to be relocated. */
+/** Throws E_GO_TYPES if the region is not in the file. In a PIE it is a copy (a few MB) with relocations applied. */
 export function typeMemory(image: ElfImage, relocations: RelativeRelocations, types: AddressRange): TypeMemory {
   const { start, end } = types;
   const sizeBytes = end - start;
@@ -53,7 +53,7 @@ export function typeMemory(image: ElfImage, relocations: RelativeRelocations, ty
       return target >= 0 && target < sizeBytes ? target : Number.NaN;
     },
     name(offset) {
-      // Offset 0 means none (resolveNameOff).
+      // Offset 0 means no name (resolveNameOff).
       if (!(offset > 0 && offset + 2 <= sizeBytes)) return undefined;
       const flags = bytes[offset]!;
       if (flags > knownNameFlags) return undefined;

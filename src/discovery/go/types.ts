@@ -10,7 +10,7 @@ import { typeLayout } from './type-descriptor.ts';
 import { indexTypes, type TypeIndex } from './type-index.ts';
 import { typeMemory } from './type-memory.ts';
 
-/** Struct layouts by the type descriptors the program itself carries. The descriptors are scanned on the first question (E_GO_TYPES). */
+/** Struct layouts from the type descriptors that the program itself carries. The first question scans the descriptors (E_GO_TYPES). */
 export function goTypes(image: ElfImage, relocations: RelativeRelocations, module: ModuleData): GoTypes {
   let opened: ReturnType<typeof open> | undefined;
   const open = () => {
@@ -33,7 +33,7 @@ export function goTypes(image: ElfImage, relocations: RelativeRelocations, modul
     }
     return undefined;
   };
-  /** Offset of a type's descriptor in the memory of all. */
+  /** Offset of a type's descriptor in the memory of all types. */
   const find = (typeName: string): number | undefined => {
     const { index } = use();
     const pointer = typeName.startsWith('*');

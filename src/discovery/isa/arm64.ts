@@ -4,8 +4,8 @@ import type { Isa } from './isa.ts';
 const nop = [0x1f, 0x20, 0x03, 0xd5];
 
 /**
- * AArch64, of which only USDT sites can be listed. There are no rules yet for sites in functions: the kernel emulates other instructions
- * there (arch/arm64/kernel/probes/decode-insn.c), and Go's prologues have hardly any of them.
+ * AArch64. uspan can only list its USDT sites. There are no rules yet for sites in functions, because the kernel emulates other
+ * instructions there (arch/arm64/kernel/probes/decode-insn.c), and Go's prologues have hardly any of them.
  */
 export const arm64: Isa = {
   machine: 'arm64',

@@ -1,12 +1,12 @@
-/** What the planner asks about machine code, in words that fit every machine. One implementation a machine: see `isaOf`. */
+/** What the planner asks about machine code, in words that fit every machine. Each machine has one implementation: see `isaOf`. */
 import type { Machine } from '../../contract/binary.ts';
 import type { SiteClass } from '../../contract/decision.ts';
 
-/** `refused`: the kernel takes no probe there, or older ones emulate it wrongly. */
+/** `refused`: the kernel takes no probe there, or older kernels emulate it wrongly. */
 export type Handling = SiteClass | 'refused';
 
 /**
- * Where control goes: to the `next` instruction; there or elsewhere (`branch`); elsewhere and back (`call`); or it `leaves` the straight
+ * Where control goes: to the `next` instruction; there or elsewhere (`branch`); elsewhere and back (`call`). Or it `leaves` the straight
  * line for good, by a jump, a return or a trap.
  */
 export type Flow = 'next' | 'branch' | 'call' | 'leaves';
@@ -21,15 +21,15 @@ export interface Instruction {
   readonly flow: Flow;
   /** Address that a direct branch, jump or call leads to. */
   readonly target: number | undefined;
-  /** A branch that is taken when what was tested is 0, or when it is not. Undefined for branches on anything else. */
+  /** Which way a branch goes: taken if the tested value is 0, or if it is not. Undefined for branches on anything else. */
   readonly taken: 'zero' | 'notZero' | undefined;
-  /** Only marks where indirect branches may lead, as the first instruction of a function can. */
+  /** It only marks where indirect branches may lead, as the first instruction of a function can. */
   readonly landingPad: boolean;
 }
 
 /** What an instruction does with general registers. Registers are numbers: see `Isa.registers`. */
 export interface Effects {
-  /** Registers it writes, in whole or in part or perhaps: bit n is register n. */
+  /** Registers that it writes, or may write, in whole or in part: bit n is register n. */
   readonly writes: number;
   /** The register that it compares with 0. */
   readonly tests: number | undefined;
@@ -50,7 +50,7 @@ export interface NoteSite {
   readonly overwritesRedZone: boolean;
 }
 
-/** What the text of an instruction needs to know of the program around it. */
+/** What the text of an instruction needs to know about the program around it. */
 export interface Surroundings {
   /** The function that begins at this address. */
   nameOf(target: number): string | undefined;
@@ -60,9 +60,9 @@ export interface Surroundings {
 
 export interface Isa {
   readonly machine: Machine;
-  /** Whether sites are chosen in its functions. Where they are not, only USDT sites are listed. */
+  /** Whether the planner chooses sites in its functions. If not, uspan only lists USDT sites. */
   readonly hasSiteRules: boolean;
-  /** Names of the general registers by number: the numbers of `struct uspan_usdt_argument` (bpf/usdt/arguments.h). */
+  /** Names of the general registers by number. The numbers are those of `struct uspan_usdt_argument` (bpf/usdt/arguments.h). */
   readonly registers: readonly string[];
   /** Where Go passes integer arguments, and in the same order results: src/cmd/compile/abi-internal.md. */
   readonly goRegisters: readonly number[];
@@ -72,15 +72,15 @@ export interface Isa {
   readonly cResult: number;
   readonly maxInstructionBytes: number;
   /**
-   * The instructions of `code`, at most `maxInstructions` of them and up to the first bytes that are none.
+   * The instructions of `code`, at most `maxInstructions`, and only up to the first bytes that are not an instruction.
    * @param address link-time virtual address of its first byte, where an instruction begins
    */
   decode(code: Uint8Array, address: number, maxInstructions: number): Instruction[];
-  /** What the instructions of `code` do, one after the other, as far as the caller goes on. */
+  /** What the instructions of `code` do, one after the other, as long as the caller goes on. */
   effects(code: Uint8Array): Generator<Effects, void>;
   /** An instruction as a disassembler prints it. @param code begins with it */
   text(instruction: Instruction, code: Uint8Array, surroundings: Surroundings): string;
-  /** The instruction that `code` begins with, as the site of a USDT probe; undefined: there is none. */
+  /** The instruction at the start of `code`, as the site of a USDT probe. Undefined: there is none. */
   noteSite(code: Uint8Array, address: number): NoteSite | undefined;
 }
 

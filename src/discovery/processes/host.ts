@@ -5,7 +5,7 @@ import { readProcFile } from './proc-file.ts';
 /** `host.arch` by the semantic conventions, where Node.js says otherwise. */
 const archNames: Readonly<Record<string, string>> = { x64: 'amd64', ia32: 'x86', arm: 'arm32' };
 
-/** `host.*` and `os.type` of the machine uspan runs on. */
+/** `host.*` and `os.type` of the machine that uspan runs on. */
 export function hostAttributes(): Attributes {
   const machineId = readProcFile('/etc/machine-id', 64)?.toString('latin1').trim();
   return {

@@ -12,9 +12,9 @@ import { workloadName } from './workload-name.ts';
 export interface IdentityOptions {
   /** `telemetry.distro.version`. */
   readonly agentVersion: string;
-  /** By a rule of the user: goes before anything the process says of itself. */
+  /** A rule of the user. It wins over everything that the process says of itself. */
   readonly serviceName?: string | undefined;
-  /** What is known of its executable, if it is looked into already. */
+  /** What is known of its executable, if that has been read already. */
   readonly binary?: { readonly runtime: 'go' | 'node' | 'native'; readonly go: GoFacts | undefined } | undefined;
 }
 
@@ -26,12 +26,12 @@ export interface Surroundings {
 
 const languages = { go: 'go', node: 'nodejs', native: undefined } as const;
 
-/** The OpenTelemetry Resource of a process. The command line and its own environment are left out: they hold secrets. */
+/** The OpenTelemetry Resource of a process. It leaves out the command line and the process's own environment, because they hold secrets. */
 export function identity(facts: ProcessFacts, options: IdentityOptions): Resource {
   return resourceOf(facts, { environ: readEnviron(facts.pid), supervision: readSupervision(facts.pid) }, options);
 }
 
-/** Of a process that ended before anything of it was read but which file it ran; `uspan.process.ended` marks it. */
+/** For a process that ended before anything but its file was known. `uspan.process.ended` marks it. */
 export function endedIdentity(pid: number, path: string, options: IdentityOptions): Resource {
   const exe = { path, deleted: false, dev: 0n, ino: 0n };
   const facts = { pid, ppid: 0, comm: '', startBootNs: 0n, uid: undefined, exe, argv: undefined };
@@ -40,7 +40,7 @@ export function endedIdentity(pid: number, path: string, options: IdentityOption
   return { attributes: { ...attributes, 'uspan.process.ended': true } };
 }
 
-/** As `identity`, of what is read already. Pure but for the host's own attributes. */
+/** The same as `identity`, from facts that were read already. Pure, except for the host's own attributes. */
 export function resourceOf(facts: ProcessFacts, around: Surroundings, options: IdentityOptions): Resource {
   const { environ, supervision } = around;
   const given = parseResourceAttributes(environ.get('OTEL_RESOURCE_ATTRIBUTES'));
@@ -78,12 +78,12 @@ export function resourceOf(facts: ProcessFacts, around: Surroundings, options: I
   };
 }
 
-/** Every container of a pod gets the first, unless its pod says enableServiceLinks: false; HOSTNAME is the pod's name there. */
+/** Every container of a pod gets the first, unless its pod says enableServiceLinks: false. HOSTNAME is the pod's name there. */
 function isPod({ environ, supervision }: Surroundings): boolean {
   return environ.has('KUBERNETES_SERVICE_HOST') || supervision.podUid !== undefined;
 }
 
-/** The main module's version, where it is one: not `(devel)`, and not the time and hash of a commit. */
+/** The main module's version, if it is a real one: not `(devel)`, and not the time and hash of a commit. */
 function versionOf(go: GoFacts | undefined): string | undefined {
   const version = go?.main?.version;
   return version && /^v\d+\.\d+\.\d+/.test(version) && !/[.-]\d{14}-[0-9a-f]{12}/.test(version) ? version : undefined;

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { readProcFile } from './proc-file.ts';
 import type { ProcessFacts } from './process-facts.ts';
 
-/** The namespace the semantic conventions set for `service.instance.id` made of other ids. */
+/** The namespace that the semantic conventions set for a `service.instance.id` made of other ids. */
 const namespace = Buffer.from('4d63009a8d0f11eeaad74c796ed8e320', 'hex');
 
 let bootId: string | undefined;
 
-/** `service.instance.id`: a UUID that stays the same as long as the process lives, also over restarts of uspan, and is never used again. */
+/** `service.instance.id`: a UUID that stays the same while the process lives, also over restarts of uspan, and is never used again. */
 export function instanceId(facts: Pick<ProcessFacts, 'pid' | 'startBootNs'>): string {
   bootId ??= readProcFile('/proc/sys/kernel/random/boot_id', 64)?.toString('latin1').trim() ?? '';
   return uuidV5(namespace, `${bootId}:${facts.pid}:${facts.startBootNs}`);

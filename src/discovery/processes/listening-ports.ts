@@ -1,13 +1,15 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { readProcFile } from './proc-file.ts';
 
-/** 7,000 sockets. The kernel lists the listening ones before all others (net/ipv4/tcp_ipv4.c, tcp_seq_start). */
+/** Enough for 7,000 sockets. The kernel lists the listening ones before all others (net/ipv4/tcp_ipv4.c, tcp_seq_start). */
 const maxTableBytes = 1024 * 1024;
 
 /** `TCP_LISTEN` of include/net/tcp_states.h as the tables print it. */
 const listenState = '0A';
 
-/** The TCP ports a process listens on, in rising order, seen in its own network namespace. Empty when its descriptors may not be read. */
+/**
+ * The TCP ports that a process listens on, in rising order, as seen in its own network namespace. Empty if its descriptors are unreadable.
+ */
 export function listeningPorts(pid: number): number[] {
   const listening = new Map<string, number>();
   for (const table of ['tcp', 'tcp6']) {
@@ -23,7 +25,7 @@ export function listeningPorts(pid: number): number[] {
   return [...ports].sort((a, b) => a - b);
 }
 
-/** Socket inode to local port, of the listening lines of /proc/net/tcp or tcp6 (proc_pid_net(5)). */
+/** Socket inode to local port, from the listening lines of /proc/net/tcp or tcp6 (proc_pid_net(5)). */
 export function parseListening(table: string): Map<string, number> {
   const found = new Map<string, number>();
   for (const line of table.split('\n').slice(1)) {

@@ -6,21 +6,21 @@ export interface MappedLibrary {
   readonly path: string;
   /** Removed or replaced since it was mapped. */
   readonly deleted: boolean;
-  /** Where it is mapped: names the mapping in /proc/PID/map_files, which leads to the file whatever became of its path. */
+  /** Where it is mapped. This names the mapping in /proc/PID/map_files, which leads to the file whatever became of its path. */
   readonly start: bigint;
   readonly end: bigint;
   readonly ino: bigint;
-  /** `major:minor` in hexadecimal, of the mount: on overlayfs not the device the kernel attaches probes to. */
+  /** `major:minor` in hexadecimal, of the mount. On overlayfs this is not the device that the kernel attaches probes to. */
   readonly dev: string;
 }
 
-/** A process may have 65,530 mappings (vm.max_map_count); those of libraries come to some hundred bytes each. */
+/** A process may have 65,530 mappings (vm.max_map_count). Those of libraries have some hundred bytes each. */
 const maxMapsBytes = 8 << 20;
 /** As proc_pid_maps(5) writes it: `start-end perms offset dev inode path`. */
 const line = /^([0-9a-f]+)-([0-9a-f]+) ..x. [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+) (\d+) +(\/.*)$/;
 const deletedMark = ' (deleted)';
 
-/** The libraries of a process whose path is wanted, each once; none when it is gone. A path's newlines come as `\012`. */
+/** The libraries of a process whose path is wanted, each once. None if the process is gone. A path's newlines come as `\012`. */
 export function mappedLibraries(pid: number, wanted: (path: string) => boolean): MappedLibrary[] {
   const libraries = new Map<string, MappedLibrary>();
   for (const text of readProcFile(`/proc/${pid}/maps`, maxMapsBytes)?.toString('utf8').split('\n') ?? []) {

@@ -5,10 +5,12 @@ const maxMapsBytes = 8 << 20;
 const executableMapping = /^([0-9a-f]+)-[0-9a-f]+ ..x. ([0-9a-f]+) [0-9a-f]+:[0-9a-f]+ (\d+)/gm;
 
 /**
- * Whether a process runs a copy of its program's code, in memory that is no file's: what `node --use-largepages` does, to have the code in
- * huge pages. Probes are on a file, so that they are not met there. The copy is mapped over the original, between what is left of it.
+ * Whether a process runs a copy of its program's code, in memory that belongs to no file. `node --use-largepages` does that, to have the
+ * code in huge pages. Probes are on a file, so a copy does not reach them. The copy is mapped over the original, between what is left of
+ * it.
  *
- * V8 maps a part of the program (its builtins) a second time, amid the code it compiles. That is another place, so it tells nothing.
+ * V8 maps a part of the program (its builtins) a second time, amid the code that it compiles. That is at another address, so it does not
+ * count.
  * @param ino the program's inode number, as the process's mappings show it
  */
 export function hasMovedCode(pid: number, ino: bigint): boolean {

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
 /**
- * At most the first `maxBytes` of a file below /proc, whose sizes are not known beforehand.
- * Undefined when it is not there, not ours to read, or its process is gone.
+ * At most the first `maxBytes` of a file below /proc, because the sizes of such files are not known beforehand. Undefined if it does not
+ * exist, is unreadable, or its process is gone.
  */
 export function readProcFile(path: string, maxBytes: number): Buffer | undefined {
   let fd: number;
@@ -30,7 +30,7 @@ export function readProcFile(path: string, maxBytes: number): Buffer | undefined
   }
 }
 
-/** The NUL-terminated strings of /proc/PID/cmdline or environ; one cut off at the end is left out when `whole` is false. */
+/** The NUL-terminated strings of /proc/PID/cmdline or environ. Without `whole`, it leaves out a last one that is cut off. */
 export function nulSeparated(bytes: Buffer, whole: boolean): string[] {
   const strings = bytes.toString('utf8').split('\0');
   if (strings.at(-1) === '' || !whole) strings.pop();

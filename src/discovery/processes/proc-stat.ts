@@ -1,4 +1,4 @@
-/** USER_HZ, the unit of times in /proc/PID/stat: 100 on x86-64 and arm64 whatever the kernel's own tick is. */
+/** USER_HZ, the unit of times in /proc/PID/stat: 100 on x86-64 and arm64, for any tick of the kernel. */
 const nsPerTick = 10_000_000n;
 
 /** PF_KTHREAD of include/linux/sched.h. */
@@ -15,9 +15,9 @@ export interface ProcStat {
   readonly startBootNs: bigint;
 }
 
-/** Parses /proc/PID/stat (proc_pid_stat(5)); undefined when it does not look like one. */
+/** Parses /proc/PID/stat (proc_pid_stat(5)). Undefined if it does not look like one. */
 export function parseProcStat(text: string): ProcStat | undefined {
-  // The name is in parentheses and may itself hold spaces and parentheses.
+  // The name is in parentheses, and may itself contain spaces and parentheses.
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   if (open < 0 || close < open) return undefined;

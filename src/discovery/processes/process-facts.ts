@@ -2,22 +2,22 @@
 export interface Executable {
   /** As the process itself sees it, in its own mount namespace. */
   readonly path: string;
-  /** Removed or replaced since it was started: then only /proc/PID/exe leads to it. */
+  /** Removed or replaced since it was started. Then only /proc/PID/exe leads to it. */
   readonly deleted: boolean;
-  /** Of /proc/PID/exe by stat(2): on overlayfs not the device and inode the kernel attaches probes to. */
+  /** Of /proc/PID/exe by stat(2). On overlayfs these are not the device and inode that the kernel attaches probes to. */
   readonly dev: bigint;
   readonly ino: bigint;
 }
 
-/** What /proc says about one process at one moment. Fields are undefined where it may not be read. */
+/** What /proc says about one process at one moment. Unreadable fields are undefined. */
 export interface ProcessFacts {
   readonly pid: number;
   readonly ppid: number;
   /** The kernel's name of the main thread, at most 15 bytes. */
   readonly comm: string;
   /**
-   * When the process was made: nanoseconds since boot by CLOCK_BOOTTIME, in steps of 10 ms. With `pid` it names a process for good.
-   * Not to be compared with a ktime: bpf_ktime_get_ns() is CLOCK_MONOTONIC, which stands still while the machine is suspended.
+   * When the process was made: nanoseconds since boot by CLOCK_BOOTTIME, in steps of 10 ms. Together with `pid` it identifies a process for
+   * good. It cannot be compared with a ktime: bpf_ktime_get_ns() is CLOCK_MONOTONIC, which stands still while the machine is suspended.
    */
   readonly startBootNs: bigint;
   /** The real user id. */

@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import type { GoFacts } from '../../contract/binary.ts';
 import type { ProcessFacts } from './process-facts.ts';
 
-/** Script names that say nothing: the directory's name stands for the program. */
+/** Script names that say nothing. The directory's name stands for the program. */
 const anyName = /^(index|main|app|server|start|run|cli|__main__|manage)$/;
 const anyDirectory = /^(src|dist|build|lib|bin|out|\.)?$/;
 
@@ -10,8 +10,8 @@ const anyDirectory = /^(src|dist|build|lib|bin|out|\.)?$/;
 const takesValue = /^(-r|--require|--import|--loader|--experimental-loader|-C|--conditions|-W|-X)$/;
 
 /**
- * What to call a program nobody named: the package of a Go program, the script of a Node.js or Python one, else the executable.
- * Undefined only when even that may not be read and the kernel has no name for it.
+ * What to call a program without a configured name: the package of a Go program, the script of a Node.js or Python one, otherwise the
+ * executable. Undefined only if even that is unreadable and the kernel has no name for it.
  */
 export function programName(facts: ProcessFacts, go?: Pick<GoFacts, 'path'>): string | undefined {
   const exe = facts.exe && basename(facts.exe.path);

@@ -5,11 +5,11 @@ import type { Executable, ProcessFacts } from './process-facts.ts';
 
 const maxStatBytes = 4096;
 const maxStatusBytes = 8192;
-/** Enough to know a program by; command lines can have megabytes. */
+/** Enough to know a program by. Command lines can have megabytes. */
 const maxArgvBytes = 64 * 1024;
 const deletedSuffix = ' (deleted)';
 
-/** One process by its number. Undefined for one that is gone, a zombie or a thread of the kernel. Never throws. */
+/** One process by its number. Undefined if it is gone, a zombie, or a thread of the kernel. Never throws. */
 export function readProcess(pid: number): ProcessFacts | undefined {
   const stat = readStat(pid);
   if (!stat || stat.kernelThread || stat.state === 'Z' || stat.state === 'X') return undefined;
@@ -35,7 +35,7 @@ function readStat(pid: number): ProcStat | undefined {
   return bytes && parseProcStat(bytes.toString('utf8'));
 }
 
-/** The path of a process's program, as the process itself sees it; undefined when it is gone or may not be looked at. */
+/** The path of a process's program, as the process itself sees it. Undefined if it is gone or unreadable. */
 export function readProgramPath(pid: number): string | undefined {
   try {
     return withoutMark(readlinkSync(`/proc/${pid}/exe`)).path;

@@ -1,10 +1,10 @@
-/** Longer than any real one; what is not ours must not make every export larger without bound. */
+/** Longer than any real one. Text from a traced process must not make every export larger without bound. */
 const maxChars = 16 * 1024;
 const maxKeyBytes = 127;
 
 /**
- * Parses OTEL_RESOURCE_ATTRIBUTES: `key=value,key2=value2`, percent-encoded (OpenTelemetry, Resource SDK). As the specification has it, one
- * malformed pair voids the whole text. Keys longer than 127 bytes are left out.
+ * Parses OTEL_RESOURCE_ATTRIBUTES: `key=value,key2=value2`, percent-encoded (OpenTelemetry, Resource SDK). As the specification says, one
+ * malformed pair makes the whole text void. Keys longer than 127 bytes are left out.
  */
 export function parseResourceAttributes(text: string | undefined): Readonly<Record<string, string>> {
   if (!text || text.length > maxChars) return {};

@@ -3,8 +3,8 @@ import type { ProcessFacts } from './process-facts.ts';
 import { readProcess } from './read-process.ts';
 
 /**
- * Every process /proc shows now, kernel threads and zombies aside, by rising pid.
- * @param skip asked for each number first: nothing more is read of those that it takes
+ * Every process that /proc shows now, except kernel threads and zombies, by rising pid.
+ * @param skip called first with each number. If it returns true, nothing more is read of that process
  */
 export function scanProcesses(skip: (pid: number) => boolean = () => false): ProcessFacts[] {
   const pids = readdirSync('/proc')

@@ -3,20 +3,20 @@ import picomatch from 'picomatch';
 import { listeningPorts } from './listening-ports.ts';
 import type { ProcessFacts } from './process-facts.ts';
 
-/** A process is taken when any of `pids`, `exeGlobs`, `ports` names it, or when all three are empty. */
+/** A process is selected if any of `pids`, `exeGlobs`, `ports` names it, or if all three are empty. */
 export interface TargetRules {
   readonly pids: readonly number[];
-  /** Matched against the executable's path and its last part. `*` also takes slashes: `/opt/*` is everything below /opt. */
+  /** Matched against the executable's path and against its last part. `*` also matches slashes: `/opt/*` is everything below /opt. */
   readonly exeGlobs: readonly string[];
-  /** TCP ports it listens on. */
+  /** TCP ports that it listens on. */
   readonly ports: readonly number[];
-  /** As `exeGlobs`; goes before all others. */
+  /** As `exeGlobs`. They win over all other rules. */
   readonly excludeExeGlobs: readonly string[];
 }
 
 type PathMatcher = (path: string) => boolean;
 
-/** The rules, ready to be asked: making matchers of globs takes longer than matching. */
+/** The rules, compiled: making matchers of globs takes longer than matching. */
 export class TargetSelector {
   readonly #rules: TargetRules;
   readonly #pids: ReadonlySet<number>;
@@ -33,9 +33,10 @@ export class TargetSelector {
   }
 
   /**
-   * The processes the rules choose, in the order given. Never this program itself, nor what it started from its own executable.
+   * The processes that the rules select, in the given order. It never selects this program itself, or what it started from its own
+   * executable.
    * @param self the pid of this program
-   * @param portsOf asked only where no cheaper rule took the process
+   * @param portsOf called only if no cheaper rule selected the process
    */
   select(
     processes: readonly ProcessFacts[],
@@ -50,7 +51,7 @@ export class TargetSelector {
     });
   }
 
-  /** Whether some process of the program at this path can be chosen. */
+  /** Whether the rules can select some process of the program at this path. */
   canSelect(path: string): boolean {
     if (this.#excluded(path)) return false;
     return this.#isEverything() || this.#pids.size + this.#ports.size > 0 || this.#named(path);
@@ -77,11 +78,11 @@ function pathMatcher(globs: readonly string[]): PathMatcher {
   return (path) => matches(path) || matches(basename(path));
 }
 
-/** This program and its descendants that run the same file, such as its workers. */
+/** This program, and its descendants that run the same file, such as its workers. */
 function ownProcesses(processes: readonly ProcessFacts[], self: number): ReadonlySet<number> {
   const own = new Set([self]);
   const exe = processes.find((facts) => facts.pid === self)?.exe;
-  // A child can have a smaller pid than its parent once pids have wrapped around: repeat until nothing is new.
+  // A child can have a smaller pid than its parent once pids have wrapped around. So repeat until nothing is new.
   for (let before = 0; before !== own.size; ) {
     before = own.size;
     for (const facts of processes) {

@@ -1,4 +1,4 @@
-/** What Kubernetes takes for random names: k8s.io/apimachinery/pkg/util/rand, no vowels, no digits that look like letters. */
+/** What Kubernetes uses for random names: k8s.io/apimachinery/pkg/util/rand, no vowels, no digits that look like letters. */
 const random = '[bcdfghjklmnpqrstvwxz2456789]';
 const endings = [
   new RegExp(`-${random}{6,10}-${random}{5}$`), // Deployment: hash of the ReplicaSet, then of the pod

@@ -3,13 +3,13 @@ import { arm64Operand } from './arm64-operand.ts';
 import type { Operand, Surroundings } from './operand.ts';
 import { x64Operand } from './x64-operand.ts';
 
-/** sdt.h has no macro for more. */
+/** sdt.h has no macro for more arguments. */
 const maxArguments = 12;
 
 /**
- * Parses the arguments of a note. Each is `N@OPERAND`: N is the size in bytes (1, 2, 4, 8), negative for signed integers, with an `f`
- * behind for floating-point numbers (sdt.h 4.x); the operand is the assembler's text for the machine. The size rules, not the width of
- * a register's name. An argument that cannot be read says why and takes no other with it.
+ * Parses the arguments of a note. Each is `N@OPERAND`. N is the size in bytes (1, 2, 4, 8), negative for signed integers, with an `f`
+ * behind it for floating-point numbers (sdt.h 4.x). The operand is the assembler's text for the machine. The size decides, not the width of
+ * a register's name. An unreadable argument says why, and does not affect the others.
  */
 export function parseArguments(text: string, place: Surroundings & { readonly machine: Machine }): UsdtArgument[] {
   const operandOf = place.machine === 'x64' ? x64Operand : arm64Operand;
@@ -27,7 +27,7 @@ export function parseArguments(text: string, place: Surroundings & { readonly ma
   });
 }
 
-/** By spaces, but those inside of an operand: `8@[sp, 96] -4@5`. Some tools put a colon in front. */
+/** Splits by spaces, but not inside an operand: `8@[sp, 96] -4@5`. Some tools put a colon in front. */
 function split(text: string): string[] {
   const all = text.replace(/^[\s:]+/, '').trimEnd();
   return all === '' ? [] : all.split(/\s+(?=-?\d+f?@)/, maxArguments);

@@ -7,7 +7,7 @@ import { parseArguments } from './arguments.ts';
 
 export interface UsdtNotes {
   readonly notes: readonly UsdtNote[];
-  /** Notes that name no place in the file's code, or are cut off: each is left out alone. */
+  /** Notes that name no address in the file's code, or are cut off. Each is left out alone. */
   readonly malformed: number;
 }
 
@@ -19,23 +19,24 @@ const maxArgumentTextBytes = 4096;
 /** The largest real one (HotSpot 25) has 566. */
 const maxNotes = 8192;
 
-/** Whether a file has USDT notes at all: a look at its headers, before anybody reads the rest. @throws UspanError-coded E_ELF_… */
+/** Whether a file has USDT notes at all: a look at its headers, before anything reads the rest. @throws UspanError-coded E_ELF_… */
 export function hasUsdtNotes(bytes: Uint8Array, path: string): boolean {
   return openElfImage(bytes, path).section(section) !== undefined;
 }
 
 /**
- * The USDT sites of a file: notes of owner `stapsdt` and type 3, as <sys/sdt.h> writes them (SystemTap wiki, "UserSpaceProbeImplementation"):
+ * The USDT sites of a file: notes of owner `stapsdt` and type 3, as <sys/sdt.h> writes them (SystemTap wiki,
+ * "UserSpaceProbeImplementation"):
  *
  *     u64 site, u64 base, u64 semaphore, provider\\0, name\\0, arguments\\0
  *
- * Notes are not loaded, so prelink does not correct them; section `.stapsdt.base` moves along with the code, and tells by how much:
- * sites and semaphores are shifted by what became of `base`. Never throws for what is in a note.
+ * Notes are not loaded, so prelink does not correct them. Section `.stapsdt.base` moves along with the code. So sites and semaphores are
+ * shifted by the distance between that section and `base`. Never throws for the content of a note.
  */
 export function readUsdtNotes(image: ElfImage): UsdtNotes {
   const notes: UsdtNote[] = [];
   let malformed = 0;
-  // Nearly every file has none; spare it a second walk over its other notes.
+  // Nearly every file has none, so this saves a second walk over its other notes.
   if (image.sections.length > 0 && !image.section(section)) return { notes, malformed };
   const base = image.section('.stapsdt.base')?.address ?? 0;
   const variables = variableFinder(image);
@@ -92,7 +93,7 @@ function readSemaphore(image: ElfImage, linked: number, shift: number): UsdtNote
   if (linked === 0) return undefined;
   const address = linked + shift;
   const load = image.loads.find((each) => address >= each.address && address + 2 <= each.address + each.fileBytes);
-  // A site that asks for a counter nobody can set is never reached.
+  // A site with a counter that cannot be set is never reached.
   if (!load?.writable || load.executable) return 'elsewhere';
   return { address, fileOffset: load.offset + address - load.address };
 }

@@ -1,9 +1,9 @@
 import type { UsdtLocation } from '../../contract/binary.ts';
 
-/** What an operand means, or why its value cannot be had. */
+/** What an operand means, or why its value is unreadable. */
 export type Operand = UsdtLocation | { readonly why: string };
 
-/** What the parsers of operands ask about their site. */
+/** What the parsers of operands need to know about their site. */
 export interface Surroundings {
   /** Link-time virtual address of the site. */
   readonly siteAddress: number;
@@ -11,10 +11,10 @@ export interface Surroundings {
   readonly variables: (name: string) => number | undefined;
 }
 
-/** Offsets and constants beyond this are none: addresses have 64 bits. */
+/** Larger offsets and constants are invalid: addresses have 64 bits. */
 const maxDigits = 20;
 
-/** Sum of integers as assemblers write them, `-8`, `0x10`, `12+4`; 0 for none; undefined when it is no such sum. */
+/** Sum of integers as assemblers write it, `-8`, `0x10`, `12+4`. 0 for an empty text. Undefined if it is not such a sum. */
 export function integer(text: string): bigint | undefined {
   if (text === '') return 0n;
   const terms = text.match(/[+-]?(?:0x[0-9a-f]+|\d+)/gi) ?? [];

@@ -1,8 +1,8 @@
 import { integer, type Operand, offset, type Surroundings } from './operand.ts';
 
 /**
- * An x86-64 operand in AT&T syntax: `%edi`, `$42`, `-8(%rbp)`, `(%rdi,%rsi,4)`, `40+table(%rip)`. GNU as manual, "i386-Memory".
- * A variable is reached from the site, which the code is a fixed way from.
+ * An x86-64 operand in AT&T syntax: `%edi`, `$42`, `-8(%rbp)`, `(%rdi,%rsi,4)`, `40+table(%rip)`. GNU as manual, "i386-Memory". A variable
+ * is addressed from the site, because its distance from the code is fixed.
  */
 export function x64Operand(text: string, { siteAddress, variables }: Surroundings): Operand {
   if (text.startsWith('$')) {
@@ -29,14 +29,14 @@ export function x64Operand(text: string, { siteAddress, variables }: Surrounding
   if (!symbol) return { why: 'its form is unknown' };
   const address = variables(symbol.name);
   if (address === undefined) return { why: `${symbol.name} is not in the symbol table, or more than once` };
-  // Beside a register, a symbol is an absolute address: code that is not position independent.
+  // Beside a register, a symbol is an absolute address: the code is not position independent.
   if (base !== 'site' && base !== undefined) {
     return { in: 'memory', base, index, scaleBits, offset: address + symbol.offset };
   }
   return { in: 'memory', base: 'site', index, scaleBits, offset: address + symbol.offset - siteAddress };
 }
 
-/** `40+CheckpointStats`, `table+8`, `cache.0-4`; not what is reached through the GOT (`name@GOTPCREL`). */
+/** `40+CheckpointStats`, `table+8`, `cache.0-4`, but not what is reached through the GOT (`name@GOTPCREL`). */
 function symbolAndOffset(text: string): { name: string; offset: number } | undefined {
   const match = /^([+-]?[\dx]+(?=\+))?\+?([A-Za-z_.$][\w.$]*)([+-][\w+-]+)?$/.exec(text);
   if (!match) return undefined;
@@ -46,7 +46,7 @@ function symbolAndOffset(text: string): { name: string; offset: number } | undef
   return { name: name!, offset: sum[0]! + sum[1]! };
 }
 
-/** The 64-bit register that holds part of an address; undefined for none, null for what cannot. */
+/** The 64-bit register that holds part of an address. Undefined: no register. Null: one that cannot. */
 function full(text: string | undefined): string | undefined | null {
   if (text === undefined) return undefined;
   const name = text.slice(1);

@@ -1,8 +1,7 @@
 /**
- * What the kernel does with a displaced x86-64 instruction.
- * Emulated by arch/x86/kernel/uprobes.c (branch_setup_xol_ops, push_setup_xol_ops) on every kernel since 4.20: one-byte nop,
- * `push reg`, `jmp rel`, `jcc rel`, `call rel32`. The longer nops (0f 1f) are emulated by new kernels only, so they are passed over;
- * everything else is single-stepped, but for what the same file refuses to probe.
+ * What the kernel does with a displaced x86-64 instruction. arch/x86/kernel/uprobes.c (branch_setup_xol_ops, push_setup_xol_ops) emulates
+ * these on every kernel since 4.20: one-byte nop, `push reg`, `jmp rel`, `jcc rel`, `call rel32`. Only new kernels emulate the longer nops
+ * (0f 1f), so uspan does not use them. The kernel single-steps everything else, except for what the same file refuses to probe.
  */
 import type { Code, FlowControl, Instruction as IcedInstruction } from 'iced-x86';
 import type { Flow, Handling, Instruction } from '../isa.ts';
@@ -35,7 +34,7 @@ export function decode(code: Uint8Array, address: number, maxInstructions: numbe
   }
 }
 
-/** Instructions that are not all like others. */
+/** Instructions that need rules of their own. */
 type Kind = 'invalid' | 'push' | 'nop' | 'exchange' | 'call' | 'jump' | 'breakpoint' | 'landingPad';
 
 interface Tables {
@@ -105,7 +104,7 @@ function classOf(kind: Kind | undefined, bytes: Uint8Array, relative: boolean, f
     case 'push':
       return bytes.length === 1 || (bytes.length === 2 && bytes[0] === 0x41) ? 'push' : 'stepped';
     case 'exchange':
-      // With %r8 it has the opcode of nop, for which kernels before 6.18 take it.
+      // With %r8 it has the opcode of nop, and kernels before 6.18 take it for one.
       return bytes.at(-1) === 0x90 ? 'refused' : 'stepped';
     case 'breakpoint':
       return 'refused';
@@ -115,7 +114,7 @@ function classOf(kind: Kind | undefined, bytes: Uint8Array, relative: boolean, f
     case 'jump':
       return 'jmp';
     default:
-      // loop and jrcxz are branches too, but not emulated.
+      // loop and jrcxz are branches too, but the kernel does not emulate them.
       return relative && flow === 'branch' ? 'jcc' : 'stepped';
   }
 }
@@ -128,7 +127,7 @@ function isPrefix(byte: number): boolean {
   return refusedPrefixes.has(byte) || otherPrefixes.has(byte);
 }
 
-/** 7x rel8 and 0f 8x rel32, where x is the condition: 4, equal or zero; 5, the opposite. */
+/** 7x rel8 and 0f 8x rel32, where x is the condition: 4 is equal or zero, 5 is the opposite. */
 function takenWhen(bytes: Uint8Array): Instruction['taken'] {
   const condition = (bytes[0] === 0x0f ? bytes[1]! : bytes[0]!) & 15;
   if (condition === 4) return 'zero';

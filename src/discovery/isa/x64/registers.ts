@@ -10,7 +10,7 @@ export function numberOf(name: string): number {
 
 let numbers: ReadonlyMap<Register, number> | undefined;
 
-/** The general register that `register` is, or is a part of; undefined for any other. */
+/** The general register that `register` is, or is a part of. Undefined for any other. */
 export function generalRegister(register: Register): number | undefined {
   const { Register, RegisterExt } = iced();
   numbers ??= new Map(registers.map((name, number) => [Register[name.toUpperCase() as keyof typeof Register], number]));

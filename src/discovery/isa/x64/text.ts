@@ -6,9 +6,9 @@ const registers = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15
 const conditions = 'o no b ae e ne be a s ns p np l ge le g'.split(' ');
 
 /**
- * The text of what sites nearly always are: `push %reg`, the call of a known function, a branch within the function, `nop`. A real formatter
- * takes 40 ms to set up, a fifth of the time between the start of a program and its first probe, and an index of addresses as long again.
- * Undefined for everything else.
+ * The text of the instructions that nearly all sites are: `push %reg`, the call of a known function, a branch within the function, `nop`. A
+ * real formatter takes 40 ms to set up, which is a fifth of the time between the start of a program and its first probe. An index of
+ * addresses takes as long again. Undefined for everything else.
  */
 export function plainText(
   instruction: Pick<Instruction, 'class' | 'target'>,
@@ -17,7 +17,7 @@ export function plainText(
 ): string | undefined {
   const { class: handling, target } = instruction;
   const inside = target !== undefined && stays(target);
-  // 70+cc rel8, 0f 80+cc rel32; eb rel8, e9 rel32; else there are prefixes.
+  // 70+cc rel8, 0f 80+cc rel32; eb rel8, e9 rel32. Otherwise there are prefixes.
   const opcode = bytes[0] === 0x0f ? bytes[1]! : bytes[0]!;
   switch (handling) {
     case 'call': {
@@ -42,8 +42,8 @@ export function plainText(
 }
 
 /**
- * The instruction at link-time address `at`, as a disassembler prints it; the target of a direct call or branch by its name where
- * `nameOf` knows one.
+ * The instruction at link-time address `at`, as a disassembler prints it. The target of a direct call or branch has its name if `nameOf`
+ * knows one.
  */
 export function disassemble(
   code: Uint8Array,

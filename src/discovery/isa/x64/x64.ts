@@ -26,12 +26,12 @@ export const x64: Isa = {
     );
   },
   noteSite(code, address): NoteSite | undefined {
-    // What nearly every site is; a disassembler takes 40 ms to set up.
+    // Nearly every site is one of these. A disassembler takes 40 ms to set up.
     if (code[0] === nop) return { class: 'nop', text: 'nop', overwritesRedZone: false };
     const [instruction] = decode(code, address, 1);
     if (!instruction) return undefined;
     const text = disassemble(code, address, address, () => undefined);
-    // From Linux 6.18 on the kernel makes a 5-byte nop a call, which pushes a return address.
+    // From Linux 6.18 on, the kernel makes a 5-byte nop a call, which pushes a return address.
     const overwritesRedZone = instruction.length === 5 && text.startsWith('nop');
     return { class: instruction.class, text, overwritesRedZone };
   },
