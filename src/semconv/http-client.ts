@@ -1,4 +1,4 @@
-/** HTTP client spans by the stable HTTP semantic conventions. Hot path: works on bytes; strings are made only for what is rare. */
+/** HTTP client spans by the stable HTTP semantic conventions. Hot path: it works on bytes, and makes strings only for what is rare. */
 import { attributeKey } from '../contract/attribute-key.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
 import { HttpClientField as Field } from '../probes/layout.gen.ts';
@@ -22,9 +22,9 @@ const colon = 0x3a;
 const slash = 0x2f;
 const question = 0x3f;
 
-/** In what clients differ. */
+/** How clients differ. */
 export interface HttpClient {
-  /** `error.type` of a call without a response; undefined: the record knows of no error. */
+  /** `error.type` of a call without a response. Undefined: the record has no error. */
   readonly errorType: (record: SpanRecord) => string | undefined;
 }
 
@@ -81,7 +81,7 @@ const wholeUrl: FieldCodec = (record, field, out) => {
   writeServer(slab, scheme - from === 5, host, end, out);
 };
 
-/** The same of a URL in parts, which has a host. */
+/** The same for a URL in parts, which has a host. */
 const urlOfParts: FieldCodec = (record, field, out) => {
   const range = (part: number): [number, number] => [record.at(part), record.at(part) + record.length(part)];
   const part = (of: number): [number, number] => (record.has(of) ? range(of) : [0, 0]);
@@ -99,7 +99,7 @@ const urlOfParts: FieldCodec = (record, field, out) => {
   writeServer(record.slab, record.length(Field.SCHEME) === 5, host, end, out);
 };
 
-/** End of `host[:port]` in [from, to): where path or query begin. */
+/** End of `host[:port]` in [from, to): the start of path or query. */
 function authorityEnd(bytes: Uint8Array, from: number, to: number): number {
   let i = from;
   while (i < to && bytes[i] !== slash && bytes[i] !== question) i++;

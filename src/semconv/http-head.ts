@@ -1,6 +1,6 @@
-/** Headers in the bytes of an HTTP/1 head (RFC 9112 §5), for spans written without making strings. */
+/** Headers in the bytes of an HTTP/1 head (RFC 9112 §5), for spans that are written without making strings. */
 
-/** Byte range [from, to) of a value; empty where there is no such header. */
+/** Byte range [from, to) of a value. Empty if there is no such header. */
 type Range = [from: number, to: number];
 
 export interface HeaderRanges {
@@ -15,7 +15,7 @@ const names: readonly [keyof HeaderRanges, Uint8Array][] = [
   ['traceState', new TextEncoder().encode('tracestate:')],
 ];
 
-/** Finds the headers between the end of the first line, at `from`, and `to`. The first of a name counts; a cut one does not. */
+/** Finds the headers between the end of the first line, at `from`, and `to`. The first of each name counts. A cut one does not count. */
 export function findHeaders(bytes: Uint8Array, from: number, to: number, found: HeaderRanges): void {
   for (const range of [found.host, found.userAgent, found.traceState]) range[0] = range[1] = from;
   for (let line = lineAfter(bytes, from, to); line < to; ) {
@@ -39,7 +39,7 @@ function lineAfter(bytes: Uint8Array, from: number, to: number): number {
   return Math.min(i + 1, to);
 }
 
-/** Without regard to case; `text` is lower case. */
+/** Ignores case. `text` is lower case. */
 function startsWith(bytes: Uint8Array, at: number, to: number, text: Uint8Array): boolean {
   if (at + text.length > to) return false;
   for (let i = 0; i < text.length; i++)

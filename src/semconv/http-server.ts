@@ -1,4 +1,4 @@
-/** HTTP server spans by the stable HTTP semantic conventions. Hot path: works on bytes; strings are made only for what is rare. */
+/** HTTP server spans by the stable HTTP semantic conventions. Hot path: it works on bytes, and makes strings only for what is rare. */
 import { attributeKey } from '../contract/attribute-key.ts';
 import type { Written } from '../contract/decision.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
@@ -30,12 +30,12 @@ const key = {
 
 const space = 0x20;
 const slash = 0x2f;
-/** Of the marks of a request line. */
+/** Bit of the request line in the marks. */
 const line = 1 << Field.REQUEST_LINE;
 
-/** In what servers differ. */
+/** How servers differ. */
 export interface HttpServer {
-  /** What was sent when the record has no status; 0: nothing. */
+  /** The status that was sent if the record has none. 0: nothing was sent. */
   readonly implicitStatus: number;
 }
 
@@ -65,7 +65,7 @@ export function httpServerSpan({ implicitStatus }: HttpServer): SpanTable {
   };
 }
 
-/** Finds method and target in a request line. Leaves out what is of this agent's own export. */
+/** Finds method and target in a request line. Leaves out this agent's own export requests. */
 function takeApart(record: SpanRecord): Written | undefined {
   const { bytes } = record.slab;
   if (record.has(Field.REQUEST_LINE)) {
@@ -107,7 +107,7 @@ function writeMethod(record: SpanRecord, out: SpanWriter): void {
   if (known === undefined && length > 0) out.bytes(key.methodOriginal, record.slab, record.at(Field.METHOD), length);
 }
 
-/** A ServeMux pattern is "[METHOD ][HOST]/[PATH]"; the route is its path. The pattern's end where there is none. */
+/** A ServeMux pattern is "[METHOD ][HOST]/[PATH]", and its path is the route. Without a path, this is the pattern's end. */
 function routeStart(record: SpanRecord): number {
   const at = record.at(Field.PATTERN);
   return indexOf(record.slab.bytes, slash, at, at + record.length(Field.PATTERN));
@@ -139,12 +139,12 @@ const traceState: FieldCodec = (record, field, out) => {
   if (whole > at) out.traceState(record.slab, at, whole - at);
 };
 
-/** Go's server takes every HTTP/1.x; anything but 1.1 and 1.0 is rare. */
+/** Go's server takes every HTTP/1.x. Anything but 1.1 and 1.0 is rare. */
 export function protocolVersion(minor: number): string {
   return minor === 1 ? '1.1' : `1.${minor}`;
 }
 
-/** A cut tracestate keeps whole members only (W3C Trace Context §3.3.1.5); the position of the last comma, or `from`. */
+/** A cut tracestate keeps only whole members (W3C Trace Context §3.3.1.5). This is the position of the last comma, or `from`. */
 export function lastComma(bytes: Uint8Array, from: number, to: number): number {
   let i = to - 1;
   while (i > from && bytes[i] !== 0x2c) i--;
@@ -185,11 +185,11 @@ export function writePeerText(slab: Slab, from: number, length: number, out: Spa
   out.int(key.peerPort, number);
 }
 
-/** Error on 5xx, on a panic that left the handler, and when the client went away before the end. */
+/** Error on 5xx, on a panic that left the handler, and if the client went away before the end. */
 export function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
   const panicked = (flags & SpanFlag.PANIC) !== 0;
   const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
-  // One that panicked or took the connection over answers nothing we can see.
+  // A handler that panicked, or took the connection over, sends no answer that uspan can see.
   const status = written !== 0 ? written : panicked || hijacked ? 0 : implicit;
   if (status !== 0) out.int(key.status, status);
   if (hijacked) out.bool(key.hijacked, true);
@@ -200,7 +200,7 @@ export function writeOutcome(written: number, implicit: number, flags: number, o
     out.text(key.errorType, String(status));
     out.status(StatusCode.error);
   } else if (flags & SpanFlag.ABORTED && !hijacked) {
-    // (Reading the end of a connection taken over through net/http's own buffer sets the mark too; that is how it should end.)
+    // Reading the end of a connection that was taken over through net/http's own buffer also sets the mark. That is intended.
     out.text(key.errorType, 'aborted');
     out.status(StatusCode.error, 'the client went away before the response was complete');
   }

@@ -1,10 +1,10 @@
-/** Byte-level pieces of HTTP, for spans written without making strings. Positions are offsets into a slab's bytes. */
+/** Byte-level pieces of HTTP, for spans that are written without making strings. Positions are offsets into a slab's bytes. */
 
 const question = 0x3f;
 const slash = 0x2f;
 const colon = 0x3a;
 
-/** RFC 9110 and RFC 5789 methods, as the HTTP semantic conventions list them, and QUERY. */
+/** Methods of RFC 9110 and RFC 5789, as the HTTP semantic conventions list them, and QUERY. */
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE', 'QUERY'] as const;
 const methodBytes = methods.map((method) => new TextEncoder().encode(method));
 
@@ -28,8 +28,8 @@ export function indexOf(bytes: Uint8Array, byte: number, from: number, to: numbe
 }
 
 /**
- * Start of the path in a request target (RFC 9112 §3.2): origin-form, absolute-form, or `*`. Where an absolute-form has none it is where
- * the query begins; `to` for the authority-form of CONNECT.
+ * Start of the path in a request target (RFC 9112 §3.2): origin-form, absolute-form, or `*`. An absolute-form without a path gives the
+ * start of its query. The authority-form of CONNECT gives `to`.
  */
 export function pathStart(bytes: Uint8Array, from: number, to: number): number {
   const first = bytes[from];
@@ -67,7 +67,7 @@ const secretKeys = ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature'].ma
   new TextEncoder().encode(key),
 );
 
-/** Whether a query has a key that must be redacted; made for the usual answer, no. */
+/** Whether a query has a key that must be redacted. It is fast for the usual answer, no. */
 export function hasSecret(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to; at = indexOf(bytes, 0x26, at, to) + 1) {
     for (const key of secretKeys) {
@@ -81,7 +81,7 @@ export function hasSecret(bytes: Uint8Array, from: number, to: number): boolean 
 
 const secretPattern = /(^|&)(AWSAccessKeyId|Signature|sig|X-Goog-Signature)=[^&]*/g;
 
-/** The query as text with credentials replaced by `REDACTED`. */
+/** The query as text, with `REDACTED` for credentials. */
 export function redactedQuery(bytes: Uint8Array, from: number, to: number): string {
   return new TextDecoder().decode(bytes.subarray(from, to)).replace(secretPattern, '$1$2=REDACTED');
 }

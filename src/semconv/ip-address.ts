@@ -1,11 +1,11 @@
-/** IPv4 and IPv6 addresses of records as text. */
+/** IPv4 and IPv6 addresses of records, as text. */
 
 /** `192.0.2.1`. */
 export function ipv4Text(bytes: Uint8Array, at: number): string {
   return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
 }
 
-/** As RFC 5952 wants it: `2001:db8::1`; an IPv4 address that came over an IPv6 socket as `192.0.2.1`. */
+/** In the form of RFC 5952: `2001:db8::1`. An IPv4 address that came over an IPv6 socket is `192.0.2.1`. */
 export function ipv6Text(bytes: Uint8Array, at: number): string {
   const groups = Array.from({ length: 8 }, (_, i) => (bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!);
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return ipv4Text(bytes, at + 12);

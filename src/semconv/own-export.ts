@@ -1,16 +1,16 @@
 import { queryMark } from './http-text.ts';
 
-/** As the exporter calls itself in front of its version. */
+/** The exporter's name, in front of its version. */
 const agent = Buffer.from('uspan/');
-/** Where exporters send traces to: OTLP specification, "OTLP/HTTP Request", and the method of the gRPC service. */
+/** Where exporters send traces: OTLP specification, "OTLP/HTTP Request", and the method of the gRPC service. */
 const paths = ['/v1/traces', '/opentelemetry.proto.collector.trace.v1.TraceService/Export'].map((path) =>
   Buffer.from(path),
 );
 
 /**
- * Whether a request is an agent's export: a collector on this host that is traced too would otherwise make spans of our spans. The agent's name
- * alone is not enough, for any client can send it, and could hide what it does.
- * @param target where the request's target begins; a base path in front of that of the traces is no difference
+ * Whether a request is an agent's export request. Without this, a traced collector on this host would make spans of our spans. The agent's
+ * name alone is not enough, because any client can send it, and could so hide what it does.
+ * @param target start of the request's target. A base path in front of the path of the traces makes no difference
  */
 export function isOwnExport(
   bytes: Uint8Array,

@@ -26,7 +26,7 @@ export const socketPeer: FieldCodec = (record, field, out) => {
   out.int(key.port, portAt(slab, at));
 };
 
-/** The same where the protocol names no server: it is where the connection was made to. */
+/** The same if the protocol names no server: the address that the program connected to. */
 export const socketServer: FieldCodec = (record, field, out) => {
   const { slab } = record;
   const at = record.at(field);
@@ -44,12 +44,12 @@ export const socketClient: FieldCodec = (record, field, out) => {
   socketPeer(record, field, out);
 };
 
-/** Addresses met last, by a hash of their words: most spans have the peer of some span before. */
+/** Recent addresses, by a hash of their words. Most spans have the peer of some span before. */
 const cacheSlots = 256;
 const wordsOf = new Uint32Array(cacheSlots * 5);
 const textOf: (string | undefined)[] = new Array(cacheSlots).fill(undefined);
 
-/** The address as text; undefined where nobody knows it. */
+/** The address as text. Undefined if it is unknown. */
 function addressAt({ bytes, words }: Slab, at: number, length: number): string | undefined {
   if (length !== NodePeer.size) return undefined;
   const family = words[(at + NodePeer.family) >> 2]! >>> 16;

@@ -1,30 +1,30 @@
-/** A definition's spans as a table: field → what it becomes. */
+/** A definition's spans as a table: field → attribute. */
 import { attributeKey } from '../contract/attribute-key.ts';
 import type { Written } from '../contract/decision.ts';
 import type { Resource, Slab, SpanKind, SpanWriter } from '../contract/span.ts';
 import { Constant } from '../probes/layout.gen.ts';
 import { SpanRecord } from '../probes/span-record.ts';
 
-/** Writes what a field says. It is called only for fields that are there. */
+/** Writes what a field says. It is called only for fields that the record has. */
 export type FieldCodec = (record: SpanRecord, field: number, out: SpanWriter) => void;
 
 export interface SpanTable {
   readonly kind: SpanKind;
   readonly written: 'server' | 'client' | 'internal';
-  /** Takes apart what came in one piece, or refuses the record. */
+  /** Splits what came in one piece, or refuses the record. */
   readonly prepare?: (record: SpanRecord) => Written | undefined;
   /** Writes the name: at least one piece. */
   readonly name: (record: SpanRecord, out: SpanWriter) => void;
-  /** By field: the attribute's name, which marks bear, and its codec. A field without a codec is read by `name` or `end`. */
+  /** By field: the attribute's name, which marks use, and its codec. `name` or `end` reads a field without a codec. */
   readonly fields: Readonly<Record<number, readonly [attribute: string, codec?: FieldCodec]>>;
-  /** Writes what several fields together say: status, error, what is not in the record. */
+  /** Writes what several fields together say: status, error, and what is not in the record. */
   readonly end?: (record: SpanRecord, out: SpanWriter) => void;
 }
 
 const truncated = attributeKey('uspan.truncated');
 const unreadable = attributeKey('uspan.unreadable');
 
-/** A text as it is, as a string attribute. */
+/** A text, unchanged, as a string attribute. */
 export function text(attribute: string): [string, FieldCodec] {
   const key = attributeKey(attribute);
   return [attribute, (record, field, out) => out.bytes(key, record.slab, record.at(field), record.length(field))];
@@ -59,7 +59,7 @@ export function spanWriter(table: SpanTable): (slab: Slab, at: number, resource:
       if (record.length(field) > 0) codecs[i]!(record, field, out);
     }
     table.end?.(record, out);
-    // Of fields that are not in the table nothing is said: they are not exported.
+    // Marks of fields that are not in the table say nothing, because these fields are not exported.
     if (record.cut & told) out.text(truncated, marked(record.cut));
     if (record.unreadable & told) out.text(unreadable, marked(record.unreadable));
     out.end();

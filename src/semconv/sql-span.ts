@@ -1,6 +1,6 @@
 /**
- * What all SQL spans say alike, by the stable database conventions: name, statement, operation, target and failure. One of `sqlStatement`,
- * `sqlPrepare` and `writeSqlCommand` is a table's `name`, as the name comes from what the statement says.
+ * What all SQL spans say alike, by the stable database conventions: name, statement, operation, target and failure. `sqlStatement`,
+ * `sqlPrepare` or `writeSqlCommand` is a table's `name`, because the name comes from the statement.
  */
 import { attributeKey } from '../contract/attribute-key.ts';
 import { type SpanWriter, StatusCode } from '../contract/span.ts';
@@ -31,10 +31,10 @@ export const sqlSystems = {
   other: { name: 'other_sql', dialect: 'other' },
 } as const satisfies Record<string, SqlSystem>;
 
-/** Results depend on nothing but the statement, so one for all definitions. */
+/** Results depend only on the statement, so all definitions share one cache. */
 const cache = new SqlCache();
 
-/** Names the span and describes the statement that a field has. Its marks are the table's. */
+/** Names the span and describes the statement in a field. The table handles its marks. */
 export function sqlStatement(record: SpanRecord, field: number, system: SqlSystem, out: SpanWriter): void {
   const { text, operation, collection, summary } = read(record, field, system);
   out.nameText(summary === '' ? system.name : summary);
@@ -62,7 +62,7 @@ function read(record: SpanRecord, field: number, { dialect }: SqlSystem) {
   return cache.read(record.slab, record.at(field), record.length(field), dialect, cut);
 }
 
-/** The same for what has no statement: `BEGIN`, `COMMIT`, `ROLLBACK`. */
+/** The same without a statement: `BEGIN`, `COMMIT`, `ROLLBACK`. */
 export function writeSqlCommand(operation: string, system: SqlSystem, out: SpanWriter): void {
   out.nameText(operation);
   out.text(key.system, system.name);
@@ -72,8 +72,8 @@ export function writeSqlCommand(operation: string, system: SqlSystem, out: SpanW
 
 /**
  * The operation failed.
- * @param status what the database answered, as SQLSTATE or its own number; empty: it did not
- * @param errorType what failed, of low cardinality; taken where there is no status
+ * @param status what the database answered, as SQLSTATE or its own number. Empty: it did not answer
+ * @param errorType what failed, of low cardinality. Used if there is no status
  */
 export function writeSqlError(status: string, errorType: string, out: SpanWriter): void {
   if (status !== '') out.text(key.status, status);

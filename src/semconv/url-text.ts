@@ -7,7 +7,7 @@ type Range = readonly [from: number, to: number];
 export type UrlParts =
   /** Path and query in one piece. */
   | { readonly scheme: Range; readonly host: Range; readonly target: Range }
-  /** As in url.URL: `path` is decoded; `rawPath` is how it was encoded, where that is not the usual way. */
+  /** As in url.URL: `path` is decoded. `rawPath` is its encoding, if that is not the usual one. */
   | {
       readonly scheme: Range;
       readonly host: Range;
@@ -16,14 +16,14 @@ export type UrlParts =
       readonly query: Range;
     };
 
-/** Whether path and query in [from, to) can be told as they are. */
+/** Whether path and query in [from, to) need no encoding. */
 export function isPlainUrl(bytes: Uint8Array, from: number, to: number): boolean {
   const mark = queryMark(bytes, from, to);
   for (let i = from; i < mark; i++) if (!isPathByte(bytes[i]!)) return false;
   return mark === to || !hasSecret(bytes, mark + 1, to);
 }
 
-/** Start of the host in [from, to): behind credentials, which a URL.Host that was set by hand can have. */
+/** Start of the host in [from, to), behind credentials: a program may have put these into URL.Host. */
 export function hostStart(bytes: Uint8Array, from: number, to: number): number {
   let i = to;
   while (i > from && bytes[i - 1] !== 0x40) i--;
@@ -54,13 +54,13 @@ function text(bytes: Uint8Array, [from, to]: Range): string {
   return new TextDecoder().decode(bytes.subarray(from, to));
 }
 
-/** Unreserved characters and what else net/url leaves in a path as it is: `$&+,/:;=@`. */
+/** Unreserved characters, and the others that net/url leaves in a path unchanged: `$&+,/:;=@`. */
 function isPathByte(byte: number): boolean {
   if ((byte >= 0x61 && byte <= 0x7a) || (byte >= 0x40 && byte <= 0x5a) || (byte >= 0x2b && byte <= 0x3b)) return true;
   return byte === 0x24 || byte === 0x26 || byte === 0x3d || byte === 0x5f || byte === 0x7e;
 }
 
-/** Whether RawPath holds an encoding: net/url takes no notice of it otherwise. */
+/** Whether RawPath holds an encoding. Otherwise net/url ignores it. */
 function isEncoded(bytes: Uint8Array, [from, to]: Range): boolean {
   for (let i = from; i < to; i++) {
     if (!isPathByte(bytes[i]!) && !otherEncoded.includes(bytes[i]!)) return false;
@@ -68,7 +68,7 @@ function isEncoded(bytes: Uint8Array, [from, to]: Range): boolean {
   return to > from;
 }
 
-/** What else a URL path may have as it is: `%`, and the delimiters that net/url encodes itself. */
+/** Other characters that a URL path may have unchanged: `%`, and the delimiters that net/url encodes itself. */
 const otherEncoded: Uint8Array = new TextEncoder().encode("!'()*[]%");
 
 function encodedPath(bytes: Uint8Array, [from, to]: Range): string {
