@@ -12,8 +12,8 @@ interface Entry {
 }
 
 /**
- * Statements by their bytes: programs run the same few again and again. Two generations, so that those in use outlive the others at the
- * cost of one map look-up; when the young one is full it becomes the old one.
+ * Statements by their bytes, because programs run the same few again and again. It has two generations, so that statements in use outlive
+ * the others, at the cost of one map look-up. When the young generation is full, it becomes the old one.
  */
 export class SqlCache {
   readonly #maxEntries: number;
@@ -22,13 +22,13 @@ export class SqlCache {
   #old = new Map<number, Entry>();
   #youngBytes = 0;
 
-  /** Bounds are those of a generation; `maxBytes` is of the statements as they came. */
+  /** The bounds are those of a generation. `maxBytes` counts the statements as they came. */
   constructor(maxEntries = 2048, maxBytes = 2 << 20) {
     this.#maxEntries = maxEntries;
     this.#maxBytes = maxBytes;
   }
 
-  /** What {@link readSql} gives for `length` bytes at `from`. */
+  /** The result of {@link readSql} for `length` bytes at `from`. */
   read(slab: Slab, from: number, length: number, dialect: SqlDialect, cut: boolean): SqlStatement {
     const hash = hashOf(slab, from, length);
     const young = this.#young.get(hash);
@@ -70,7 +70,7 @@ function isOf(entry: Entry, slab: Slab, from: number, length: number, dialect: S
   return true;
 }
 
-/** Takes four bytes a step where the text lies at a word, as the first text of a record does. */
+/** Takes four bytes in each step if the text starts at a word, as the first text of a record does. */
 function hashOf({ bytes, words }: Slab, from: number, length: number): number {
   let hash = length;
   let at = from;

@@ -1,8 +1,8 @@
-/** Words that say what a statement does to what. */
+/** Words that say what a statement does, and to what. */
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(' '));
 
-/** Words a statement begins with. Any other first word is left alone: it may be anything. */
+/** Words that a statement begins with. Any other first word is left alone, because it may be anything. */
 export const verbs = words(
   'SELECT INSERT UPDATE DELETE MERGE REPLACE UPSERT WITH VALUES TABLE CREATE DROP ALTER TRUNCATE RENAME COMMENT CALL EXEC EXECUTE DO ' +
     'BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE SET RESET SHOW USE EXPLAIN DESCRIBE DESC ANALYZE ANALYSE VACUUM PRAGMA ' +
@@ -11,18 +11,18 @@ export const verbs = words(
 );
 export const dataVerbs = words('SELECT INSERT UPDATE DELETE MERGE');
 export const definitionVerbs = words('CREATE DROP ALTER TRUNCATE');
-/** Before what is created. */
+/** Words before the name of what is created. */
 export const definitionModifiers = words(
   'OR REPLACE TEMP TEMPORARY GLOBAL LOCAL UNLOGGED UNIQUE MATERIALIZED VIRTUAL FOREIGN FULLTEXT',
 );
 export const definitionKinds = words(
   'TABLE VIEW INDEX SEQUENCE DATABASE SCHEMA FUNCTION PROCEDURE TRIGGER TYPE ROLE USER EXTENSION DOMAIN POLICY',
 );
-/** Between a verb or keyword and the table's name. */
+/** Words between a verb or keyword and the table's name. */
 export const tableModifiers = words(
   'ONLY IF NOT EXISTS OR IGNORE ROLLBACK ABORT REPLACE FAIL LOW_PRIORITY HIGH_PRIORITY DELAYED QUICK',
 );
-/** What ends a list of tables. */
+/** Words that end a list of tables. */
 export const afterTables = words(
   'WHERE GROUP ORDER HAVING LIMIT OFFSET FETCH UNION EXCEPT INTERSECT WINDOW FOR RETURNING SET VALUES ON SELECT DEFAULT',
 );
@@ -45,8 +45,8 @@ for (const keyword of new Set([
 }
 
 /**
- * The keyword in capitals that stands there in any case, or ''. By its bytes: most words of a statement are none, and a string for each
- * would be most of the work.
+ * The keyword at this position, in capitals, for any case in the text. '' if there is none. It compares bytes: most words of a statement
+ * are not keywords, and a string for each would be most of the work.
  */
 export function keywordOf(bytes: Uint8Array, from: number, to: number): string {
   const keyword = byHash.get(hashOf(bytes, from, to));

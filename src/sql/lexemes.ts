@@ -1,4 +1,6 @@
-/** Where the pieces of SQL end: names, numbers, strings, comments. Places are offsets into the bytes; −1: it cannot be told where. */
+/**
+ * Where the pieces of SQL end: names, numbers, strings, comments. Positions are offsets into the bytes. −1 means that the end is uncertain.
+ */
 import type { SqlDialect } from './scanner.ts';
 
 const quote = 0x27;
@@ -20,7 +22,7 @@ export function isDigitAt(bytes: Uint8Array, at: number, to: number): boolean {
   return at < to && isDigit(bytes[at]!);
 }
 
-/** Letters, `_` and all that is not ASCII. */
+/** Letters, `_`, and everything that is not ASCII. */
 export function startsWord(byte: number): boolean {
   const lower = byte | 0x20;
   return (lower >= 0x61 && lower <= 0x7a) || byte === 0x5f || byte >= 0x80;
@@ -36,7 +38,7 @@ export function wordEnd(bytes: Uint8Array, from: number, to: number): number {
   return at;
 }
 
-/** Whatever hangs on to the digits belongs to the number: `0x1F`, `1.5e-10`, `1_000`, `12abc`. */
+/** Everything attached to the digits belongs to the number: `0x1F`, `1.5e-10`, `1_000`, `12abc`. */
 export function numberEnd(bytes: Uint8Array, from: number, to: number): number {
   let at = from;
   while (at < to) {
@@ -49,12 +51,12 @@ export function numberEnd(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /**
- * The end of a string that begins with the quote at `open`; `to` where it is cut; −1 where it depends on a setting of the server whether a
- * backslash before a quote makes that part of the string (standard_conforming_strings, NO_BACKSLASH_ESCAPES).
+ * The end of a string that begins with the quote at `open`. `to` if it is cut. −1 if a setting of the server decides whether a backslash
+ * before a quote makes that quote part of the string (standard_conforming_strings, NO_BACKSLASH_ESCAPES).
  */
 export function stringEnd(bytes: Uint8Array, open: number, to: number, dialect: SqlDialect, escapes: boolean): number {
   const mark = bytes[open]!;
-  // Three quotes open a string of another kind in some dialects.
+  // Three quotes open another kind of string in some dialects.
   if (dialect === 'other' && open + 2 < to && bytes[open + 1] === mark && bytes[open + 2] === mark) return -1;
   let at = open + 1;
   while (at < to) {
@@ -79,7 +81,7 @@ function oddBackslashes(bytes: Uint8Array, open: number, at: number): boolean {
   return count % 2 === 1;
 }
 
-/** The end of a quoted identifier, −1 where there is none: then it may be something else. The mark doubled stands for itself. */
+/** The end of a quoted identifier. −1 if there is none, because then it may be something else. A doubled mark stands for itself. */
 export function identifierEnd(bytes: Uint8Array, open: number, to: number, mark: number): number {
   let at = open + 1;
   while (at < to) {
@@ -105,7 +107,7 @@ export function lineEnd(bytes: Uint8Array, from: number, to: number): number {
   return at;
 }
 
-/** MySQL wants white space behind the dashes: without, `5--'a'` has a literal there, for others a comment. */
+/** MySQL wants white space behind the dashes. Without it, `5--'a'` has a literal for MySQL, and a comment for others. */
 export function lineCommentEnd(bytes: Uint8Array, from: number, to: number, dialect: SqlDialect): number {
   const next = from + 2;
   if ((dialect === 'mysql' || dialect === 'other') && next < to && !isSpace(bytes[next]!)) return -1;
@@ -139,7 +141,7 @@ export function blockCommentEnd(bytes: Uint8Array, from: number, to: number, dia
   return to;
 }
 
-/** The end of a `$tag$` at `from`; 0: there is none; −1: the text ends within what may be one. */
+/** The end of a `$tag$` at `from`. 0: there is none. −1: the text ends within what may be one. */
 export function dollarTagEnd(bytes: Uint8Array, from: number, to: number): number {
   let at = from + 1;
   if (isDigitAt(bytes, at, to)) return 0;

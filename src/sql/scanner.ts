@@ -1,6 +1,6 @@
 /**
- * Splits SQL into tokens, by the rules of a dialect. What the dialect's own settings, or dialects of which we don't know which it is, read in
- * different ways is not guessed: the rest of the text is one token then, so that a literal is never taken for something else.
+ * Splits SQL into tokens, by the rules of a dialect. Settings of a server, or an unknown dialect, can make a text ambiguous. The scanner
+ * does not guess then. It makes the rest of the text one token, so that it never takes a literal for something else.
  */
 import {
   blockCommentEnd,
@@ -35,12 +35,12 @@ export const SqlToken = {
   parameter: 4,
   /** One other byte, or `::`. */
   symbol: 5,
-  /** What can't be told apart any more, up to the end. */
+  /** The ambiguous rest, up to the end. */
   rest: 6,
 } as const;
 export type SqlToken = (typeof SqlToken)[keyof typeof SqlToken];
 
-/** Called with each token and where it is in the bytes. */
+/** Called with each token and its position in the bytes. */
 export type TokenHandler = (token: SqlToken, from: number, to: number) => void;
 
 const quote = 0x27;
@@ -139,7 +139,7 @@ export function scanSql(bytes: Uint8Array, from: number, to: number, dialect: Sq
             token = SqlToken.parameter;
             end = wordEnd(bytes, end, to);
           } else if (isDigitAt(bytes, end, to) && (before === SqlToken.space || before === SqlToken.symbol)) {
-            // Behind a bracket, a number or a name it is the bound of a slice.
+            // Behind a bracket, a number or a name, it is the bound of a slice.
             if (bytes[at - 1] === 0x5b || bytes[at - 1] === 0x5d || bytes[at - 1] === 0x29) break;
             token = SqlToken.parameter;
             while (isDigitAt(bytes, end, to)) end++;
@@ -169,7 +169,7 @@ function isNq(bytes: Uint8Array, from: number, to: number): boolean {
   return to - from === 2 && (bytes[from]! | 0x20) === 0x6e && (bytes[from + 1]! | 0x20) === 0x71;
 }
 
-/** Whether a token is a name, so that a dot behind it is no decimal point. */
+/** Whether a token is a name, so that a dot behind it is not a decimal point. */
 function names(before: SqlToken, last: number | undefined): boolean {
   return before === SqlToken.word || before === SqlToken.quoted || last === 0x5d || last === 0x29;
 }

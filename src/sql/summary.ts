@@ -1,4 +1,4 @@
-/** What statements do to what, from their tokens: only what is certain. */
+/** What statements do, and to what, from their tokens. It says only what is certain. */
 import {
   afterTables,
   dataVerbs,
@@ -12,11 +12,11 @@ import {
 import { SqlToken } from './scanner.ts';
 
 export interface SqlSummary {
-  /** `db.operation.name`; undefined where the text has several statements, or none that we know. */
+  /** `db.operation.name`. Undefined if the text has several statements, or none that we know. */
   readonly operation: string | undefined;
-  /** `db.collection.name`; undefined where there are several tables, or none. */
+  /** `db.collection.name`. Undefined if there are several tables, or none. */
   readonly collection: string | undefined;
-  /** `{operation} {collection}` of each statement; may be empty. */
+  /** `{operation} {collection}` of each statement. It may be empty. */
   readonly summary: string;
 }
 
@@ -37,7 +37,7 @@ interface Statement {
 interface Name {
   text: string;
   dotted: boolean;
-  /** In FROM a parenthesis behind it makes it a function; in INSERT that begins the columns. */
+  /** In FROM, a parenthesis behind it makes it a function. In INSERT, that begins the columns. */
   readonly callable: boolean;
 }
 
@@ -57,12 +57,12 @@ export class SqlSummaryReader {
   readonly #tables: boolean[] = [false];
   #opened = false;
 
-  /** @param bytes what the places of tokens are in */
+  /** @param bytes what the positions of tokens are in */
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
 
-  /** Takes a token; spaces and what is not told apart say nothing. */
+  /** Takes a token. Spaces and the ambiguous rest say nothing. */
   read(token: SqlToken, from: number, to: number): void {
     if (token === SqlToken.word) this.#word(from, to);
     else if (token === SqlToken.quoted) this.#quoted(from, to);
@@ -217,7 +217,7 @@ export class SqlSummaryReader {
     this.#tables[this.#tables.length - 1] = true;
   }
 
-  /** `DROP TABLE a, b`; a parenthesis behind the name holds columns. */
+  /** `DROP TABLE a, b`. A parenthesis behind the name holds columns. */
   #definedTables(): void {
     this.#listOfTables();
     this.#expectsTable = 'into';

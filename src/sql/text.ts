@@ -1,9 +1,9 @@
-/** SQL as it may be exported: every literal is `?`, whether or not the text was cut within one. */
+/** SQL that may be exported: every literal is `?`, even if the text was cut within one. */
 import { type SqlDialect, SqlToken, scanSql } from './scanner.ts';
 import { type SqlSummary, SqlSummaryReader } from './summary.ts';
 
 export interface SqlStatement extends SqlSummary {
-  /** `db.query.text`: literals replaced by `?`, comments left out, white space made one space, lists of `IN` collapsed. */
+  /** `db.query.text`: literals become `?`, comments go, white space becomes one space, and lists of `IN` collapse. */
   readonly text: string;
 }
 
@@ -23,13 +23,13 @@ export function readSql(
   cut: boolean,
 ): SqlStatement {
   const to = from + length;
-  // Nothing grows: the shortest literal is one byte, as is what replaces it.
+  // The result is never longer: the shortest literal is one byte, as is what replaces it.
   const out = Buffer.allocUnsafe(length);
   const reader = new SqlSummaryReader(bytes);
   let end = 0;
   let spaced = false;
   let whole = !cut;
-  /** Where the list behind `IN (` begins in `out`, 0: in none that can be collapsed. */
+  /** Where the list behind `IN (` begins in `out`. 0: in no list that can be collapsed. */
   let list = 0;
   let afterIn = false;
   scanSql(bytes, from, to, dialect, (token, at, until) => {
