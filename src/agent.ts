@@ -1,4 +1,7 @@
-/** The composition root: the only file that knows every layer, and wiring only. discovery → plan → attach → decode → correlate → span → export. */
+/**
+ * The composition root: the only file that knows every layer. It only wires them: discovery → plan → attach → decode → correlate → span →
+ * export.
+ */
 import { describeError } from './contract/errors.ts';
 import type { Notify } from './contract/notify.ts';
 import type { Slab } from './contract/span.ts';
@@ -32,9 +35,9 @@ export interface AgentOptions extends PlanOptions {
   readonly rules: TargetRules;
   readonly recipe: DefinitionRecipe;
   readonly kernel: KernelConfig;
-  /** `service.name` of every target, whatever it says itself. */
+  /** `service.name` of every target, in place of its own. */
   readonly serviceName: string | undefined;
-  /** Where spans go; the exporter among them, if there is one. */
+  /** Where spans go, including the exporter if there is one. */
   readonly writer: ClockedSpanWriter;
   readonly exporter: SpanExporter | undefined;
   readonly losses: Losses;
@@ -42,9 +45,9 @@ export interface AgentOptions extends PlanOptions {
 }
 
 const housekeepingMs = 1000;
-/** Between two objects: events of processes get their turn. */
+/** Pause between two objects, in which events of processes get their turn. */
 const loadPauseMs = 20;
-/** What stop() keeps of its time for the last spans, when detaching takes longer than all of it. */
+/** What stop() reserves of its time for the last spans, if detaching takes longer than all of it. */
 const lastFlushMs = 2000;
 
 export class Agent {
@@ -64,7 +67,7 @@ export class Agent {
   #processEventsLost = 0;
   #stopping: Promise<Report> | undefined;
 
-  /** Loads the programs and begins to follow processes. @throws UspanError-coded errors when the kernel refuses */
+  /** Loads the programs and begins to follow processes. @throws UspanError-coded errors if the kernel refuses */
   constructor(options: AgentOptions) {
     this.#options = options;
     const { kernel, losses, rules, notify, recipe, writer } = options;
@@ -76,7 +79,7 @@ export class Agent {
     this.#definitions = definitions;
     this.#timers = new Timers(guard);
     this.#inspector = new Inspector({ ...options, definitions, onGivenUp: () => lose('agent', 'file_given_up', 1) });
-    // It starts beside the programs' loading.
+    // It starts while the programs load.
     this.#inspector.warmUp();
     this.#attacher = new Attacher(definitions, kernel, probes);
     this.#vmaFiles = this.#optional('real inodes of overlay files', () => new VmaFiles());
@@ -112,7 +115,7 @@ export class Agent {
       drain: () => this.#drainLoop.drain(),
     });
     this.#timers.every(housekeepingMs, 'housekeeping', () => this.#housekeep());
-    // Before the first scan, so that nothing starts unseen in between.
+    // This comes before the first scan, so that no start in between goes unseen.
     const handlers = {
       exec: (pid: number) => this.#targets.exec(pid),
       exit: (pid: number) => this.#targets.exit(pid),
@@ -121,7 +124,7 @@ export class Agent {
     this.#events = this.#optional('exec and exit events', () => new ProcessEvents(handlers, guard));
   }
 
-  /** Looks at every process there is now; resolves when the new ones are attached. */
+  /** Looks at every process there is now. Resolves when the new ones are attached. */
   scan(): Promise<void> {
     return this.#targets.scan();
   }
@@ -137,7 +140,7 @@ export class Agent {
     const next = () => {
       const definition = rest.shift();
       if (!definition) return;
-      // The verifier does not let go of this thread: all of the ring is for the spans that come meanwhile.
+      // The verifier blocks this thread, so all of the ring must be free for the spans that come meanwhile.
       this.#drainLoop.drain();
       this.#optional(`the programs of ${definition.name}`, () => this.#attacher.load(definition));
       this.#timers.after(loadPauseMs, 'loading programs', next);
@@ -145,7 +148,7 @@ export class Agent {
     this.#timers.after(loadPauseMs, 'loading programs', next);
   }
 
-  /** What runs, by file. Files that no definition is for are not among them. */
+  /** What runs, by file. It leaves out files that no definition is for. */
   binaries(): KnownBinary[] {
     return this.#binaries.all();
   }
@@ -159,7 +162,7 @@ export class Agent {
     return this.#options.exporter?.state();
   }
 
-  /** Detaches, drains and exports, within `withinMs`. The second call gives the first's promise. */
+  /** Detaches, drains and exports, within `withinMs`. A second call returns the first one's promise. */
   stop(withinMs: number): Promise<Report> {
     this.#stopping ??= this.#stop(withinMs);
     return this.#stopping;
@@ -171,7 +174,7 @@ export class Agent {
     this.#timers.stop();
     this.#targets.stop();
     this.#processEventsLost = this.#events?.lost() ?? 0;
-    // What is queued leaves while the kernel lets go of the probes, which may take longer than there is time.
+    // The queue leaves while the kernel lets go of the probes, which may take longer than there is time.
     void exporter?.flush(withinMs);
     const detached = await this.#detach(Math.max(withinMs / 2, withinMs - lastFlushMs));
     this.#drainLoop.stop();
@@ -186,7 +189,7 @@ export class Agent {
     return report;
   }
 
-  /** False: not all of it within `withinMs`. The kernel goes on with it when the process ends. */
+  /** False: `withinMs` was not enough. The kernel goes on with it when the process ends. */
   async #detach(withinMs: number): Promise<boolean> {
     const all = Promise.all([this.#attacher.detachAll(), this.#events?.close(), this.#inspector.close()]);
     const { promise: late, resolve } = Promise.withResolvers<boolean>();
@@ -218,14 +221,14 @@ export class Agent {
     });
   }
 
-  /** The kernel's, and what user space adds to them. */
+  /** The kernel's counters, and what user space adds to them. */
   #counters(): number[] {
     const counters = this.#attacher.counters();
     counters[Counter.OTHER_PROCESS]! += this.#correlator.otherProcesses;
     return counters;
   }
 
-  /** Follows clock steps, and gives kernel losses a voice. */
+  /** Follows clock steps, and logs kernel losses. */
   #housekeep(): void {
     this.#options.writer.setClockOffsetNs(clockOffsetNs());
     this.#countLosses();
@@ -244,7 +247,7 @@ export class Agent {
     });
   }
 
-  /** Something the agent does without where the kernel lacks it, and says so. */
+  /** Something that the agent can do without. It logs if the kernel lacks it. */
   #optional<T>(what: string, make: () => T): T | undefined {
     try {
       return make();

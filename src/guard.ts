@@ -7,8 +7,8 @@ export interface GuardOptions {
 }
 
 /**
- * Runs the callbacks of timers and events. An exception in one of them costs what that call was about: it is counted, told the first time
- * for each kind of callback, and never ends the agent.
+ * Runs the callbacks of timers and events. An exception in one of them costs only what that call was about. It is counted, is logged the
+ * first time for each kind of callback, and never ends the agent.
  */
 export class Guard {
   readonly #options: GuardOptions;
@@ -27,7 +27,7 @@ export class Guard {
     }
   }
 
-  /** Runs work that nobody waits for; resolves in any case. */
+  /** Runs work that nothing waits for. It always resolves. */
   async settle(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();

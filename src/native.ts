@@ -23,7 +23,7 @@ let loaded: NativeModule | undefined;
 
 /**
  * The native addon, loaded at first use. `USPAN_NATIVE_BUILD=asan` takes the sanitizer build (tests).
- * @throws UspanError E_NATIVE when it is missing, cannot be loaded, or was built from other sources.
+ * @throws UspanError E_NATIVE if it is missing, cannot be loaded, or was built from other sources
  */
 export function loadNative(): NativeModule {
   loaded ??= load();

@@ -1,4 +1,4 @@
-/** What `run --report FILE` writes: one JSON object with everything a user would ask afterwards. */
+/** What `run --report FILE` writes: one JSON object with everything that a user may ask afterwards. */
 
 import type { SkipReason } from './contract/decision.ts';
 import { describeError } from './contract/errors.ts';
@@ -19,7 +19,7 @@ export interface ProbeReport {
   readonly site: string;
   readonly class: string;
   readonly link: string;
-  /** Of the moment: where it has several sites, all of them together. */
+  /** Hits of the moment: of all its sites together, if there are several. */
   readonly hits: number;
 }
 
@@ -35,7 +35,7 @@ export interface Report {
   readonly version: string;
   /** By OTLP span kind. */
   readonly spans: SpanCounts;
-  /** Spans the collector took. */
+  /** Spans that the collector accepted. */
   readonly exported: number;
   readonly lost: readonly Loss[];
   readonly lostTotal: number;
@@ -44,15 +44,15 @@ export interface Report {
   /** Kernel counters. */
   readonly counters: Readonly<Record<string, number>>;
   readonly export: ExportState | undefined;
-  /** Gone before they could be looked at. */
+  /** Processes that ended before uspan could look at them. */
   readonly shortLivedProcesses: number;
-  /** Exec and exit events that found their ring full; the re-scan makes up for them. */
+  /** Exec and exit events that found their ring full. The next scan makes up for them. */
   readonly processEventsLost: number;
-  /** Requests of the agent's own export, where the collector itself is traced: left out. */
+  /** The agent's own export requests to a traced collector. They are left out. */
   readonly ownExports: number;
-  /** Programs and libraries that were read. */
+  /** Programs and libraries that uspan read. */
   readonly filesRead: number;
-  /** The longest time in which the ring was not drained, in milliseconds. */
+  /** The longest time between two drains of the ring, in milliseconds. */
   readonly longestDrainGapMs: number;
 }
 
@@ -90,7 +90,7 @@ export function makeReport(sources: ReportSources): Report {
   };
 }
 
-/** One line a site, though a file that ran, ended and ran again was attached more than once. */
+/** One line for each site, although a file that ran, ended and ran again was attached more than once. */
 function probeReports(attachments: readonly AttachedSites[]): ProbeReport[] {
   const { decision, kind } = attachments[0]!;
   return decision.sites.map((site) => ({
@@ -105,7 +105,7 @@ function probeReports(attachments: readonly AttachedSites[]): ProbeReport[] {
   }));
 }
 
-/** What was looked at and left alone, and why. */
+/** What uspan looked at and left alone, and why. */
 export function skipReports(known: KnownBinary): SkipReport[] {
   const common = { binary: known.path, pids: [...known.pids] };
   if (known.error) {
