@@ -52,7 +52,7 @@ enum uspan_span_flag {
 
 /* Counters, one per-CPU array slot each; `uspan.lost{stage,reason}` where the name starts with LOST_. */
 enum uspan_counter {
-	USPAN_COUNTER_SPANS = 0,              /* span records submitted */
+	USPAN_COUNTER_SPANS = 0,              /* span records that left the ring: the agent counts them, no program does */
 	USPAN_COUNTER_SAMPLED_OUT = 1,        /* requests the sampler declined */
 	USPAN_COUNTER_LOST_RING_FULL = 2,     /* the ring buffer had no room for a finished span */
 	USPAN_COUNTER_LOST_IN_FLIGHT_FULL = 3, /* more requests in flight than the map holds */

@@ -224,6 +224,8 @@ export class Agent {
   /** The kernel's counters, and what user space adds to them. */
   #counters(): number[] {
     const counters = this.#attacher.counters();
+    // The programs do not count what leaves the ring.
+    counters[Counter.SPANS] = this.#correlator.records + this.#attacher.oversizedRecords;
     counters[Counter.OTHER_PROCESS]! += this.#correlator.otherProcesses;
     return counters;
   }

@@ -57,7 +57,7 @@ static __always_inline bool wanted(__u32 filter_by_process, __u32 pid)
 }
 
 /* Several CPUs may see the same unread bytes and jump over the mark together: whoever finds it passed by less than this wakes, too. */
-#define WAKE_WINDOW_BYTES 65536
+#define WAKE_WINDOW_BYTES 16384
 
 /* Sends a record of `len` bytes that begins with a span head. Wakes the agent only as the ring passes its mark. */
 static __always_inline void submit(void *record, __u32 len)
@@ -70,8 +70,6 @@ static __always_inline void submit(void *record, __u32 len)
 	span->head.len = len;
 	if (bpf_ringbuf_output(&spans, record, len, flags))
 		count(USPAN_COUNTER_LOST_RING_FULL);
-	else
-		count(USPAN_COUNTER_SPANS);
 }
 
 /* A buffer of its own until give_large(); 0 when all are in use, which is a span lost. */

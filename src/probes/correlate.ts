@@ -27,6 +27,7 @@ export class Correlator {
   readonly #handle: RecordHandler = (at, pid, probeId) => this.#record(at, pid, probeId);
   #slab: Slab = { bytes: new Uint8Array(0), words: new Uint32Array(0) };
   #otherProcesses = 0;
+  #records = 0;
 
   constructor(options: CorrelatorOptions) {
     this.#options = options;
@@ -37,6 +38,11 @@ export class Correlator {
     this.#slab = slab;
     const rest = decode(slab, length, this.#handle);
     if (rest > 0) this.#options.lose('decode', 'malformed_record', 1);
+  }
+
+  /** Records met so far, whatever became of them. */
+  get records(): number {
+    return this.#records;
   }
 
   /** Requests of this agent's own export that a traced collector served; they are no spans and no loss. */
@@ -57,6 +63,7 @@ export class Correlator {
 
   #record(at: number, pid: number, probeId: number): void {
     const { probes, lose, onWriteError } = this.#options;
+    this.#records++;
     const definition = probes.definitionOf(probeId);
     const kind = this.#slab.words[(at + EventHead.kind) >> 2]! & 0xffff;
     if (!definition) lose('decode', 'unknown_probe', 1);
