@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Roles of connections that were met lately, each a word in an array. A look into a hash map takes some 200 ns here, as what a hit finds in
- * the processor's caches is JavaScript's: most hits are spared it.
+ * Roles of connections that were met lately, each a word in an array. JavaScript runs between two hits and has driven out of the
+ * processor's caches what they need, and a look into a hash map needs more of it than one word. Most hits are spared it.
  */
 #ifndef USPAN_NODE_ROLES_H
 #define USPAN_NODE_ROLES_H
