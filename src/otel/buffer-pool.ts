@@ -1,6 +1,6 @@
 /**
- * Memory of sent batches, kept for the next ones. A fresh buffer of 2 MB costs 500 page faults, and the garbage of a few of them a full
- * collection. Give back only what nothing refers to any more.
+ * Memory of sent batches, kept for the next ones. A fresh buffer of 2 MB costs 500 page faults, and the garbage of a few of them causes a
+ * full collection. Give a buffer back only when nothing refers to it any more.
  */
 export class BufferPool {
   readonly #maxIdleBytes: number;
@@ -11,7 +11,7 @@ export class BufferPool {
     this.#maxIdleBytes = maxIdleBytes;
   }
 
-  /** At least `minBytes` and at most twice as much, with any contents; the view covers its whole buffer. */
+  /** A buffer of at least `minBytes` and at most twice as much, with any contents. The view covers its whole buffer. */
   take(minBytes: number): Uint8Array {
     const at = this.#idle.findIndex((idle) => idle.byteLength >= minBytes && idle.byteLength <= 2 * minBytes);
     if (at < 0) return new Uint8Array(minBytes);
@@ -20,7 +20,7 @@ export class BufferPool {
     return new Uint8Array(buffer!);
   }
 
-  /** Takes back the whole buffer of `bytes`. When there is no room, what was given first is let go. */
+  /** Takes back the whole buffer of `bytes`. Without room, it drops the oldest one. */
   give({ buffer }: Uint8Array): void {
     this.#idle.push(buffer);
     this.#idleBytes += buffer.byteLength;

@@ -1,7 +1,7 @@
 import type { SpanWriter } from '../contract/span.ts';
 
-/** A SpanWriter that turns CLOCK_MONOTONIC into Unix time, so it must be told the distance between the two. */
+/** A SpanWriter that turns CLOCK_MONOTONIC into Unix time, so it needs the distance between the two. */
 export interface ClockedSpanWriter extends SpanWriter {
-  /** Unix time minus CLOCK_MONOTONIC, in ns. Applies to spans begun from now on; set it again after a clock step. */
+  /** Unix time minus CLOCK_MONOTONIC, in ns. It applies to spans begun from now on. Set it again after a clock step. */
   setClockOffsetNs(offsetNs: bigint): void;
 }

@@ -3,7 +3,7 @@ import type { SpanObject } from './span-object.ts';
 import { renderTrace } from './span-tree.ts';
 import { TraceGatherer, type TraceGathererLimits } from './trace-gatherer.ts';
 
-/** Where spans are shown to people or machines. */
+/** Where spans are shown to people or programs. */
 export interface SpanOutput {
   add(span: SpanObject): void;
   /** Writes what is still held back. */

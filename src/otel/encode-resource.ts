@@ -16,7 +16,7 @@ export function lengthDelimited(tag: number, ...parts: readonly Uint8Array[]): U
   return out;
 }
 
-/** `ResourceSpans.resource` (field 1) of a process. Made once per resource, so written for size and not for speed. */
+/** `ResourceSpans.resource` (field 1) of a process. It is made once per resource, so the code is written for size and not for speed. */
 export function encodeResource(resource: Resource): Uint8Array {
   const attributes = Object.entries(resource.attributes).map(([key, value]) =>
     lengthDelimited(0x0a, lengthDelimited(0x0a, encodeUtf8(key)), lengthDelimited(0x12, anyValue(value))),

@@ -12,15 +12,15 @@ export interface Scope {
   readonly schemaUrl: string;
 }
 
-/** What is sent: an `ExportTraceServiceRequest` and how many spans are in it. */
+/** An `ExportTraceServiceRequest` to send, and the number of its spans. */
 export interface ExportRequest {
   readonly bytes: Uint8Array;
   readonly spans: number;
 }
 
 /**
- * Assembles `ExportTraceServiceRequest`s (opentelemetry/proto/collector/trace/v1/trace_service.proto): one ResourceSpans per
- * resource, each with one ScopeSpans. Resources are encoded once and forgotten with their process.
+ * Assembles `ExportTraceServiceRequest`s (opentelemetry/proto/collector/trace/v1/trace_service.proto): one ResourceSpans per resource, each
+ * with one ScopeSpans. It encodes a resource once, and forgets it with its process.
  */
 export class ExportRequestBuilder {
   readonly #resources = new WeakMap<Resource, Uint8Array>();
@@ -38,7 +38,7 @@ export class ExportRequestBuilder {
     this.#schemaUrl = lengthDelimited(0x1a, encodeUtf8(scope.schemaUrl)); // ScopeSpans and ResourceSpans: schema_url = 3
   }
 
-  /** The request lies around the spans of the batch when there is one, else in a buffer from the pool. */
+  /** A single batch has room for the request around its spans. Otherwise the request gets a buffer from the pool. */
   build(batches: readonly EncodedSpans[]): ExportRequest {
     const groups = Map.groupBy(batches, (batch) => batch.resource);
     const outer = [...groups].map(([resource, group]) => this.#measure(resource, group));
@@ -57,7 +57,7 @@ export class ExportRequestBuilder {
     return { bytes, spans: batches.reduce((sum, batch) => sum + batch.spans, 0) };
   }
 
-  /** Where the request of a single batch goes so that the spans stay in place; undefined if there is no room. */
+  /** Where the request of a single batch begins so that the spans stay in place. Undefined if there is no room. */
   #around([batch, ...others]: readonly EncodedSpans[], length: number): Uint8Array | undefined {
     if (batch === undefined || others.length > 0) return undefined;
     const { buffer, byteOffset } = batch.bytes;

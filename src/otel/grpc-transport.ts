@@ -4,14 +4,19 @@ import { rejectedSpans, retryInfoMs } from './export-response.ts';
 import type { OtlpTransport, SendResult, TlsFiles } from './otlp-transport.ts';
 
 const method = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
-/** OTLP specification, "OTLP/gRPC Response". RESOURCE_EXHAUSTED is among them only with a RetryInfo: without, a request was too large. */
+/**
+ * OTLP specification, "OTLP/gRPC Response". RESOURCE_EXHAUSTED can be retried only with a RetryInfo. Without one, a request was too large.
+ */
 const retryableCodes = new Set<number>([
   ...[status.CANCELLED, status.DEADLINE_EXCEEDED, status.ABORTED],
   ...[status.OUT_OF_RANGE, status.UNAVAILABLE, status.DATA_LOSS],
 ]);
-/** A large request may take its time over a slow line: a deadline for small ones would never let it through. */
+/** A large request may take its time over a slow line. A deadline for small ones would never let it through. */
 const slowestBytesPerMs = 100;
-/** After so many deadlines in a row the connection is given up: one whose other end vanished without a word never fails by itself. */
+/**
+ * After this many deadlines in a row, the connection is given up. If the other end vanished without a word, the connection never fails by
+ * itself.
+ */
 const maxDeadlinesInARow = 3;
 
 /** OTLP over gRPC (OTLP specification, "OTLP/gRPC"). */
@@ -29,7 +34,7 @@ export function openGrpcTransport(
       {
         'grpc.primary_user_agent': userAgent,
         'grpc.default_compression_algorithm': compression === 'gzip' ? 2 : 0,
-        // Our own pauses are not longer.
+        // uspan's own pauses are not longer.
         'grpc.max_reconnect_backoff_ms': 5000,
       },
     );
@@ -60,7 +65,7 @@ function asIs(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** `host:port`, with the port that the scheme means; a Unix socket as it is (gRPC Name Resolution). */
+/** `host:port`, with the default port of the scheme. A Unix socket stays as it is (gRPC Name Resolution). */
 function targetOf(endpoint: string): string {
   if (endpoint.startsWith('unix:')) return endpoint;
   const { protocol, hostname, port } = new URL(endpoint);

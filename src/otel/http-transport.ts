@@ -9,19 +9,19 @@ import { printable } from './printable.ts';
 
 const gzipped = promisify(gzip);
 
-/** Of an answer; what comes after it is not read. OTLP's answers have some bytes, an error page some thousands. */
+/** Bytes of an answer that are read. OTLP's answers have some bytes, an error page some thousands. */
 const maxAnswerBytes = 65_536;
 /** OTLP specification, "OTLP/HTTP Response": retryable response codes. */
 const retryableStatuses = new Set([429, 502, 503, 504]);
-/** What a connection can end with that says nothing against the request: the collector or a network on the way is not there now. */
+/** Errors of a connection that do not mean that the request is wrong: the collector, or a network on the way, is away. */
 const retryableErrors = new Set([
   ...['ECONNRESET', 'ECONNREFUSED', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ENOTFOUND'],
   ...['ENETUNREACH', 'ENETDOWN', 'EHOSTUNREACH', 'EHOSTDOWN', 'EADDRNOTAVAIL'],
 ]);
 
 /**
- * OTLP over HTTP/1.1 with protobuf bodies (OTLP specification, "OTLP/HTTP"): a request is one POST, its body written at once.
- * `node:http` is not imported: that also evaluates its WebSocket, and with it the megabytes of a client that nobody uses.
+ * OTLP over HTTP/1.1 with protobuf bodies (OTLP specification, "OTLP/HTTP"). A request is one POST, with its body written at once. It does
+ * not import `node:http`, because that also evaluates its WebSocket, which takes megabytes for an unused client.
  */
 export function openHttpTransport(
   { endpoint, headers, compression, timeoutMs }: OtlpSettings,
@@ -39,7 +39,7 @@ export function openHttpTransport(
     const sent = request(url, { method: 'POST', agent, headers: { ...fixed, 'Content-Length': body.length } });
     const giveUp = () => sent.destroy(timedOut(timeoutMs));
     let timer: NodeJS.Timeout | undefined;
-    // A large request may take its time over a slow line, as long as it moves; then the answer has to come.
+    // A large request may take its time over a slow line, as long as it makes progress. Then the answer has to come.
     sent.setTimeout(timeoutMs, giveUp);
     sent.on('finish', () => {
       timer = setTimeout(giveUp, timeoutMs);
@@ -63,7 +63,10 @@ export function openHttpTransport(
   };
 }
 
-/** The server closed a kept connection just when it was used again: no failure, and sent again at once (Node.js, `request.reusedSocket`). */
+/**
+ * The server closed a kept connection just when it was used again. This is not a failure, and the request is sent again at once (Node.js,
+ * `request.reusedSocket`).
+ */
 function closedWhileIdle(sent: ClientRequest, result: SendResult): boolean {
   return result.outcome === 'failed' && sent.reusedSocket && codeOf(result.error) === 'ECONNRESET';
 }
@@ -102,7 +105,7 @@ async function readBody(answer: IncomingMessage): Promise<Uint8Array> {
 
 function failed(cause: Error): SendResult {
   const code = codeOf(cause);
-  // When all addresses of a name fail, their errors come together, without a message of their own.
+  // If all addresses of a name fail, their errors come together, without a message of their own.
   const error = cause instanceof AggregateError && cause.message === '' ? (cause.errors[0] as Error) : cause;
   return code !== undefined && retryableErrors.has(code)
     ? { outcome: 'failed', retry: true, retryAfterMs: undefined, error }

@@ -13,7 +13,7 @@ interface Counter {
   readonly stage: string;
   readonly reason: string;
   count: number;
-  /** `count` when the current run of losses began; undefined while nothing is being lost. */
+  /** `count` when the current run of losses began. Undefined while nothing is being lost. */
   runFrom: number | undefined;
   seenAtLastCheck: number;
 }
@@ -21,8 +21,8 @@ interface Counter {
 const defaultQuietMs = 5000;
 
 /**
- * `uspan.lost{stage,reason}`: every place that drops data counts it here. A run of losses is told once when it starts and once,
- * with its count, after `quietMs` without another.
+ * `uspan.lost{stage,reason}`: every place that drops data counts it here. It logs a run of losses once when it starts, and once, with its
+ * count, after `quietMs` without another.
  */
 export class Losses {
   /** In the order of their first loss. */
@@ -57,7 +57,7 @@ export class Losses {
     return total;
   }
 
-  /** Ends every open run, so its count is told. */
+  /** Ends every open run, so that its count is logged. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -84,7 +84,7 @@ export class Losses {
   }
 
   #counter(stage: string, reason: string): Counter {
-    // A dozen at most; a lost record must not cost a string.
+    // There are a dozen at most. A lost record must not cost a string.
     for (const counter of this.#counters) if (counter.reason === reason && counter.stage === stage) return counter;
     const counter = { stage, reason, count: 0, runFrom: undefined, seenAtLastCheck: 0 };
     this.#counters.push(counter);

@@ -6,7 +6,7 @@ import { maxNameBytes } from './otlp-span-writer.ts';
 import type { SpanObject } from './span-object.ts';
 import { cutUtf8, decodeUtf8, encodeUtf8 } from './utf8.ts';
 
-/** Builds a SpanObject per span and gives it to `onSpan`. Says the same as OtlpSpanWriter, at about ten times the cost. */
+/** Builds a SpanObject for each span and gives it to `onSpan`. It says the same as OtlpSpanWriter, at about ten times the cost. */
 export class ObjectSpanWriter implements ClockedSpanWriter {
   readonly #onSpan: (span: SpanObject) => void;
   #offsetNs = 0n;
@@ -109,7 +109,7 @@ function hex({ bytes }: Slab, at: number, length: number): string {
   return text;
 }
 
-/** The same cut as the OTLP writer's. */
+/** The OTLP writer cuts at the same length. */
 function cutName(name: string): string {
   if (name.length * 3 <= maxNameBytes) return name;
   const utf8 = encodeUtf8(name);

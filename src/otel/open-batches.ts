@@ -3,19 +3,19 @@ import type { BufferPool } from './buffer-pool.ts';
 import { envelopeRoom, type SpanSink } from './encoded-spans.ts';
 
 export interface OpenBatchLimits {
-  /** A batch is handed over when it has this many spans. */
+  /** A batch that has this many spans goes to the sink. */
   readonly maxBatchSpans: number;
   /** A batch never has more bytes, unless one span alone does. */
   readonly maxBatchBytes: number;
-  /** Bytes of unfinished batches over all resources; when passed, all are handed over. */
+  /** Bytes of unfinished batches over all resources. Beyond it, all go to the sink. */
   readonly maxOpenBytes: number;
 }
 
-/** The batch of one resource that is being filled: whole spans from `envelopeRoom.before` to `end`, and room after them. */
+/** The unfinished batch of one resource: whole spans from `envelopeRoom.before` to `end`, and room after them. */
 export interface OpenBatch {
   readonly resource: Resource;
   bytes: Uint8Array;
-  /** Of all of `bytes`, for whole words and for texts. Kept here, because spans of several processes take turns. */
+  /** Views of all of `bytes`, for whole words and for texts. They are kept here, because spans of several processes take turns. */
   view: DataView;
   buffer: Buffer;
   end: number;
@@ -24,13 +24,13 @@ export interface OpenBatch {
 
 const firstBytes = 4096;
 
-/** The unfinished batches, one a resource, within limits. */
+/** The unfinished batches, one for each resource, within limits. */
 export class OpenBatches {
   readonly #sink: SpanSink;
   readonly #limits: OpenBatchLimits;
   readonly #pool: BufferPool;
   readonly #batches = new Map<Resource, OpenBatch>();
-  /** What the last batch of a resource needed: growing costs copies and page faults. */
+  /** Bytes that the last batch of a resource needed, because growing costs copies and page faults. */
   readonly #lastBytes = new WeakMap<Resource, number>();
   #current: OpenBatch | undefined;
   #openBytes = 0;
@@ -49,14 +49,14 @@ export class OpenBatches {
   }
 
   /**
-   * Takes a finished span that begins at `batch.end` of `out` and ends at `to`; `out` is `batch.bytes` or a grown copy, after which the old
-   * buffer goes back to the pool.
+   * Takes a finished span that begins at `batch.end` of `out` and ends at `to`. `out` is `batch.bytes` or a grown copy; in that case the
+   * old buffer goes back to the pool.
    */
   add(batch: OpenBatch, out: Uint8Array, to: number): void {
     const { maxBatchSpans, maxBatchBytes, maxOpenBytes } = this.#limits;
     const maxEnd = maxBatchBytes + envelopeRoom.before;
     if (to > maxEnd && batch.spans > 0) {
-      // All before this span goes, and the span opens the next batch.
+      // All spans before this one go, and it opens the next batch.
       const span = this.#copy(out, batch.end, to);
       if (out !== batch.bytes) this.#pool.give(out);
       this.#seal(batch);
@@ -116,7 +116,7 @@ export class OpenBatches {
     this.#sink({ resource, bytes: used.subarray(before, end), spans });
   }
 
-  /** A buffer for [from, to) alone, which lie where spans do. */
+  /** A buffer for [from, to) alone, with the spans at their usual offset. */
   #copy(bytes: Uint8Array, from: number, to: number): Uint8Array {
     const { before, after } = envelopeRoom;
     const copy = this.#pool.take(before + to - from + after);

@@ -3,21 +3,21 @@ import type { Losses, Notify } from './losses.ts';
 import { openOtlpTransport } from './otlp-transport.ts';
 import { SpanExporter } from './span-exporter.ts';
 
-/** Schema of the attributes we write: the release of @opentelemetry/semantic-conventions in package.json (a test compares). */
+/** Schema of the attributes that uspan writes: the release of @opentelemetry/semantic-conventions in package.json (a test compares). */
 export const schemaUrl = 'https://opentelemetry.io/schemas/1.45.0';
 
 export interface OpenSpanExporterOptions {
   readonly otlp: OtlpSettings;
   readonly batch: BatchSettings;
-  /** The agent's version, for scope and User-Agent. */
+  /** The agent's version, for the scope and User-Agent. */
   readonly version: string;
   readonly losses: Losses;
   readonly notify: Notify;
 }
 
 /**
- * An exporter to an OTLP collector. Nothing is sent yet, so an unreachable collector is no error here.
- * @throws UspanError E_USAGE on settings that cannot be followed
+ * An exporter to an OTLP collector. It sends nothing yet, so an unreachable collector is not an error here.
+ * @throws UspanError E_USAGE if the settings are not allowed
  */
 export async function openSpanExporter(options: OpenSpanExporterOptions): Promise<SpanExporter> {
   const { otlp, batch, version, losses, notify } = options;

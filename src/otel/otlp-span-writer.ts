@@ -9,21 +9,24 @@ import { copyAscii, putAscii, putVarint, putVarint64, varint64Bytes, varintBytes
 import { cutUtf8, decodeUtf8, encodeUtf8 } from './utf8.ts';
 
 const noBytes = new Uint8Array(0);
-/** From this length on the platform's encoder is faster than a loop (a call of it takes some 60 ns, a character of the loop 2). */
+/** From this length on, the platform's encoder is faster than a loop (a call of it takes some 60 ns, a character of the loop 2). */
 const longText = 32;
-/** The encoder's room beyond a text's characters: what it writes of one that is not ASCII is then longer than that, also when cut. */
+/**
+ * The encoder's room beyond a text's characters. What it writes of a text that is not ASCII is then longer than the text, also if it is
+ * cut.
+ */
 const encoderRoom = 4;
 
 /** Longest name in bytes: what a two-byte length can say. Longer ones are cut at a code point. */
 export const maxNameBytes = 0x3fff;
 
 /**
- * Appends spans as OTLP protobuf (opentelemetry/proto/trace/v1/trace.proto) straight into a byte buffer per resource. Nothing is
- * allocated per span unless a text is not ASCII. Where a length is not known in advance a varint of fixed width is left open and
- * filled in later: four bytes for the span, two for the name; protobuf allows such padding. Texts are copied by plain loops of four
- * bytes a step: for a few dozen bytes they beat `set` and `copy` (bench/otlp-encode.ts).
+ * Appends spans as OTLP protobuf (opentelemetry/proto/trace/v1/trace.proto) straight into one byte buffer per resource. It allocates
+ * nothing for a span unless a text is not ASCII. If a length is not known in advance, it leaves a varint of fixed width open and fills it
+ * in later: four bytes for the span, two for the name. protobuf allows such padding. Plain loops of four bytes a step copy texts: for a few
+ * dozen bytes they are faster than `set` and `copy` (bench/otlp-encode.ts).
  *
- * A span begun but never ended (its definition threw) is dropped by the next `begin`.
+ * The next `begin` drops a span that began but never ended, because its definition threw.
  */
 export class OtlpSpanWriter implements ClockedSpanWriter {
   readonly #batches: OpenBatches;
@@ -38,10 +41,10 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
   #slab: Slab | undefined;
   #slabView: DataView = viewOf(noBytes);
   #pos = 0;
-  /** Where the bytes of the name begin, 0 once it is closed. */
+  /** Where the bytes of the name begin. 0 once it is closed. */
   #nameAt = 0;
 
-  /** Buffers of batches come from `pool`; who takes a batch may give its buffer back. */
+  /** Buffers of batches come from `pool`. The sink that takes a batch may give its buffer back. */
   constructor(sink: SpanSink, limits: OpenBatchLimits, pool = new BufferPool(0)) {
     this.#batches = new OpenBatches(sink, limits, pool);
     this.#pool = pool;
@@ -216,7 +219,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     this.#batches.add(batch, out, this.#pos);
   }
 
-  /** Begins a status whose message has `length` bytes; returns where these go, and the code after them. */
+  /** Begins a status whose message has `length` bytes. Returns where these go, with the code after them. */
   #statusMessage(length: number): number {
     const messageBytes = length === 0 ? 0 : 1 + varintBytes(length) + length;
     this.#reserve(messageBytes + 10 + encoderRoom);
@@ -228,7 +231,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     return putVarint(out, p + 1, length);
   }
 
-  /** Copies `text`, for which there is room and `encoderRoom` more; returns the position after it, or -1 if it is not ASCII. */
+  /** Copies `text`, for which there is room and `encoderRoom` more. Returns the position after it, or -1 if it is not ASCII. */
   #putText(at: number, text: string): number {
     const { length } = text;
     if (length < longText) return putAscii(this.#out, at, text);
@@ -247,7 +250,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     this.#nameAt = 0;
   }
 
-  /** Writes tag, lengths and key of an attribute whose AnyValue has `valueBytes`; returns where that goes. */
+  /** Writes tag, lengths and key of an attribute whose AnyValue has `valueBytes`. Returns where that value goes. */
   #attribute(key: AttributeKey, valueBytes: number): number {
     if (this.#nameAt !== 0) this.#closeName();
     const keyBytes = key.encoded.length;
@@ -259,7 +262,7 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     const short = keyBytes + valueBytes < 0x7e; // so that both lengths are one byte: putVarint costs more than the rest
     if (short) out[p + 1] = keyBytes + valueBytes + 2;
     p = short ? p + 2 : putVarint(out, p + 1, keyBytes + 1 + varintBytes(valueBytes) + valueBytes);
-    // Up to three bytes too many; what follows overwrites them.
+    // Up to three bytes too many. What follows overwrites them.
     const view = this.#outView;
     for (let i = 0; i < keyWords.length; i++) view.setUint32(p + 4 * i, keyWords[i]!, true);
     p += keyBytes;
@@ -269,14 +272,14 @@ export class OtlpSpanWriter implements ClockedSpanWriter {
     return p + 2;
   }
 
-  /** As `#attribute`, for a string of `length` bytes; returns where its bytes go. */
+  /** As `#attribute`, for a string of `length` bytes. Returns where its bytes go. */
   #stringAttribute(key: AttributeKey, length: number): number {
     const p = this.#attribute(key, 1 + varintBytes(length) + length);
     this.#out[p] = 0x0a; // AnyValue.string_value = 1
     return putVarint(this.#out, p + 1, length);
   }
 
-  /** The text turned out not to be ASCII: `#pos` is still where the attribute began. */
+  /** The text is not ASCII: `#pos` is still where the attribute began. */
   #slowText(key: AttributeKey, utf8: Uint8Array): void {
     const p = this.#stringAttribute(key, utf8.length);
     this.#out.set(utf8, p);

@@ -3,7 +3,7 @@ import { UspanError } from '../contract/errors.ts';
 import type { OtlpSettings, OtlpTls } from '../contract/export-settings.ts';
 import type { ExportRequest } from './export-request.ts';
 
-/** What became of a request. `retry`: nothing was taken, and sending it again may help. */
+/** What became of a request. `retry`: the collector took nothing, and sending it again may help. */
 export type SendResult =
   | { readonly outcome: 'sent'; readonly rejected: number }
   | { readonly outcome: 'failed'; readonly retry: false; readonly error: Error }
@@ -15,11 +15,11 @@ export type SendResult =
       readonly error: Error;
     };
 
-/** One connection, or a few, to a collector. It sends what it is given once; when to try again is for its user to say. */
+/** One connection, or a few, to a collector. It sends a request once. Its user decides when to try again. */
 export interface OtlpTransport {
-  /** Never rejects. The bytes must not change until the result is `sent`: a socket may hold those of a request that failed. */
+  /** Never rejects. The bytes must not change until the result is `sent`, because a socket may hold those of a request that failed. */
   send(request: ExportRequest): Promise<SendResult>;
-  /** Closes connections after running requests have ended. */
+  /** Closes connections when running requests have ended. */
   close(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export interface TlsFiles {
 }
 
 /**
- * The transport of the settings' protocol. Only its code is loaded: gRPC takes some 25 MB.
+ * The transport of the settings' protocol. Only its code is loaded, because gRPC takes some 25 MB.
  * @param userAgent e.g. `uspan/1.2.3`
  * @throws UspanError E_USAGE if a certificate or key cannot be read
  */

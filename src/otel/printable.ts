@@ -1,6 +1,6 @@
 /**
- * `text` with every control character as `\xNN`, cut to `maxLength`. Names and attributes come from other people's requests: printed
- * as they are, they could move the cursor or retitle the terminal.
+ * `text` with every control character as `\xNN`, cut to `maxLength`. Names and attributes come from other people's requests. Printed
+ * unchanged, they could move the cursor or retitle the terminal.
  */
 export function printable(text: string, maxLength = 200): string {
   let out = '';

@@ -2,8 +2,8 @@
 export type FieldValue = number | Uint8Array;
 
 /**
- * The values of field `wanted` of an encoded message, in their order; an unreadable rest is left out. For the few answers we read:
- * importing the official deserializer costs 4.4 MB of memory.
+ * The values of field `wanted` of an encoded message, in their order, without an unreadable rest. This is for the few answers that uspan
+ * reads: importing the official deserializer costs 4.4 MB of memory.
  */
 export function fieldValues(message: Uint8Array, wanted: number): FieldValue[] {
   const found: FieldValue[] = [];
@@ -33,7 +33,7 @@ export function fieldValues(message: Uint8Array, wanted: number): FieldValue[] {
   return found;
 }
 
-/** The last bytes of field `wanted`, which is what counts of a field that is not repeated; empty when there are none. */
+/** The last bytes of field `wanted`, which count for a field that is not repeated. Empty if there are none. */
 export function bytesField(message: Uint8Array, wanted: number): Uint8Array {
   const value = fieldValues(message, wanted).at(-1);
   return value instanceof Uint8Array ? value : new Uint8Array(0);

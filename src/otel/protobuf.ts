@@ -1,6 +1,6 @@
-/** The few pieces of protobuf encoding the span writer needs. Room in `out` must be there; nothing is allocated. */
+/** The few pieces of protobuf encoding that the span writer needs. `out` must have room. Nothing is allocated. */
 
-/** Copies `text`; returns the position after it, or -1 if it is not ASCII. */
+/** Copies `text`. Returns the position after it, or -1 if it is not ASCII. */
 export function putAscii(out: Uint8Array, at: number, text: string): number {
   let seen = 0;
   for (let i = 0; i < text.length; i++) {
@@ -11,7 +11,7 @@ export function putAscii(out: Uint8Array, at: number, text: string): number {
   return seen < 0x80 ? at + text.length : -1;
 }
 
-/** Copies bytes, four at a time; returns the position after them, or -1 if they are not ASCII. */
+/** Copies bytes, four at a time. Returns the position after them, or -1 if they are not ASCII. */
 export function copyAscii(out: DataView, at: number, source: DataView, from: number, length: number): number {
   const whole = length - 3;
   let seen = 0;
@@ -34,7 +34,7 @@ export function varintBytes(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
 }
 
-/** Writes `value` (< 2^32) as a varint; returns the position after it. */
+/** Writes `value` (< 2^32) as a varint. Returns the position after it. */
 export function putVarint(out: Uint8Array, at: number, value: number): number {
   if (value < 0x80) {
     out[at] = value;
@@ -57,7 +57,7 @@ export function varint64Bytes(lo: number, hi: number): number {
   return upper === 0 ? 5 : 5 + varintBytes(upper);
 }
 
-/** Writes the u64 (lo, hi) as a varint; returns the position after it. */
+/** Writes the u64 (lo, hi) as a varint. Returns the position after it. */
 export function putVarint64(out: Uint8Array, at: number, lo: number, hi: number): number {
   if (hi === 0) return putVarint(out, at, lo);
   let p = at;

@@ -1,14 +1,14 @@
-/** Between attempts: as long as the official exporters wait. */
+/** Pauses between attempts, as long as those of the official exporters. */
 const firstMs = 1000;
 const factor = 1.5;
 const maxMs = 5000;
-/** A collector may ask for more, but not for so much that its return is slept through. */
+/** A collector may ask for a longer pause, but not for so long that uspan misses its return. */
 const maxAskedMs = 300_000;
 
 /**
  * How long to wait after a request failed, in ms.
- * @param failures attempts that failed since the last one that did not, from 1
- * @param askedMs the pause that the collector asked for, which goes before our own
+ * @param failures attempts that failed since the last success, from 1
+ * @param askedMs the pause that the collector asked for, which wins over uspan's own
  * @param random from 0 to 1: agents that lost a collector together should not come back together
  */
 export function retryPauseMs(failures: number, askedMs: number | undefined, random: number): number {

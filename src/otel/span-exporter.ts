@@ -12,15 +12,15 @@ export type ExportLossReason = 'queue_full' | 'rejected' | 'failed' | 'shutdown_
 
 /** `accepted` is always `exported` + lost (without `queue_full`) + `queuedSpans`. */
 export interface ExportState {
-  /** Spans taken into the queue. */
+  /** Spans that the queue accepted. */
   readonly accepted: number;
-  /** Spans a collector took. */
+  /** Spans that a collector took. */
   readonly exported: number;
   readonly lost: Readonly<Record<ExportLossReason, number>>;
-  /** Spans waiting or being sent, without those of batches not handed over yet. */
+  /** Spans that wait or are being sent, without those of batches that are not handed over yet. */
   readonly queuedSpans: number;
   readonly queuedBytes: number;
-  /** Requests sent, a retry counted again. */
+  /** Requests sent. A retry counts again. */
   readonly requests: number;
   readonly failedRequests: number;
 }
@@ -35,21 +35,21 @@ export interface SpanExporterOptions {
 
 /** A request that is being sent, or waits to be sent again. */
 interface Pending extends ExportRequest {
-  /** Counted up: of two that wait, the older one goes first. */
+  /** Counts up. Of two that wait, the older one goes first. */
   readonly order: number;
-  /** What it takes of the queue's bytes. */
+  /** Its share of the queue's bytes. */
   readonly queuedBytes: number;
 }
 
-/** During a shutdown there is little time left: no pause is longer. */
+/** During a shutdown there is little time left, so no pause is longer. */
 const maxPauseAtShutdownMs = 200;
 
 /**
  * Queues finished batches and sends them, a few requests at a time. Full batches go at once, the rest every `scheduleDelayMs`.
  *
- * A request that failed for a reason that may pass is put back and sent again, after a pause and before all newer ones, for as long as it
- * takes: the queue is bounded by its spans and bytes, never by time. Nothing waits for the collector: when the queue is full, new
- * batches are dropped and counted, so that what is kept of an outage is its beginning, without a gap.
+ * A request that failed for a reason that may pass goes again, after a pause and before all newer ones, for as long as it takes. Spans and
+ * bytes bound the queue, never time. Nothing waits for the collector. When the queue is full, new batches are dropped and counted, so that
+ * it keeps the beginning of an outage, without a gap.
  */
 export class SpanExporter {
   /** Writes into this exporter. */
@@ -60,12 +60,12 @@ export class SpanExporter {
   readonly #timer: NodeJS.Timeout;
   readonly #lost: Record<ExportLossReason, number> = { queue_full: 0, rejected: 0, failed: 0, shutdown_timeout: 0 };
   #queue: EncodedSpans[] = [];
-  /** Requests that failed, the oldest first; never more than are sent at a time. */
+  /** Requests that failed, the oldest first. There are never more than are sent at a time. */
   #again: Pending[] = [];
   #idleWaiters: (() => void)[] = [];
   #order = 0;
   #sending = 0;
-  /** Attempts in a row that may be repeated; while there are any, one request at a time is tried. */
+  /** Retryable failures in a row. While there are any, one request at a time is tried. */
   #failures = 0;
   #pause: NodeJS.Timeout | undefined;
   #pauseEndsAt = 0;
@@ -83,7 +83,7 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     const { maxBatchSpans, maxBatchBytes, maxQueueBytes, scheduleDelayMs } = options.batch;
     this.#options = options;
-    // Enough for the batches being filled and sent while the collector keeps up.
+    // Enough for the batches that are being filled and sent while the collector keeps up.
     const maxOpenBytes = Math.min(3 * maxBatchBytes, maxQueueBytes);
     this.#pool = new BufferPool(maxOpenBytes);
     this.#builder = new ExportRequestBuilder(options.scope, this.#pool);
@@ -111,7 +111,7 @@ export class SpanExporter {
   }
 
   /**
-   * Flushes and closes; what is left after `withinMs` is counted as `shutdown_timeout`. Calling it again changes nothing.
+   * Flushes and closes. What is left after `withinMs` is counted as `shutdown_timeout`. Another call changes nothing.
    * @returns true if nothing was left
    */
   shutdown(withinMs: number): Promise<boolean> {
@@ -131,7 +131,7 @@ export class SpanExporter {
     this.#again = [];
     this.#queuedSpans = 0;
     this.#queuedBytes = 0;
-    // Waits for running requests, which may take as long as their own timeout: nobody has to wait for that.
+    // It waits for running requests, which may take as long as their own timeout. Callers need not wait for that.
     const closed = this.#options.transport.close().catch(() => {});
     if (drained) await closed;
     return drained;
@@ -169,7 +169,7 @@ export class SpanExporter {
     }
   }
 
-  /** As many batches from the front as fit a request, at least one. */
+  /** As many batches from the front as fit into a request, at least one. */
   #nextRequest(): Pending | undefined {
     const { maxBatchSpans, maxBatchBytes } = this.#options.batch;
     let spans = 0;
@@ -213,7 +213,7 @@ export class SpanExporter {
     const rejected = Math.min(result.rejected, request.spans);
     this.#exported += request.spans - rejected;
     this.#lose('rejected', rejected);
-    // Only now: a socket may still hold the bytes of a request that failed.
+    // Not before: a socket may still hold the bytes of a request that failed.
     this.#pool.give(request.bytes);
   }
 
@@ -226,7 +226,7 @@ export class SpanExporter {
   #putBack(request: Pending, { retryAfterMs }: Extract<SendResult, { retry: true }>): void {
     const at = this.#again.findIndex(({ order }) => order > request.order);
     this.#again.splice(at < 0 ? this.#again.length : at, 0, request);
-    // Two that fail together are one failure.
+    // Two that fail together count as one failure.
     if (this.#pause === undefined) this.#failures++;
     else if (retryAfterMs === undefined) return;
     const ms = retryPauseMs(this.#failures, retryAfterMs, Math.random());

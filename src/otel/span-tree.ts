@@ -6,7 +6,7 @@ import type { SpanObject } from './span-object.ts';
 
 export interface SpanTreeStyle {
   readonly colours: Colors;
-  /** Longest line; longer ones lose attributes at their end. */
+  /** Longest line. Longer ones lose attributes at their end. */
   readonly columns: number;
 }
 
@@ -15,7 +15,7 @@ const kindNames = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 const leftColumns = 46;
 const leastServiceColumns = 12;
 
-/** What tells most about a span, in the order shown; the values speak for themselves. */
+/** The attributes that say most about a span, in the order shown. Their values speak for themselves. */
 const mainAttributes = [
   'http.response.status_code',
   'rpc.grpc.status_code',
@@ -66,7 +66,7 @@ export function renderTrace(spans: readonly SpanObject[], { colours, columns }: 
   });
 }
 
-/** Depth first, children by start; a span whose parent is not here is a root, and so is one in a circle of parents. */
+/** Depth first, children by start. A span is a root if its parent is not here, or if its parents form a circle. */
 function treeRows(spans: readonly SpanObject[]): Row[] {
   const ordered = spans.toSorted((a, b) =>
     a.startUnixNs < b.startUnixNs ? -1 : a.startUnixNs > b.startUnixNs ? 1 : 0,

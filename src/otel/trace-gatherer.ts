@@ -22,7 +22,7 @@ interface PendingTrace {
   lastAt: number;
 }
 
-/** Gathers the spans of a trace for a short time and gives them on together. Past a limit the oldest trace goes as it is. */
+/** Gathers the spans of a trace for a short time and passes them on together. Past a limit, the oldest trace goes as it is. */
 export class TraceGatherer {
   readonly #onTrace: (spans: readonly SpanObject[]) => void;
   readonly #limits: TraceGathererLimits;
@@ -49,7 +49,7 @@ export class TraceGatherer {
     this.#timer ??= setInterval(() => this.#check(), this.#limits.settleMs / 3).unref();
   }
 
-  /** Gives everything on now. */
+  /** Passes everything on now. */
   flush(): void {
     while (this.#pending.size > 0) this.#giveOldest();
     this.#stop();
