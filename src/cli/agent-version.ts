@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The version of uspan, of its package.json (two levels up from here, as source and as built). */
+/** The version of uspan, from its package.json (two levels up from here, in the sources as in a build). */
 export function agentVersion(): string {
   const path = new URL('../../package.json', import.meta.url);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;

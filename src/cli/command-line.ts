@@ -10,7 +10,7 @@ export type Request =
       [C in CommandName]: {
         readonly command: C;
         readonly options: Options<(typeof commands)[C]>;
-        /** Settings that were given; those that were not may come from elsewhere. */
+        /** Settings that were given. The others may come from elsewhere. */
         readonly given: Partial<Settings>;
       };
     }[CommandName]
@@ -18,7 +18,7 @@ export type Request =
   | { readonly command: 'print'; readonly text: string };
 
 /**
- * Parses the arguments behind the program's name. Pure but for the width of the terminal.
+ * Parses the arguments behind the program's name. Pure, except for the width of the terminal.
  * @throws UspanError E_USAGE that names what is wrong
  */
 export function parseCommandLine(argv: readonly string[]): Request {
@@ -26,7 +26,7 @@ export function parseCommandLine(argv: readonly string[]): Request {
   let printed = '';
   const program = new Command('uspan')
     .description('Turns what running programs do into OpenTelemetry traces, without touching them.')
-    // What is printed is for the caller to say.
+    // The caller decides what to print.
     .version('', '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
@@ -36,7 +36,7 @@ export function parseCommandLine(argv: readonly string[]): Request {
       writeOut: (text) => {
         printed += text;
       },
-      // The error is thrown as well.
+      // The error is also thrown.
       writeErr: () => {},
     });
   for (const [name, spec] of Object.entries(commands)) {

@@ -18,15 +18,15 @@ const colours = coloursOf(process.stderr);
 
 const inRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const launcher = inRoot('examples/shop/main.mjs');
-/** Spans of the probes it has of its own. */
+/** Spans of its own USDT probes. */
 const configFile = inRoot('examples/shop/uspan.yaml');
 const goApp = inRoot('build/examples/go-app');
-/** A file of its own: the agent leaves alone what runs the same `node` as itself. */
+/** It is a file of its own, because the agent leaves alone processes that run the same `node` as itself. */
 const node = inRoot('build/examples/node');
 const load = '8/s';
 const stopWithinMs = 5000;
 
-/** `uspan demo`: the example shop, unmodified, under the agent; its traces on the terminal. */
+/** `uspan demo`: the unmodified example shop under the agent, with its traces on the terminal. */
 export async function demo(options: DemoOptions, environment: Environment): Promise<number> {
   for (const path of [goApp, node, launcher]) {
     if (existsSync(path)) continue;
@@ -58,7 +58,7 @@ export async function demo(options: DemoOptions, environment: Environment): Prom
   return exitCodes.ok;
 }
 
-/** Those of `run`, for the programs of the shop. */
+/** The definitions of `run` for the programs of the shop. */
 function settingsOfDemo(json: boolean, environment: Environment): Promise<Settings> {
   const exeGlobs = [goApp, node, '*/shop-postgres-*/postgres'];
   return readSettings({ exeGlobs, configFile, console: !json, json }, environment);
@@ -88,7 +88,7 @@ function died(shop: ChildProcess): Promise<never> {
   });
 }
 
-/** The shop ends by SIGTERM, with all its parts; and they end when it does, however that comes. */
+/** SIGTERM ends the shop with all its parts. They also end whenever the shop does. */
 async function end(shop: ChildProcess): Promise<void> {
   if (shop.pid === undefined || shop.exitCode !== null || shop.signalCode !== null) return;
   const exited = new Promise((resolve) => shop.once('exit', resolve));

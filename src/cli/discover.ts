@@ -22,7 +22,7 @@ const colours = coloursOf(process.stdout);
 interface Found {
   readonly facts: ProcessFacts;
   readonly service: string;
-  /** Undefined: the process ended, or its file may not be read. */
+  /** Undefined: the process ended, or its file is unreadable. */
   readonly inspection: Inspection | undefined;
   /** Libraries that some definition is for. */
   readonly libraries: readonly Inspection[];
@@ -30,7 +30,7 @@ interface Found {
   readonly moved: boolean;
 }
 
-/** `uspan discover`: what `run` with the same flags would attach, and why not the rest. Attaches nothing. */
+/** `uspan discover`: what `run` with the same flags would attach, and why not the rest. It attaches nothing. */
 export async function discover(
   options: DiscoverOptions,
   given: Partial<Settings>,
@@ -92,7 +92,7 @@ function describeAll(found: readonly Found[], traceable: number, explain: boolea
   ];
 }
 
-/** Programs that no definition is for, a line a file. */
+/** Programs that no definition is for, one line for each file. */
 function describeUnknown(unknown: readonly Found[]): string[] {
   const byFile = Map.groupBy(unknown, ({ facts }) => facts.exe?.path ?? facts.comm);
   return [...byFile].map(([path, processes]) => {
@@ -115,7 +115,7 @@ function partition<T>(all: readonly T[], takes: (each: T) => boolean): [T[], T[]
   return [all.filter(takes), all.filter((each) => !takes(each))];
 }
 
-/** Processes of one service with the same file and the same answers, as forked workers are, have one entry. */
+/** Processes of one service with the same file and the same answers, such as forked workers, have one entry. */
 function describeKnown(known: readonly Found[], explain: boolean): string[] {
   const entries = Map.groupBy(known, (found) => [found.service, fileOf(found), ...answers(found, explain)].join('\n'));
   return [...entries.values()].map((processes) => {
@@ -129,7 +129,7 @@ function fileOf({ facts }: Found): string {
   return facts.exe?.path ?? facts.comm;
 }
 
-/** Each decision in a line, with its sites and notes below. */
+/** One line for each decision, with its sites and notes below. */
 function answers(found: Found, explain: boolean): string[] {
   return decisionsOf(found).flatMap((decision) => {
     const { binary, definition } = decision;

@@ -8,7 +8,7 @@ import type { DoctorOptions } from './flags.ts';
 
 const colours = coloursOf(process.stdout);
 
-/** `uspan doctor`: tries everything uspan needs of this host. */
+/** `uspan doctor`: tries everything that uspan needs of this host. */
 export function doctor(options: DoctorOptions): number {
   const all = requirements();
   const fit = all.every(({ met, required }) => met !== false || !required);

@@ -1,12 +1,12 @@
 import { type ErrorCode, errorCode } from '../contract/errors.ts';
 
-/** What uspan exits with; docs/errors.md explains each (a test checks). Never 0 on failure. */
+/** Exit codes of uspan. docs/errors.md explains each, which a test checks. A failure never gives 0. */
 export const exitCodes = {
   ok: 0,
-  /** Anything without a more telling status, a bug included. */
+  /** Anything without a more specific status, including a bug. */
   failure: 1,
   usage: 2,
-  /** No process matches the rules, or nothing in those that do can be traced. */
+  /** No process matches the rules, or uspan can trace nothing in those that do. */
   noTarget: 3,
   /** A capability or a kernel feature is missing, or the kernel refused a program. */
   kernel: 4,

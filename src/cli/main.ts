@@ -1,10 +1,10 @@
-/** Where `bin/uspan` enters. stdout is data, stderr is for people. */
+/** Entry of `bin/uspan`. stdout is for data, stderr for people. */
 import { describeError } from '../contract/errors.ts';
 import { showStacks } from '../settings/development.ts';
 import { parseCommandLine, type Request } from './command-line.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 
-/** Only the command in use is loaded: `--help` needs no kernel. */
+/** It loads only the command in use: `--help` needs no kernel. */
 async function run(request: Request): Promise<number> {
   switch (request.command) {
     case 'print':
@@ -25,7 +25,7 @@ async function run(request: Request): Promise<number> {
   }
 }
 
-// `uspan discover | head`: what is not read need not be written.
+// `uspan discover | head`: what the reader does not read need not be written.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });

@@ -21,14 +21,17 @@ export interface Outputs {
 export interface OutputOptions {
   readonly console: boolean;
   readonly json: boolean;
-  /** Send by OTLP, unless the settings say no (`OTEL_TRACES_EXPORTER=none`). When false, they can still ask for both (`otlp,console`). */
+  /**
+   * Whether to send by OTLP, unless the settings say no (`OTEL_TRACES_EXPORTER=none`). When false, they can still ask for both
+   * (`otlp,console`).
+   */
   readonly otlp: boolean;
   readonly export: ExportSettings;
   readonly losses: Losses;
   readonly notify: Notify;
 }
 
-/** Where spans go, by the settings. @throws UspanError E_USAGE when a certificate cannot be read */
+/** Where spans go, by the settings. @throws UspanError E_USAGE if a certificate cannot be read */
 export async function openOutputs(options: OutputOptions): Promise<Outputs> {
   const { export: settings, losses, notify } = options;
   const both = settings.exporters.includes('console');

@@ -1,6 +1,6 @@
 /**
  * A C++ function's qualified name from its mangled one, without parameters: `_ZN4node11StreamBase5WriteEPc` → `node::StreamBase::Write`.
- * What is more than nested names (templates, operators) stays as it is. Itanium C++ ABI, §5.1.2.
+ * Anything but nested names (templates, operators) stays as it is. Itanium C++ ABI, §5.1.2.
  */
 export function plainFunction(name: string): string {
   let rest = /^_ZNK?(?=\d)(.*)$/.exec(name)?.[1];

@@ -1,7 +1,9 @@
 import { UspanError } from '../contract/errors.ts';
 import { requirements } from '../probes/attach/requirements.ts';
 
-/** Refuses to start where it could only half-work. @throws UspanError of the first thing missing, with all of its kind */
+/**
+ * Refuses to start where uspan could only half work. @throws UspanError for the first thing that is missing, with all others of its kind
+ */
 export function preflight(): void {
   const missing = requirements().filter(({ required, met }) => required && met === false);
   const [first] = missing;

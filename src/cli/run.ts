@@ -9,13 +9,13 @@ import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
 import { startAgent } from './start-agent.ts';
 
-/** SIGTERM to exit; an orchestrator's usual patience is 10 s and more. */
+/** Time from SIGTERM to exit. Orchestrators usually wait 10 s or more. */
 const stopWithinMs = 8000;
 
 /** `uspan run`: traces until SIGINT or SIGTERM. */
 export async function run(given: Partial<Settings>, environment: Environment): Promise<number> {
   const startedAt = performance.now();
-  // Before anything that takes time, so that an early signal is not lost.
+  // This comes before anything that takes time, so that an early signal is not lost.
   const stopped = untilStopped();
   const settings = await readSettings(given, environment);
   if (settings.reportFile) writeReport(settings.reportFile, undefined);
@@ -39,7 +39,7 @@ function readyText(agent: Agent): string {
   return `ready, tracing ${processes} ${processes === 1 ? 'process' : 'processes'} at ${sites} places`;
 }
 
-/** Tried with nothing in it at the start: a report that cannot be written is better known before the run than after. */
+/** Writes an empty report at the start, because a user wants to know before the run that it cannot be written. */
 function writeReport(path: string, report: Report | undefined): void {
   try {
     writeFileSync(path, report ? `${JSON.stringify(report, null, 2)}\n` : '');

@@ -1,6 +1,6 @@
 import { exitCodes } from './exit-codes.ts';
 
-/** The first SIGINT or SIGTERM ends the wait, and so does a reader that closed the pipe on stdout; a second signal ends the program at once. */
+/** The first SIGINT or SIGTERM ends the wait. So does a reader that closes the pipe on stdout. A second signal ends the program at once. */
 export function untilStopped(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let stopping = false;

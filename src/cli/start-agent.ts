@@ -31,8 +31,8 @@ function whyNot(agent: Agent, pid: number): string {
 }
 
 /**
- * An agent at work: what the first scan found is attached.
- * @throws UspanError E_NO_TARGET when only pids were asked for and none of them can be traced
+ * A working agent, attached to what the first scan found.
+ * @throws UspanError E_NO_TARGET if only pids were given and none of them can be traced
  */
 export async function startAgent(settings: Settings, logger: Logger, otlp: boolean): Promise<Started> {
   const recipe = chooseDefinitions(settings);
@@ -61,7 +61,7 @@ export async function startAgent(settings: Settings, logger: Logger, otlp: boole
     notify,
   });
   await agent.scan();
-  // With nothing but pids to go by, no other program is ever attached.
+  // If only pids were given, uspan never attaches to another program.
   if (settings.pids.length === 0 || settings.exeGlobs.length + settings.ports.length > 0) agent.loadRest();
   if (
     settings.pids.length > 0 &&

@@ -4,7 +4,7 @@ import { plainFunction } from './plain-function.ts';
 
 const colours = coloursOf(process.stderr);
 
-/** What a run comes to: spans, probes that were hit with their site class, losses. */
+/** The result of a run: spans, probes that were hit, with their site class, and losses. */
 export function summary(report: Report): string {
   const spans = Object.entries(report.spans)
     .filter(([, count]) => count > 0)
@@ -13,7 +13,7 @@ export function summary(report: Report): string {
   const rows = hit.map((probe, i) => {
     const before = hit[i - 1];
     const sameLibrary = probe.definition === before?.definition && probe.binary === before.binary;
-    // Hits are those of a moment, whichever of its sites they came to.
+    // Hits are those of a moment, at any of its sites.
     const sameMoment = sameLibrary && probe.moment === before.moment;
     return [
       sameLibrary ? '' : probe.definition,
@@ -33,7 +33,7 @@ export function summary(report: Report): string {
   ].join('\n');
 }
 
-/** Columns of equal width, the one before the last right-aligned; lines after the first are indented as far as the headings. */
+/** Columns of equal width, with the one before the last right-aligned. Lines after the first are indented as far as the headings. */
 function table(rows: readonly (readonly string[])[]): string {
   const last = rows[0]!.length - 1;
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
