@@ -18,10 +18,10 @@ export function readConfigFile(path: string): ReadonlyMap<string, ConfigNode> {
   return parseConfig(text, path);
 }
 
-/** The keys that the file has, by their path. @param path for messages @throws UspanError E_CONFIG */
+/** The keys of the file, by their path. @param path for messages @throws UspanError E_CONFIG */
 export function parseConfig(text: string, path: string): ReadonlyMap<string, ConfigNode> {
   const lines = new LineCounter();
-  // Read node by node, so that an alias is nothing we know, and never multiplies.
+  // It reads node by node, so that an alias is an unknown value and never multiplies.
   const document = parseDocument(text, { lineCounter: lines });
   const refuse = (message: string, offset: number): never => {
     const { line, col } = lines.linePos(offset);
@@ -37,7 +37,7 @@ export function parseConfig(text: string, path: string): ReadonlyMap<string, Con
 
 const paths = rows.flatMap(([, { yaml }]) => yaml ?? []);
 
-/** Adds what `node`, the mapping of the keys that begin with `prefix`, has. */
+/** Adds the keys of `node`, a mapping whose keys begin with `prefix`. */
 function collect(node: ConfigNode, prefix: string, found: Map<string, ConfigNode>): void {
   const below = paths.filter((path) => path.startsWith(prefix));
   const names = [...new Set(below.map((path) => path.slice(prefix.length).split('.')[0]!))];

@@ -1,9 +1,9 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml';
 import type { Value } from './value.ts';
 
-/** A value of the file that knows where it stands. Every method that finds something else than it wants throws E_CONFIG. */
+/** A value of the file that knows its position. Every method that finds something else than it wants throws E_CONFIG. */
 export class ConfigNode {
-  /** As in `probes[0].args.user`; empty for the whole. */
+  /** As in `probes[0].args.user`. Empty for the whole file. */
   readonly path: string;
   readonly #node: Node | null;
   readonly #refuse: (message: string, offset: number) => never;
@@ -42,7 +42,7 @@ export class ConfigNode {
     if (!isMap(node)) return this.refuse('must be a mapping of keys to values');
     return node.items.map(({ key, value }) => {
       const name = isScalar(key) ? String(key.value) : '?';
-      // An empty value stands nowhere; its key does.
+      // An empty value has no position, but its key has.
       const at = value ?? key;
       return [name, new ConfigNode(at === key ? null : value, this.path ? `${this.path}.${name}` : name, this.#refuse)];
     });
@@ -54,7 +54,7 @@ export class ConfigNode {
     return node.items.map((item, index) => new ConfigNode(item, `${this.path}[${index}]`, this.#refuse));
   }
 
-  /** A text, a number or a truth, as text. */
+  /** A text, a number or a boolean, as text. */
   scalar(): string {
     const value = isScalar(this.#node) ? this.#node.value : undefined;
     if (!['string', 'number', 'boolean'].includes(typeof value)) return this.refuse('must be a single value');

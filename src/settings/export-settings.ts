@@ -2,7 +2,7 @@ import type { ExportSettings, OtlpSettings } from '../contract/export-settings.t
 import { otlpEndpoint } from './otlp-endpoint.ts';
 import type { Settings } from './table.ts';
 
-/** Where and how spans are sent, of all settings. */
+/** Where and how to send spans, from all settings. */
 export function exportSettingsOf(settings: Settings): ExportSettings {
   const exporters = [...new Set(settings.exporters)];
   return {
@@ -32,7 +32,7 @@ function otlpSettingsOf(settings: Settings): OtlpSettings {
     endpoint,
     headers: { ...settings.otlpHeaders, ...settings.otlpTracesHeaders },
     compression: settings.otlpCompression,
-    // Both bound one attempt; it is repeated for as long as the queue has room.
+    // Both bound one attempt, which is repeated as long as the queue has room.
     timeoutMs: Math.min(settings.otlpTimeoutMs, settings.exportTimeoutMs),
     tls: secure ? tls : undefined,
   };

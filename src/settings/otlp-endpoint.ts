@@ -1,17 +1,17 @@
 import type { OtlpProtocol } from '../contract/export-settings.ts';
 import { plainText, type Value } from './value.ts';
 
-/** Where an endpoint may be said. */
+/** The variables that can give an endpoint. */
 export interface OtlpEndpoints {
-  /** Of all signals: HTTP appends the path of the traces. */
+  /** For all signals: HTTP appends the path of the traces. */
   readonly base: string | undefined;
-  /** Of the traces alone: used as it is. */
+  /** For traces alone: used as it is. */
   readonly traces: string | undefined;
   /** What a gRPC endpoint without a scheme means: no TLS. */
   readonly insecure: boolean;
 }
 
-/** Of either protocol: what it must be is known once that is. */
+/** An endpoint of either protocol. The protocol decides later what is allowed. */
 export const endpointText: Value<string> = { ...plainText, allowed: 'an OTLP endpoint' };
 
 const standard = { 'http/protobuf': 'http://localhost:4318', grpc: 'http://localhost:4317' } as const;

@@ -6,16 +6,16 @@ import { parseValue, type Value } from './value.ts';
 /** An empty variable is an unset one (OpenTelemetry specification, "Environment Variable Specification"). */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where settings come from, the strongest first; what none of them has is the table's default. */
+/** Sources of settings, the strongest first. The table has the default for what none of them has. */
 export interface Sources {
   /** What was given on the command line. */
   readonly flags?: Partial<Settings>;
   readonly environment: Environment;
-  /** The keys of a configuration file by their path, such as `limits.ring_bytes`. */
+  /** The keys of a settings file by their path, such as `limits.ring_bytes`. */
   readonly file?: ReadonlyMap<string, ConfigNode>;
 }
 
-/** Reads flags, environment and, where they name one, the configuration file. @throws UspanError E_USAGE, E_CONFIG */
+/** Reads flags, environment and the settings file, if they name one. @throws UspanError E_USAGE, E_CONFIG */
 export async function readSettings(flags: Partial<Settings>, environment: Environment): Promise<Settings> {
   const path = flags.configFile ?? environment.USPAN_CONFIG?.trim();
   // The YAML reader takes 30 ms and some megabytes.
@@ -23,19 +23,19 @@ export async function readSettings(flags: Partial<Settings>, environment: Enviro
   return settingsOf({ flags, environment, ...(file && { file }) });
 }
 
-/** A setting as it was found, and how to say that it is wrong. */
+/** A setting as it was found, and how to report that it is wrong. */
 interface Found {
   readonly value: unknown;
-  /** Throws when the text that was found is none of `value`. */
+  /** Throws if the text is not an allowed `value`. */
   readonly check: (value: Value<unknown>) => void;
 }
 
-/** @throws UspanError E_USAGE or E_CONFIG that names the flag, the variable or the place in the file, and what is allowed */
+/** @throws UspanError E_USAGE or E_CONFIG that names the flag, the variable, or the position in the file, and what is allowed */
 export function settingsOf({ flags = {}, environment, file = new Map() }: Sources): Settings {
   const found = new Map<SettingName, Found>();
   for (const [name, setting] of rows) {
     const given = flags[name] === undefined ? undefined : { value: flags[name], check: () => {} };
-    // All are read, so that what is wrong is told also where another source wins.
+    // It reads all of them, so that it reports a wrong value even if another source wins.
     const all = [given, inEnvironment(setting, environment), inFile(setting, file)].filter(
       (each) => each !== undefined,
     );

@@ -1,12 +1,12 @@
 import type { Settings } from './table.ts';
 import { plainText, ratio, type Value } from './value.ts';
 
-/** How traces are chosen: one of OpenTelemetry's standard samplers, as plain data. */
+/** How to choose traces: one of OpenTelemetry's standard samplers, as plain data. */
 export interface SamplerSettings {
   readonly kind: 'always_on' | 'always_off' | 'traceidratio';
-  /** The decision of a remote parent, where there is one, goes before `kind`. */
+  /** The decision of a remote parent, if there is one, wins over `kind`. */
   readonly parentBased: boolean;
-  /** Share of traces taken, 0 to 1: what `kind` comes to. */
+  /** Share of traces, 0 to 1, that `kind` amounts to. */
   readonly ratio: number;
 }
 
@@ -17,7 +17,7 @@ const kinds = ['always_on', 'always_off', 'traceidratio'] as const;
 export const samplerNames = [...kinds, ...kinds.map((kind) => `${prefix}${kind}` as const)] as const;
 export type SamplerName = (typeof samplerNames)[number];
 
-/** What a sampler's argument can be: a share for the ratio samplers; the others do not look at it. */
+/** What a sampler's argument can be: a share for the ratio samplers. The others ignore it. */
 export function samplerArgument(name: SamplerName): Value<unknown> {
   return name.endsWith('traceidratio') ? ratio : plainText;
 }

@@ -1,4 +1,4 @@
-/** Every setting of `uspan run`, once. What a command takes besides, for its own output, is in src/cli/flags.ts. */
+/** Every setting of `uspan run`, once. src/cli/flags.ts has what a command also takes, for its own output. */
 import type { TracesExporter } from '../contract/export-settings.ts';
 import { endpointText, otlpUrl } from './otlp-endpoint.ts';
 import { samplerArgument, samplerNames } from './sampler.ts';

@@ -8,7 +8,7 @@ export interface UserArgument {
   /** Counted from 0. */
   readonly argument: number;
   readonly type: (typeof argumentTypes)[number];
-  /** The argument that tells a string's length, where it has no NUL at its end. */
+  /** The argument that has a string's length, if the string has no NUL at its end. */
   readonly lengthArgument: number | undefined;
 }
 
@@ -16,7 +16,7 @@ export interface UserArgument {
 export interface UserProbe {
   /** Texts and, as numbers, indexes into `arguments`. */
   readonly spanName: readonly (string | number)[];
-  /** The name as it is written. */
+  /** The name as it is written in the file. */
   readonly template: string;
   readonly provider: string;
   readonly start: string;

@@ -2,15 +2,15 @@ import { accessSync, constants } from 'node:fs';
 import { UspanError } from '../contract/errors.ts';
 
 /**
- * A kind of value a flag or an environment variable takes. Written by hand: a schema library costs 10 MB of memory and 0.15 s at every
- * start for what are a handful of numbers and words.
+ * A kind of value that a flag or an environment variable takes. It is written by hand: a schema library costs 10 MB of memory and 0.15 s at
+ * every start, for a handful of numbers and words.
  */
 export interface Value<out T> {
-  /** For people: completes "must be …". */
+  /** For people. It completes "must be …". */
   readonly allowed: string;
-  /** Never shown in an error: it may hold a password. */
+  /** Never shown in an error, because it may hold a password. */
   readonly secret?: boolean;
-  /** Undefined when the text is none. */
+  /** Undefined if the text is not such a value. */
   parse(text: string): T | undefined;
 }
 
@@ -56,10 +56,10 @@ export function text(what: string, maxChars: number): Value<string> {
   };
 }
 
-/** Anything: what it must be is said by another setting. */
+/** Any text. Another setting decides what is allowed. */
 export const plainText: Value<string> = { allowed: 'a text', parse: (given) => given };
 
-/** A boolean of the OpenTelemetry specification: case does not matter. What is neither word is refused, not taken for false. */
+/** A boolean of the OpenTelemetry specification, in any case. A text that is neither word is refused, and not taken for false. */
 export const truth: Value<boolean> = {
   allowed: 'true or false',
   parse: (given) => ({ true: true, false: false })[given.toLowerCase()],
