@@ -14,11 +14,11 @@ export interface CorrelatorOptions {
   readonly writer: SpanWriter;
   /** `stage` is `decode` or `correlate`. */
   readonly lose: (stage: string, reason: string, count: number) => void;
-  /** Told of the first exception for each definition; all of them are counted. */
+  /** Called for the first exception of each definition. All of them are counted. */
   readonly onWriteError: (definition: ProbeDefinition, error: unknown) => void;
 }
 
-/** Joins drained records with what only user space knows, their process, and has their definition write them as spans. */
+/** Joins drained records with their process, which only user space knows, and lets their definition write them as spans. */
 export class Correlator {
   readonly #options: CorrelatorOptions;
   readonly #counts: Record<Written, number> = { server: 0, client: 0, internal: 0, malformed: 0, own_export: 0 };
@@ -33,7 +33,7 @@ export class Correlator {
     this.#options = options;
   }
 
-  /** Writes every record in the first `length` bytes of `slab`. Never throws for what is in a record. */
+  /** Writes every record in the first `length` bytes of `slab`. Never throws for the content of a record. */
   write(slab: Slab, length: number): void {
     this.#slab = slab;
     const rest = decode(slab, length, this.#handle);
@@ -45,12 +45,12 @@ export class Correlator {
     return this.#records;
   }
 
-  /** Requests of this agent's own export that a traced collector served; they are no spans and no loss. */
+  /** The agent's own export requests that a traced collector served. They are neither spans nor losses. */
   get ownExports(): number {
     return this.#counts.own_export;
   }
 
-  /** Records of processes that run a traced file but that no rule selects; they are no spans and no loss. */
+  /** Records of processes that run a traced file but that no rule selects. They are neither spans nor losses. */
   get otherProcesses(): number {
     return this.#otherProcesses;
   }
@@ -67,13 +67,13 @@ export class Correlator {
     const definition = probes.definitionOf(probeId);
     const kind = this.#slab.words[(at + EventHead.kind) >> 2]! & 0xffff;
     if (!definition) lose('decode', 'unknown_probe', 1);
-    // The id may have been given to another definition since.
+    // Another definition may have got the id since.
     else if (!probes.makes(probeId, kind)) lose('decode', 'wrong_kind', 1);
     else {
       try {
         this.#write(definition, at, pid, probeId);
       } catch (error) {
-        // A span that was begun and not ended is dropped by the writer's next begin().
+        // The writer's next begin() drops a span that began and did not end.
         lose('decode', 'write_failed', 1);
         if (!this.#threw.has(definition)) onWriteError(definition, error);
         this.#threw.add(definition);

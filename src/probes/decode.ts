@@ -1,12 +1,12 @@
 import type { Slab } from '../contract/span.ts';
 import { EventHead } from './layout.gen.ts';
 
-/** Called with the byte offset of a record, the pid it is of and the id of the attachment that made it. */
+/** Called with the byte offset of a record, its pid, and the id of the attachment that made it. */
 export type RecordHandler = (at: number, pid: number, probeId: number) => void;
 
 /**
- * Hands on each record of the first `length` bytes. Records lie at 8-byte boundaries and tell their own length.
- * @returns bytes that are no records: 0, unless kernel side and agent disagree
+ * Hands on each record of the first `length` bytes. Records lie at 8-byte boundaries and have their own length.
+ * @returns bytes that are not records: 0, unless the BPF objects and the agent disagree
  */
 export function decode(slab: Slab, length: number, handle: RecordHandler): number {
   const { words } = slab;

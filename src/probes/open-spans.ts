@@ -1,7 +1,7 @@
 import type { InFlight } from '../contract/decision.ts';
 import { OpenSpan, OpenSpanKey } from './layout.gen.ts';
 
-/** A map that bpf/span/life.h's OPEN_SPANS made, of records of a kind (`enum uspan_event_kind`). */
+/** A map that OPEN_SPANS of bpf/span/life.h made, for records of one kind (`enum uspan_event_kind`). */
 export function openSpans(map: string, source: number): InFlight {
   return {
     map,

@@ -10,11 +10,11 @@ export interface PlanOptions {
   readonly allowSingleStep: boolean;
   /** Plan for programs that export with an OpenTelemetry SDK themselves. */
   readonly allowInstrumented: boolean;
-  /** What the running kernel is known not to have; nothing, unless told. */
+  /** What the running kernel is known to lack. By default nothing. */
   readonly kernelLacks?: readonly KernelNeed[] | undefined;
 }
 
-/** How a process has the file: as the program it runs, or as a shared library. */
+/** How a process uses the file: as the program it runs, or as a shared library. */
 export type Role = 'executable' | 'library';
 
 /** Whether some definition is for a library of this file name, so that it is worth opening. */
@@ -22,7 +22,7 @@ export function wantsLibrary(definitions: readonly ProbeDefinition[], path: stri
   return definitions.some(({ libraries }) => libraries?.test(basename(path)));
 }
 
-/** Whether all that is wanted of such a library are USDT probes. */
+/** Whether uspan wants only USDT probes of such a library. */
 export function wantsNotesOnly(definitions: readonly ProbeDefinition[], path: string): boolean {
   const name = basename(path);
   const wanting = definitions.filter(({ libraries }) => libraries?.test(name));
@@ -44,7 +44,7 @@ export function plan(
 
 function isForProgram(definition: ProbeDefinition, binary: Binary): boolean {
   const { runtime } = definition;
-  // Every program on a host is native: that one is no PostgreSQL server says nothing.
+  // Every program on a host is native, so the news that one is not a PostgreSQL server is worth nothing.
   if (runtime === 'any' || (runtime === 'native' && binary.runtime === 'native')) return definition.matches(binary);
   return runtime === binary.runtime;
 }
@@ -90,7 +90,7 @@ function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOpt
   return { do: 'attach', definition, binary, sites, constants: bytes, entries, goBinary, notes };
 }
 
-/** The sites of a point, none of them one that the kernel would single-step, unless that is allowed. */
+/** The sites of a point. The kernel must not have to single-step any of them, unless that is allowed. */
 function findSites(code: ProgramCode, point: Point, options: PlanOptions): Located {
   const located = locate(code, point.place);
   const stepped = located.found && located.sites.find((site) => site.class === 'stepped');
@@ -103,7 +103,10 @@ function findSites(code: ProgramCode, point: Point, options: PlanOptions): Locat
   };
 }
 
-/** Calls that lack a point. Where not even the function is that their first one is in, the program does not make them: nothing to note. */
+/**
+ * Calls that lack a point. If even the function of their first point is missing, the program does not make them, and there is nothing to
+ * note.
+ */
 function brokenCalls(
   binary: Binary,
   found: readonly { readonly point: Point; readonly located: Located }[],

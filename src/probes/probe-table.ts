@@ -2,8 +2,8 @@ import type { BinaryFacts } from '../contract/binary.ts';
 import type { ProbeDefinition } from '../contract/decision.ts';
 
 /**
- * What each attachment id stands for. Attaching writes it and the way of a record reads it. An id keeps what it had after a detach, until
- * it is used again, because its last records may still be in the ring.
+ * What each attachment id stands for. Attaching writes it, and correlate reads it. After a detach an id keeps its meaning until it is used
+ * again, because its last records may still be in the ring.
  */
 export class ProbeTable {
   readonly #definitions: ProbeDefinition[] = [];

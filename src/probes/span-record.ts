@@ -2,8 +2,8 @@ import type { Slab } from '../contract/span.ts';
 import { Constant, FieldHead, FieldMark, SpanHead } from './layout.gen.ts';
 
 /**
- * The fields of a record that describes itself (bpf/events/record.h), found in one walk. Made once and used for every record: what
- * it says holds until the next `read`. Fields are numbered by the enum of their source; offsets are into the slab's bytes.
+ * The fields of a record (bpf/events/record.h), found in one walk. One object serves every record; what it says holds until the next
+ * `read`. The enum of their source numbers the fields. Offsets are into the slab's bytes.
  */
 export class SpanRecord {
   slab: Slab = { bytes: new Uint8Array(0), words: new Uint32Array(0) };
@@ -11,16 +11,16 @@ export class SpanRecord {
   start = 0;
   /** `enum uspan_span_flag`. */
   flags = 0;
-  /** Bit by field: there is more of it than the record has. */
+  /** Bit by field: it was cut. */
   cut = 0;
   /** Bit by field: it could not be read. */
   unreadable = 0;
   readonly #at = new Uint32Array(Constant.MAX_FIELDS);
   readonly #length = new Uint32Array(Constant.MAX_FIELDS);
-  /** Bit by field: it is there, and the entries above are its. */
+  /** Bit by field: the record has it, and the entries above are valid. */
   #present = 0;
 
-  /** Finds the fields of the record at byte offset `start`. False when they do not fit the length it tells. */
+  /** Finds the fields of the record at byte offset `start`. False if they do not fit the record's length. */
   read(slab: Slab, start: number): boolean {
     const { words } = slab;
     const bytes = words[(start + SpanHead.headLen) >> 2]!;
@@ -55,22 +55,22 @@ export class SpanRecord {
     return (this.#present & (1 << field)) !== 0;
   }
 
-  /** Byte offset of a field; of one that is not there, anything. */
+  /** Byte offset of a field. Undefined value if the record lacks it. */
   at(field: number): number {
     return this.#at[field]!;
   }
 
-  /** Bytes of a field; 0 of one that is not there. */
+  /** Bytes of a field. 0 if the record lacks it. */
   length(field: number): number {
     return this.#present & (1 << field) ? this.#length[field]! : 0;
   }
 
-  /** A field of 4 bytes as an unsigned number; `absent` when it is not there. */
+  /** A field of 4 bytes as an unsigned number, or `absent` if the record lacks it. */
   number(field: number, absent = 0): number {
     return this.length(field) === 4 ? this.slab.words[this.#at[field]! >> 2]! : absent;
   }
 
-  /** Has a field be where a part of another is. */
+  /** Makes a field a part of another one. */
   set(field: number, at: number, length: number): void {
     this.#present |= 1 << field;
     this.#at[field] = at;

@@ -17,13 +17,13 @@ import { Numbers } from './numbers.ts';
 interface Member {
   readonly decision: AttachDecision;
   readonly probeId: number;
-  /** Slots in arrays of its program's, by `Site.spec`. */
+  /** Slots in arrays of its program, by site argument. */
   readonly slots: Map<number, number>;
 }
 
 export class Attacher {
   readonly uprobeMulti: boolean;
-  /** Whether programs may sleep and read strings that are not in memory yet. */
+  /** Whether programs may sleep, and so can read strings that are not in memory yet. */
   readonly #canSleep: boolean;
   readonly #config: KernelConfig;
   readonly #objects: BpfObjects;
@@ -38,7 +38,10 @@ export class Attacher {
   readonly #goBinaries = new GoBinaries();
   readonly #probes: ProbeTable;
 
-  /** Makes the maps, and writes attachments into `probes`. Programs are loaded when they are first attached. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
+  /**
+   * Makes the maps, and writes attachments into `probes`. It loads a program when it is first attached. @throws UspanError-coded
+   * E_BPF_OPEN, E_BPF_LOAD
+   */
   constructor(definitions: readonly ProbeDefinition[], config: KernelConfig, probes: ProbeTable) {
     this.#probes = probes;
     this.#config = config;
@@ -52,10 +55,10 @@ export class Attacher {
   }
 
   /**
-   * Attaches all sites of decisions for one binary, by one link a program: of one decision, or of all with the same group
-   * (attachedTogether()), whose attachments share their links and their hits, and are to be closed together. `path` must lead to the
-   * binary's inode (/proc/self/fd/N will do).
-   * @throws UspanError-coded E_ATTACH, E_BPF_OPEN, E_BPF_LOAD; then nothing of it is attached
+   * Attaches all sites of decisions for one binary, with one link for each program. It takes one decision, or all of the same group
+   * (attachedTogether()). The attachments of a group share their links and their hits, and must be closed together. `path` must lead to the
+   * binary's inode (/proc/self/fd/N is allowed).
+   * @throws UspanError-coded E_ATTACH, E_BPF_OPEN, E_BPF_LOAD, and then nothing is attached
    */
   attach(decisions: readonly AttachDecision[], path: string, filterByProcess: boolean): Attachment[] {
     const members: Member[] = [];
@@ -93,7 +96,7 @@ export class Attacher {
     if (definition.group) this.#objects.open(definition.group.object);
   }
 
-  /** Lets a process's requests through where its binary is attached with a filter. */
+  /** Lets a process's requests through if its binary is attached with a filter. */
   addTarget(pid: number): void {
     this.#targets.update(u32(pid), u32(1));
   }
@@ -102,7 +105,7 @@ export class Attacher {
     this.#targets.delete(u32(pid));
   }
 
-  /** Copies finished spans into `slab`; bytes written. */
+  /** Copies finished spans into `slab`. Returns the bytes written. */
   drain(slab: Uint8Array): number {
     return this.#ring.drain(slab);
   }
@@ -125,14 +128,14 @@ export class Attacher {
   }
 
   /**
-   * Removes what processes left behind.
-   * @returns how many requests had begun and will not end
+   * Removes what ended processes left.
+   * @returns the number of open spans that will not end
    */
   sweep(gone: (pid: number) => boolean): number {
     return [...this.#sweepers.values()].reduce((sum, sweeper) => sum + sweeper.sweep(gone), 0);
   }
 
-  /** As sweep(), with a turn of the event loop after each map: one can have tens of thousands of entries. */
+  /** As sweep(), with a turn of the event loop after each map, because a map can have tens of thousands of entries. */
   async sweepInTurns(gone: (pid: number) => boolean): Promise<number> {
     let unfinished = 0;
     for (const sweeper of [...this.#sweepers.values()]) {
@@ -142,12 +145,12 @@ export class Attacher {
     return unfinished;
   }
 
-  /** Attachments there are, those that are being detached included. */
+  /** The number of attachments, including those that are being detached. */
   get attached(): number {
     return this.#attachments.size;
   }
 
-  /** Detaches everything, in parallel and off the event loop; the ring can still be drained. */
+  /** Detaches everything, in parallel and off the event loop. The ring can still be drained. */
   async detachAll(): Promise<void> {
     await Promise.all([...this.#attachments].map((attachment) => attachment.close()));
   }
@@ -169,7 +172,7 @@ export class Attacher {
     return { decision, probeId, slots: new Map() };
   }
 
-  /** The hits of all members' sites are counted for the first. */
+  /** Hits of the sites of all members are counted for the first member. */
   #attachment(member: Member, { probeId: countedFor }: Member, links: readonly Link[]): Attachment {
     const attachment: Attachment = new Attachment(member.decision, member.probeId, links, {
       hits: (moment) => this.#hitsOf(countedFor, moment),
@@ -182,7 +185,7 @@ export class Attacher {
     return attachment;
   }
 
-  /** The sites of each program, by its name. One that several members have is there once. */
+  /** The sites of each program, by its name. A site that several members share is there once. */
   #programs(members: readonly Member[]): Map<string, { object: BpfObject; sites: (readonly [Site, Member])[] }> {
     const programs = new Map<string, { object: BpfObject; sites: (readonly [Site, Member])[] }>();
     for (const member of members) {
@@ -232,7 +235,7 @@ export class Attacher {
     this.#ids.give(probeId);
   }
 
-  /** The object and program this kernel can run best. */
+  /** The best object and program that this kernel can run. */
   #variantOf({ object, program, sleepable }: ProbeDefinition): { object: BpfObject; program: string } {
     const chosen = this.#canSleep && sleepable ? sleepable : { object, program };
     return { object: this.#objects.open(chosen.object), program: chosen.program };
@@ -243,7 +246,7 @@ export class Attacher {
     return values ? sumOfCpus(values) : 0;
   }
 
-  /** A probe id is used again after a detach; its hits start from zero. */
+  /** An attachment id is used again after a detach, so its hits start from zero. */
   #clearHits(probeId: number): void {
     for (let moment = 0; moment < Constant.MAX_MOMENTS; moment++) {
       const key = u32(probeId * Constant.MAX_MOMENTS + moment);
@@ -253,7 +256,7 @@ export class Attacher {
   }
 }
 
-/** Tells a member of a group the probe ids of all. */
+/** Writes the attachment ids of all members into a member's configuration. */
 function putProbeIds(config: Uint8Array, { probesOffset }: AttachmentGroup, members: readonly Member[]): void {
   const view = new DataView(config.buffer, config.byteOffset);
   for (const { decision, probeId } of members) {
@@ -263,7 +266,7 @@ function putProbeIds(config: Uint8Array, { probesOffset }: AttachmentGroup, memb
 
 function cookie(probeId: number, { moment, spec = 0 }: Site, slots: ReadonlyMap<number, number>): bigint {
   const low = (BigInt(probeId) << BigInt(Constant.COOKIE_MOMENT_BITS)) | BigInt(moment);
-  // A site that has none of its binary's entries must not find another's.
+  // A site without an entry of its own binary must not find another binary's.
   const high = slots.size === 0 ? spec : (slots.get(spec) ?? Constant.USDT_SPECS);
   return (BigInt(high) << BigInt(Constant.COOKIE_SPEC_SHIFT)) | low;
 }

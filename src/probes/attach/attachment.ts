@@ -3,7 +3,7 @@ import type { Link } from '../../native.ts';
 
 export type AttachDecision = Extract<Decision, { do: 'attach' }>;
 
-/** Decisions for one binary, those of each group together: they are attached as one. */
+/** Decisions for one binary, with those of each group together, because they are attached as one. */
 export function attachedTogether(decisions: readonly Decision[]): AttachDecision[][] {
   const attached = decisions.filter((decision) => decision.do === 'attach');
   return [...Map.groupBy(attached, ({ definition }) => definition.group?.name ?? definition).values()];
@@ -14,7 +14,7 @@ interface Owner {
   closed(): void;
 }
 
-/** A definition attached to a binary: one link a program for all its sites. */
+/** A definition that is attached to a binary, with one link for each program. */
 export class Attachment {
   readonly decision: AttachDecision;
   readonly probeId: number;
@@ -35,12 +35,12 @@ export class Attachment {
     return this.#links[0]!.kind;
   }
 
-  /** How often the sites of a moment were hit; still known after the detach. */
+  /** How often the sites of a moment were hit. Still known after the detach. */
   hits(moment: number): number {
     return this.#finalHits?.get(moment) ?? this.#owner.hits(moment);
   }
 
-  /** Detaches, off the event loop: the kernel takes some 50 ms for it. Idempotent. */
+  /** Detaches off the event loop, because the kernel takes some 50 ms for it. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

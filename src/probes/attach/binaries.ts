@@ -19,7 +19,7 @@ export interface BinariesOptions {
   readonly attacher: Attacher;
   readonly inspector: Inspector;
   readonly vmaFiles: VmaFiles | undefined;
-  /** Only chosen processes of a binary count, see Attacher.addTarget. */
+  /** Only selected processes of a binary count. See Attacher.addTarget. */
   readonly filterByProcess: boolean;
   readonly guard: Guard;
   /** Handles the spans that are in the ring now. */
@@ -27,9 +27,10 @@ export interface BinariesOptions {
 }
 
 /**
- * Every file that a target runs or has loaded, by its real inode: read once, attached once, however many processes and mounts share it.
- * Probes do not outlast the last process: a running file cannot be written to (ETXTBSY), but one that has ended can be, and the kernel
- * would put the old file's breakpoints into the new one's code. What was found in the file does outlast it, for when it runs again.
+ * Every file that a target runs or has loaded, by its real inode. It is read once and attached once, no matter how many processes and
+ * mounts share it. Probes do not outlast the last process: a running file cannot be written to (ETXTBSY), but one whose processes have
+ * ended can, and the kernel would put the old file's breakpoints into the new one's code. The plan for the file does outlast it, for when
+ * it runs again.
  */
 export class Binaries {
   readonly #options: BinariesOptions;
@@ -53,8 +54,8 @@ export class Binaries {
   }
 
   /**
-   * A process runs this file, or has loaded it. It is looked into and attached if it is new: see RunningFile.ready. Undefined when no
-   * definition is for it, when it can't be opened, as after its process has gone, and after close(). Never throws for what is in a file.
+   * A process runs this file, or has loaded it. A new file is read and attached: see RunningFile.ready. Undefined if no definition is for
+   * it, if it cannot be opened (for example because its process has gone), and after close(). Never throws for the content of a file.
    */
   add(pid: number, file: ProcessFile): RunningFile | undefined {
     const cached = this.#cache.get(file.identity);
@@ -65,7 +66,7 @@ export class Binaries {
     return state;
   }
 
-  /** Asks whether a process runs a copy of its program's code: it may have moved there since it started. */
+  /** Checks whether a process runs a copy of its program's code. It may have moved there since it started. */
   checkCopy(facts: ProcessFacts): void {
     for (const { inspection, pids, moved } of this.#byFile.values()) {
       if (!pids.has(facts.pid) || inspection?.role !== 'executable') continue;
@@ -73,7 +74,7 @@ export class Binaries {
     }
   }
 
-  /** A process has ended. The last one of a file takes the probes with it. */
+  /** A process has ended. With the last process of a file, its probes go. */
   remove(pid: number): void {
     this.#options.attacher.removeTarget(pid);
     for (const state of this.#byFile.values()) {
@@ -86,13 +87,13 @@ export class Binaries {
     return [...this.#byFile.values()].map((file) => file.known()).filter((known) => known !== undefined);
   }
 
-  /** Attachments there are, and those there were. */
+  /** Attachments that exist, and those that did. */
   attachments(): AttachedSites[] {
     const now = [...this.#byFile.values()].flatMap(({ attachments }) => attachments);
     return [...this.#ended.all(), ...this.#closing, ...now];
   }
 
-  /** Nothing is attached from now on. */
+  /** Attaches nothing from now on. */
   close(): void {
     this.#closed = true;
   }
@@ -105,7 +106,7 @@ export class Binaries {
     return this.#closed ? undefined : this.#open(file, key, inspection);
   }
 
-  /** Asked of the kernel once for each (device, inode) that stat shows. */
+  /** The kernel is asked once for each (device, inode) that stat shows. */
   #realKey(pid: number, file: ProcessFile): string {
     let real = this.#realKeys.get(file.statKey);
     if (real === undefined) {
@@ -120,15 +121,15 @@ export class Binaries {
     try {
       return this.#options.vmaFiles?.of(pid) ?? [];
     } catch {
-      return []; // The process is about to go, or the kernel cannot say: then stat's answer has to do.
+      return []; // The process is about to go, or the kernel cannot say. Then stat's answer has to do.
     }
   }
 
-  /** Undefined when the process is gone, or about to go. */
+  /** Undefined if the process is gone, or about to go. */
   #open(file: ProcessFile, key: string, inspection: Inspection | undefined): RunningFile | undefined {
     let fd: number;
     try {
-      // Held until the probes are on, so that they come onto the file that was read, whatever becomes of its process.
+      // The file stays open until the probes are on, so that they go to the file that was read, whatever becomes of its process.
       fd = openSync(file.openPath, 'r');
     } catch {
       this.#realKeys.delete(file.statKey);
@@ -147,7 +148,7 @@ export class Binaries {
     for (const decisions of attachedTogether(inspection?.decisions ?? [])) {
       await this.#steps.run(() => {
         if (!state.running || this.#closed) return;
-        // Attaching takes tens of milliseconds, and more where a program has to be loaded: the ring is empty before.
+        // Attaching takes tens of milliseconds, and more if a program has to be loaded. So empty the ring before.
         this.#options.drain();
         this.#attach(state, decisions, fd, openPath);
       });
@@ -156,7 +157,7 @@ export class Binaries {
 
   async #inspect(state: RunningFile, openPath: string): Promise<Inspection | undefined> {
     const { file } = state;
-    // One that ended before its file was read may be followed by another: the file is still read once.
+    // If a process ended before its file was read, another one may follow. So the file is still read once.
     let reading = this.#reading.get(file.identity);
     if (!reading) {
       const { path, role } = file;
@@ -204,7 +205,7 @@ export class Binaries {
   #leave(state: RunningFile): void {
     state.running = false;
     if (this.#byFile.get(state.key) === state) this.#byFile.delete(state.key);
-    // Numbers of devices are used again: those of mounts are dropped with the file.
+    // Device numbers are used again, so those of mounts are dropped with the file.
     for (const [statKey, key] of this.#realKeys) if (key === state.key) this.#realKeys.delete(statKey);
   }
 }

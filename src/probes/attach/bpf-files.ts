@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UspanError } from '../../contract/errors.ts';
 
-/** Bytes of a BPF object built to build/bpf; `name` without `.bpf.o`. */
+/** Bytes of a BPF object in build/bpf. `name` is without `.bpf.o`. */
 export function readBpfObject(name: string): Uint8Array {
   const path = fileURLToPath(new URL(`../../../build/bpf/${name}.bpf.o`, import.meta.url));
   try {

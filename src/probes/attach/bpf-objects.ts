@@ -6,12 +6,12 @@ import { fitToKernel, mapSizes, mustPreallocate } from './map-sizes.ts';
 import { u32 } from './map-values.ts';
 import { openBpfObject } from './open-object.ts';
 
-/** Declares what every object uses, and has no program. */
+/** It declares what every object uses, and has no program. */
 const sharedObject = 'shared';
 
 /**
- * The BPF objects of the definitions, each opened when it is first needed. A map of the same name in several objects is one map, that of
- * the object opened first.
+ * The BPF objects of the definitions. Each is opened when it is first needed. Maps of the same name in several objects are one map: that of
+ * the object that was opened first.
  */
 export class BpfObjects {
   readonly uprobeMulti: boolean;
@@ -29,7 +29,7 @@ export class BpfObjects {
     this.#sizes = mapSizes(definitions, this.#config, this.#possibleCpus());
   }
 
-  /** Loads the object, unless it is. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
+  /** Loads the object, unless that was done before. @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD */
   open(name: string): BpfObject {
     const before = this.#objects.get(name);
     if (before) return before;
@@ -57,7 +57,7 @@ export class BpfObjects {
     return this.open(sharedObject).ring(name);
   }
 
-  /** A per-CPU map has a u64 of each, whether it is online or not. */
+  /** A per-CPU map has a u64 for each possible CPU, online or not. */
   #possibleCpus(): number {
     return this.shared('counters').lookup(u32(0))!.byteLength / 8;
   }

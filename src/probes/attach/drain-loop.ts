@@ -5,16 +5,16 @@ import type { Attacher } from './attacher.ts';
 
 const busyMs = 50;
 const idleMs = 100;
-/** Drained at once before the event loop gets a turn. */
+/** More than this is drained again at once, before the event loop gets a turn. */
 const maxSlabsAtOnce = 8;
 
-/** Empties the ring on a timer: every 50 ms under load, every 100 ms without, and when the kernel says that it fills up. */
+/** Empties the ring on a timer: every 50 ms under load, every 100 ms otherwise, and when the kernel says that it fills up. */
 export class DrainLoop {
   readonly #attacher: Attacher;
   readonly #handle: (slab: Slab, length: number) => void;
   readonly #guard: Guard;
   readonly #slab: Slab;
-  /** Bytes a round that ask for the shortest pause. */
+  /** Bytes in a drain from which on the next pause is the shortest. */
   readonly #busyBytes: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -38,7 +38,7 @@ export class DrainLoop {
     return total;
   }
 
-  /** The longest time in which the ring was not looked at: what its size has to be enough for. */
+  /** The longest time between two drains. The ring must be large enough for it. */
   get longestGapMs(): number {
     return this.#longestGapMs;
   }

@@ -1,9 +1,12 @@
 import { type AttachedSites, attachedKey } from './attached-sites.ts';
 
-/** More files than a host runs; each takes some kilobytes. */
+/** More files than a host runs. Each takes some kilobytes. */
 const maxEnded = 1024;
 
-/** What the report still tells of attachments that ended: which sites, and their hits. One for each definition and file, however often it ended. */
+/**
+ * What the report says of attachments that ended: their sites and hits. One entry for each definition and file, no matter how often it
+ * ended.
+ */
 export class EndedAttachments {
   readonly #byKey = new Map<string, AttachedSites>();
 

@@ -5,11 +5,11 @@ export type { FeatureName };
 
 export interface Feature {
   readonly name: FeatureName;
-  /** Without it nothing works; otherwise `without` says what is lost. */
+  /** Nothing works without it. For other features, `without` says what is lost. */
   readonly required: boolean;
   readonly without: string;
   readonly supported: boolean;
-  /** Why not: what was tried, and the error. */
+  /** Why it is missing: what was tried, and the error. */
   readonly detail: string;
 }
 
@@ -34,10 +34,10 @@ export function kernelFeatures(): Feature[] {
   return wanted.map((feature) => ({ ...feature, ...native.probeFeature(feature.name) }));
 }
 
-/** Everything that a definition can need. */
+/** Every feature that a definition can need. */
 const needs: readonly KernelNeed[] = ['bpfLoop'];
 
-/** What definitions need and this kernel has not. Without the capabilities nothing can be tried, and nothing is known to be lacking. */
+/** What definitions need and this kernel lacks. Without the capabilities, nothing can be tried, and nothing is known to be missing. */
 export function kernelLacks(): readonly KernelNeed[] {
   const native = loadNative();
   const mayTry = native.capabilities().some((name) => name === 'BPF' || name === 'SYS_ADMIN');

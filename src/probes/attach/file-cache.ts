@@ -1,6 +1,6 @@
 import type { Inspection } from './inspection.ts';
 
-/** What is known of a file: that no definition is for it, or what is to be done with it. */
+/** What is known of a file: that no definition is for it, or its decisions. */
 export type KnownFile =
   | { readonly nothing: true; readonly loadsLibraries: boolean }
   | { readonly nothing: false; readonly inspection: Inspection };
@@ -11,7 +11,7 @@ const nothing = {
 } as const;
 
 export interface FileCacheLimits {
-  /** Files that nothing is to be done with. */
+  /** Files without decisions. */
   readonly maxNothing: number;
   /** Files with decisions, each of some kilobytes. */
   readonly maxDecided: number;
@@ -20,8 +20,8 @@ export interface FileCacheLimits {
 const defaultLimits: FileCacheLimits = { maxNothing: 4096, maxDecided: 512 };
 
 /**
- * What was found in a file, by its identity, for as long as there is room: also after its last process has ended, because most programs
- * start again. An identity names the content: device, inode, size and both times of change. The least recently used go first.
+ * What was found in a file, by its identity, for as long as there is room. It outlasts the last process of the file, because most programs
+ * start again. An identity names the content: device, inode, size and both times of change. The least recently used entry goes first.
  */
 export class FileCache {
   readonly #limits: FileCacheLimits;
@@ -44,13 +44,13 @@ export class FileCache {
       return known;
     }
     const known: KnownFile = { nothing: false, inspection };
-    // What changed while it was read, and what could not be opened, may be read another time.
+    // A file that changed during the reading, or could not be opened, may be readable another time.
     if (error?.code !== 'E_FILE_CHANGED') keep(this.#decided, identity, known, this.#limits.maxDecided);
     return known;
   }
 }
 
-/** A Map iterates in the order of insertion, so that the first is the one not used for longest. */
+/** A Map iterates in the order of insertion, so the first is the least recently used. */
 function touch(map: Map<string, KnownFile>, key: string): KnownFile | undefined {
   const known = map.get(key);
   if (!known) return undefined;

@@ -10,15 +10,15 @@ interface Row {
   readonly users: Set<number>;
 }
 
-/** The rows of the map go_binaries: what is known of a Go binary, written once for all definitions that are attached to it. */
+/** The rows of the map go_binaries: the facts of a Go binary, written once for all definitions that are attached to it. */
 export class GoBinaries {
-  /** By binary. A file that was written over in place has other facts by the same key, hence the second half. */
+  /** By binary. A file that was overwritten in place has other facts with the same key, hence the second half. */
   readonly #rows = new Map<string, Row>();
   readonly #indices = new Numbers(Constant.GO_BINARIES, 'Go programs can be traced at a time');
 
   /**
-   * The row for a decision; 0 where it needs none. It is kept until the attachment gives it back.
-   * @throws UspanError E_ATTACH when all are taken
+   * The row for a decision, or 0 if it needs none. The attachment keeps it until give().
+   * @throws UspanError E_ATTACH if all are taken
    */
   take(
     { binary, goBinary }: Pick<AttachDecision, 'binary' | 'goBinary'>,
@@ -37,7 +37,7 @@ export class GoBinaries {
     return row.index;
   }
 
-  /** An attachment is gone, or did not come about. */
+  /** An attachment is gone, or was never made. */
   give(probeId: number): void {
     for (const [key, row] of this.#rows) {
       if (!row.users.delete(probeId) || row.users.size > 0) continue;

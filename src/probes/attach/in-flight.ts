@@ -2,11 +2,11 @@ import type { InFlight } from '../../contract/decision.ts';
 import type { BpfMap, BpfObject } from '../../native.ts';
 import { u32, u64 } from './map-values.ts';
 
-/** Sweeps what ended processes left in one map of what has begun. */
+/** Sweeps what ended processes left in one map of open spans. */
 export class InFlightSweeper {
   readonly #layout: InFlight;
   readonly #map: BpfMap;
-  /** The map in which the kernel side is told how many entries are gone. */
+  /** The map that tells the BPF programs how many entries are gone. */
   readonly #sweptMap: BpfMap | undefined;
   #swept = 0;
 
@@ -16,7 +16,7 @@ export class InFlightSweeper {
     this.#sweptMap = layout.swept && object.map(layout.swept.map);
   }
 
-  /** Removes the entries of processes that are gone; how many of them had begun and will not end. */
+  /** Removes the entries of processes that are gone. Returns the number of open spans that will not end. */
   sweep(gone: (pid: number) => boolean): number {
     const { pidOffset, activeOffset } = this.#layout;
     const { keySize } = this.#map;

@@ -1,4 +1,4 @@
-/** The thread in which files of strangers are read and planned for. It answers one request after another. */
+/** The thread that reads files of strangers and plans for them. It answers one request after another. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type DefinitionRecipe, makeDefinitions } from '../definitions/recipe.ts';
 import type { PlanOptions } from '../plan.ts';
@@ -6,12 +6,12 @@ import { inspectFile } from './inspect.ts';
 import { type PlainInspection, toPlain } from './inspection.ts';
 import type { ProcessFile } from './process-files.ts';
 
-/** What the thread is started with. */
+/** What the thread starts with. */
 export interface InspectWorkerData extends PlanOptions {
   readonly recipe: DefinitionRecipe;
 }
 
-/** A file to read. `openPath` may lead through a descriptor of this process: its threads share them. */
+/** A file to read. `openPath` may lead through a descriptor of this process, which its threads share. */
 export type InspectRequest = Pick<ProcessFile, 'path' | 'openPath' | 'role'>;
 
 /** Undefined: the file cannot be opened. */

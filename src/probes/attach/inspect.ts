@@ -20,8 +20,8 @@ export interface InspectOptions extends PlanOptions {
 }
 
 /**
- * Reads a file of a process, plans for it, and hands the plan on while the file is still open as descriptor `fd`. Undefined when the file
- * cannot be opened, as after its process has gone. Never throws for what is in the file.
+ * Reads a file of a process, plans for it, and hands the plan on while the file is still open as descriptor `fd`. Undefined if the file
+ * cannot be opened, for example because its process has gone. Never throws for the content of a file.
  */
 export function inspectFile<T>(
   { path, openPath, role }: Pick<ProcessFile, 'path' | 'openPath' | 'role'>,
@@ -49,7 +49,7 @@ function inspect(path: string, role: Role, file: MappedFile, options: InspectOpt
     }
     const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
     const decisions = plan(binary, role, options.definitions, { ...options, kernelLacks: kernelLacks() });
-    // The indexes of a large program take tens of megabytes, and nobody asks again.
+    // The indexes of a large program take tens of megabytes, and there are no more questions.
     binary.release();
     if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
     return { path, role, binary, error: undefined, decisions, loadsLibraries: binary.loadsLibraries };

@@ -3,14 +3,14 @@ import type { Decision, ProbeDefinition } from '../../contract/decision.ts';
 import { type ErrorCode, UspanError } from '../../contract/errors.ts';
 import type { Role } from '../plan.ts';
 
-/** What a look into a file gave: what is to be done with it, or why it could not be read. */
+/** What a look into a file gave: its decisions, or why it could not be read. */
 export interface Inspection {
   readonly path: string;
   readonly role: Role;
   readonly binary: BinaryFacts | undefined;
   readonly error: UspanError | undefined;
   readonly decisions: readonly Decision[];
-  /** Whether it is linked with shared libraries, so that a process that runs it can load others. */
+  /** Whether it is linked with shared libraries, so that a process that runs it can load more. */
   readonly loadsLibraries: boolean;
 }
 
@@ -23,7 +23,7 @@ type PlainDecision = { readonly definition: number } & (
   | Omit<Skip, 'definition' | 'binary'>
 );
 
-/** An inspection that can go from one thread to another: definitions are functions, so their indexes go. */
+/** An inspection that can go from one thread to another. Definitions are functions, so it has their indexes. */
 export interface PlainInspection extends Omit<Inspection, 'error' | 'decisions'> {
   readonly error:
     | {

@@ -11,13 +11,13 @@ export interface InspectorOptions extends PlanOptions {
   readonly recipe: DefinitionRecipe;
   /** What the recipe makes, in the same order. */
   readonly definitions: readonly ProbeDefinition[];
-  /** Told of each file that ended the thread or took too long. */
+  /** Called for each file that ended the thread or took too long. */
   readonly onGivenUp?: () => void;
   /** A file that takes longer is given up. */
   readonly deadlineMs?: number;
-  /** The thread ends when it has had nothing to do for so long. */
+  /** The thread ends when it has been idle for this long. */
   readonly idleMs?: number;
-  /** Of the thread's JavaScript heap. */
+  /** Limit of the thread's JavaScript heap. */
   readonly maxHeapMiB?: number;
   /** What the thread runs, in place of inspect-worker. */
   readonly workerUrl?: URL;
@@ -29,7 +29,7 @@ const defaultIdleMs = 10_000;
 /** A Go program of 120 MB takes some 200 MB. */
 const defaultMaxHeapMiB = 1024;
 
-/** The same file name ending as this module has: `.ts` in the sources, `.js` in a build. */
+/** The file name ending of this module: `.ts` in the sources, `.js` in a build. */
 const defaultWorkerUrl = new URL(`./inspect-worker${extname(import.meta.url)}`, import.meta.url);
 
 interface Job {
@@ -39,7 +39,7 @@ interface Job {
 
 /**
  * Reads files and plans for them in a thread of its own, one at a time, so that draining never waits for a parser. A file that ends the
- * thread, or takes too long, costs that file: its inspection has the error E_INSPECT, and the next file gets a new thread.
+ * thread, or takes too long, costs only that file: its inspection has the error E_INSPECT, and the next file gets a new thread.
  */
 export class Inspector {
   readonly #options: InspectorOptions;
@@ -54,7 +54,7 @@ export class Inspector {
     this.#options = options;
   }
 
-  /** Starts the thread, which takes some 100 ms, for files that are soon to come. */
+  /** Starts the thread, which takes some 100 ms, for files that will come soon. */
   warmUp(): void {
     if (this.#worker || this.#closed) return;
     try {
@@ -75,7 +75,7 @@ export class Inspector {
     return this.#worker !== undefined;
   }
 
-  /** Undefined when the file cannot be opened, or after close(). Never rejects. */
+  /** Undefined if the file cannot be opened, or after close(). Never rejects. */
   inspect(request: InspectRequest): Promise<Inspection | undefined> {
     return new Promise((done) => {
       this.#waiting.push({ request, done });
@@ -83,7 +83,7 @@ export class Inspector {
     });
   }
 
-  /** Ends the thread. What is asked of it gets no answer but undefined. */
+  /** Ends the thread. Requests that are still open get undefined. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -157,7 +157,7 @@ export class Inspector {
     this.#next();
   }
 
-  /** Whatever it still says is about nothing any more. */
+  /** Ignores everything that an old thread still says. */
   async #drop(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Config, Constant, ProbeHead, Sampler } from '../layout.gen.ts';
 
-/** How requests without a sampled or unsampled parent are chosen; OpenTelemetry's standard samplers. */
+/** How to choose requests without a remote parent's decision: OpenTelemetry's standard samplers. */
 export interface SamplerConfig {
   readonly kind: 'always_on' | 'always_off' | 'traceidratio';
   /** A remote parent's decision is followed. */
@@ -12,11 +12,11 @@ export interface SamplerConfig {
 
 export interface KernelConfig {
   readonly sampler: SamplerConfig;
-  /** Requests between start and end at a time, over all processes. */
+  /** Requests in flight, over all processes. */
   readonly maxInFlight: number;
-  /** Longest request target kept, at most 8192. */
+  /** Longest request target that is kept, at most 8192. */
   readonly maxPathBytes: number;
-  /** Longest SQL text kept, at most 8192. */
+  /** Longest SQL text that is kept, at most 8192. */
   readonly maxStatementBytes: number;
   /** Power of two, a multiple of the page size. */
   readonly ringBytes: number;
@@ -38,7 +38,7 @@ export function encodeKernelConfig(config: KernelConfig): Uint8Array {
   return bytes;
 }
 
-/** `struct uspan_probe_head`: how the spans of one attachment are chosen and cut. `binary`: its place in the map go_binaries. */
+/** `struct uspan_probe_head`: how to choose and cut the spans of one attachment. `binary` is its row in the map go_binaries. */
 export function encodeProbeHead(config: KernelConfig, filterByProcess: boolean, binary = 0): Uint8Array {
   const { sampler, maxPathBytes, maxStatementBytes } = config;
   const bytes = new Uint8Array(ProbeHead.size);

@@ -3,26 +3,26 @@ import type { ProbeDefinition } from '../../contract/decision.ts';
 import type { KernelConfig } from './kernel-config.ts';
 
 /**
- * Whether the entries of hash maps must be made with the map. Before Linux 6.1 (34dd3bad1a6f) the kernel warns once a boot when a tracing
- * program has a map that takes memory for an entry as it comes, which ends a host with panic_on_warn, and refuses the program under
- * PREEMPT_RT. Its release decides: to try it is to be warned.
+ * Whether hash maps must allocate all entries with the map. Before Linux 6.1 (34dd3bad1a6f), the kernel warns once per boot if a tracing
+ * program has a map that allocates an entry when it comes. That warning ends a host with panic_on_warn. Under PREEMPT_RT the kernel refuses
+ * the program. The kernel's release decides, because trying it would cause the warning.
  */
 export function mustPreallocate(kernelRelease = release()): boolean {
   const [major = 0, minor = 0] = kernelRelease.split('.').map((part) => Number.parseInt(part, 10));
   return major < 6 || (major === 6 && minor < 1);
 }
 
-/** What is made in advance is paid for in advance, some 1 KB an entry. */
+/** Entries made in advance cost memory in advance, some 1 KB each. */
 const preallocatedShare = 1 / 8;
 
-/** The configuration for this kernel: with fewer requests in flight where room for all of them would be taken at the start. */
+/** The configuration for this kernel. If the maps allocate all entries at the start, it has fewer requests in flight. */
 export function fitToKernel(config: KernelConfig, preallocate: boolean): KernelConfig {
   return preallocate ? { ...config, maxInFlight: Math.ceil(config.maxInFlight * preallocatedShare) } : config;
 }
 
 /**
- * Each CPU keeps up to so many free entries of an LRU map to itself (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c, until it was made to
- * depend on the map's size in 2025): those are no room for the others.
+ * Each CPU keeps up to this many free entries of an LRU map to itself (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c, until 2025, when it
+ * began to depend on the map's size). Other CPUs cannot use them.
  */
 const lruEntriesOfCpu = 128;
 

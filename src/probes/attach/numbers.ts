@@ -1,7 +1,7 @@
 import { UspanError } from '../../contract/errors.ts';
 
 /**
- * Hands out the numbers from 0 to `limit` - 1. One that was given back is used again as late as can be, because records that bear it may
+ * Hands out the numbers from 0 to `limit` - 1. It reuses a number that was given back as late as possible, because records with it may
  * still be in the ring.
  */
 export class Numbers {
@@ -10,13 +10,13 @@ export class Numbers {
   readonly #free: number[] = [];
   #next = 0;
 
-  /** @param what what there are no more than `limit` of, for the error */
+  /** @param what the things of which there are no more than `limit`, for the error */
   constructor(limit: number, what: string) {
     this.#limit = limit;
     this.#what = what;
   }
 
-  /** @throws UspanError E_ATTACH when all are taken */
+  /** @throws UspanError E_ATTACH if all are taken */
   take(path: string): number {
     if (this.#next < this.#limit) return this.#next++;
     const number = this.#free.shift();

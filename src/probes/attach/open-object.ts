@@ -4,7 +4,7 @@ import * as layout from '../layout.gen.ts';
 import { readBpfObject } from './bpf-files.ts';
 
 /**
- * Opens and loads an object of build/bpf, if it was built from the headers that the agent's own offsets come from.
+ * Opens and loads an object of build/bpf, if it was built from the same headers as the agent's offsets.
  * @throws UspanError-coded E_BPF_OPEN, E_BPF_LOAD
  */
 export function openBpfObject(name: string, options: Omit<OpenOptions, 'object' | 'name'>): BpfObject {
@@ -19,12 +19,12 @@ export function openBpfObject(name: string, options: Omit<OpenOptions, 'object' 
   return loadNative().openObject({ object, name, ...options });
 }
 
-/** The first struct of an object that is not as src/probes/layout.gen.ts has it; undefined when there is none. */
+/** The first struct of an object that differs from src/probes/layout.gen.ts. Undefined if there is none. */
 export function layoutDifference(object: Uint8Array, name: string): string | undefined {
   const known = layout as unknown as Readonly<Record<string, Readonly<Record<string, number>> | undefined>>;
   for (const [struct, { size, members }] of Object.entries(loadNative().structLayouts(object, name, 'uspan_'))) {
     const own = known[camelCase(struct.replace(/^uspan/, ''))];
-    // What no record or map entry that the agent sees is made of has no layout there.
+    // Structs that the agent never sees in a record or map entry have no layout there.
     if (own === undefined) continue;
     if (own.size !== size) return `struct ${struct} has ${size} bytes, not ${own.size}`;
     const moved = Object.entries(members).find(([member, offset]) => own[camelCase(member)] !== offset);

@@ -7,16 +7,16 @@ import { openBpfObject } from './open-object.ts';
 export interface ProcessEventHandlers {
   exec(pid: number): void;
   exit(pid: number): void;
-  /** It has begun a program and ended since the last look. */
+  /** It has started a program and ended since the last look. */
   passed(pid: number): void;
 }
 
-/** After so long without an event one is handled at once: a server that starts is not kept waiting. */
+/** After this long without an event, one is handled at once, so that a server that starts does not wait. */
 const quietMs = 100;
-/** Else events are collected: where programs come and go all the time, most have ended by then and cost nothing. */
+/** Otherwise events are collected. Where programs come and go all the time, most have ended by then and cost nothing. */
 const collectMs = 25;
 
-/** Told of every exec and every exit of a process on this host, as they happen or, on a busy host, a moment later. */
+/** Gets every exec and every exit of a process on this host, as they happen or, on a busy host, a moment later. */
 export class ProcessEvents {
   readonly #object: BpfObject;
   readonly #links: Link[];
@@ -49,7 +49,7 @@ export class ProcessEvents {
     for (let bytes = this.#ring.drain(this.#slab); bytes > 0; bytes = this.#ring.drain(this.#slab)) this.#handle(bytes);
   }
 
-  /** Events that found the ring full; the re-scan of /proc makes up for them. */
+  /** Events that found the ring full. The next scan of /proc makes up for them. */
   lost(): number {
     const slots = this.#object.map('process_counters').lookup(new Uint8Array(4));
     return slots ? sumOfCpus(slots) : 0;
@@ -63,7 +63,7 @@ export class ProcessEvents {
     await this.#object.close();
   }
 
-  /** The kernel does not wake again while what it woke for is still in the ring. */
+  /** The kernel does not wake again while the ring still has what it woke for. */
   #woken(): void {
     if (this.#timer || this.#closed) return;
     if (performance.now() - this.#drainedAtMs >= quietMs) this.drain();

@@ -3,16 +3,16 @@ import type { ErrorCode } from '../../contract/errors.ts';
 import { loadNative } from '../../native.ts';
 import { kernelFeatures } from './features.ts';
 
-/** Something uspan needs of this host, tried. */
+/** Something that uspan needs of this host, tried. */
 export interface Requirement {
   readonly name: string;
-  /** Undefined: cannot be told without the capabilities. */
+  /** Undefined: unknown without the capabilities. */
   readonly met: boolean | undefined;
-  /** Without it `run` does not start; otherwise it goes on without something. */
+  /** `run` does not start without it. Without the others, it goes on with less. */
   readonly required: boolean;
   /** What it is for, or what is missing. */
   readonly detail: string;
-  /** The error `run` ends with. */
+  /** The error that `run` ends with. */
   readonly code: ErrorCode;
   readonly fix: string;
 }
@@ -36,7 +36,7 @@ function machine(): Requirement {
   };
 }
 
-/** SYS_ADMIN includes what BPF and PERFMON stand for: capabilities(7). */
+/** SYS_ADMIN includes BPF and PERFMON: capabilities(7). */
 function capabilityRequirements(): Requirement[] {
   const effective = new Set(loadNative().capabilities());
   const has = (...names: string[]) => names.some((name) => effective.has(name));
@@ -59,7 +59,7 @@ function capabilityRequirements(): Requirement[] {
   }));
 }
 
-/** The kernel reports pids of the initial namespace; its inode is PROC_PID_INIT_INO of include/linux/proc_ns.h. */
+/** The kernel reports pids of the initial namespace. Its inode is PROC_PID_INIT_INO of include/linux/proc_ns.h. */
 function pidNamespace(): Requirement {
   const own = readlinkSync('/proc/self/ns/pid');
   const met = own === 'pid:[4026531836]';

@@ -2,19 +2,19 @@ import type { AttachDecision, Attachment } from './attachment.ts';
 import type { Inspection } from './inspection.ts';
 import type { ProcessFile } from './process-files.ts';
 
-/** A file that processes run or have loaded, once it has been looked into. */
+/** A file that processes run or have loaded, after it was read. */
 export interface KnownBinary extends Inspection {
   readonly attachments: readonly Attachment[];
-  /** A decision that said attach, and what the kernel said. */
+  /** A decision to attach, and what the kernel said. */
   readonly failures: readonly { readonly decision: AttachDecision; readonly error: string }[];
   readonly pids: ReadonlySet<number>;
-  /** Of these, those that run a copy of the code, which the probes are not on. */
+  /** Those of them that run a copy of the code, which has no probes. */
   readonly moved: ReadonlySet<number>;
 }
 
-/** A file that processes run or have loaded, and how far it has been looked into and attached. */
+/** A file that processes run or have loaded, and how far uspan has got with it. */
 export class RunningFile {
-  /** By the kernel's own device and inode, where they can be had. */
+  /** By the kernel's own device and inode, if they are available. */
   readonly key: string;
   readonly file: ProcessFile;
   readonly attachments: Attachment[] = [];
@@ -22,7 +22,7 @@ export class RunningFile {
   readonly pids = new Set<number>();
   readonly moved = new Set<number>();
   inspection: Inspection | undefined;
-  /** False once no process runs it any more, or no definition turned out to be for it. */
+  /** False once no process runs it any more, or if no definition is for it. */
   running = true;
   /** Resolves when it has been read and attached, or left alone. Never rejects. */
   ready: Promise<void> = Promise.resolve();
@@ -33,7 +33,7 @@ export class RunningFile {
     this.inspection = inspection;
   }
 
-  /** Undefined while it has not been read, and when it is left alone. */
+  /** Undefined until it has been read, and if it is left alone. */
   known(): KnownBinary | undefined {
     if (!this.running || !this.inspection) return undefined;
     const { attachments, failures, pids, moved } = this;

@@ -2,7 +2,7 @@ import type { BinaryFacts } from '../../contract/binary.ts';
 import { hasMovedCode } from '../../discovery/processes/moved-code.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 
-/** Whether probes on a process's program would not be met: asked of Node.js alone, which has an option for it. */
+/** Whether a process does not reach the probes on its program. Only Node.js has an option for that, so only its processes are checked. */
 export function runsCopy({ pid, exe }: ProcessFacts, binary: BinaryFacts | undefined): boolean {
   return binary?.runtime === 'node' && exe !== undefined && hasMovedCode(pid, exe.ino);
 }
