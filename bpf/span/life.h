@@ -106,10 +106,13 @@ static __always_inline void span_delete(void *map, __u32 source, const struct us
  */
 static __always_inline void span_release(void *map, __u32 source, const struct uspan_open_span_key *key)
 {
-	__u64 *entries = bpf_map_lookup_elem(&open_span_entries, &source);
-	__u64 *swept = bpf_map_lookup_elem(&open_span_swept, &source);
+	__u64 *entries = bpf_map_lookup_elem(&open_span_entries, &source), *swept;
 
-	if (entries && swept && (__s64)(*entries - *swept) > (__s64)uspan_config.in_flight_keep)
+	/* What was swept is asked for only where it matters: each map is a page of its own to be found. */
+	if (!entries || (__s64)*entries <= (__s64)uspan_config.in_flight_keep)
+		return;
+	swept = bpf_map_lookup_elem(&open_span_swept, &source);
+	if (swept && (__s64)(*entries - *swept) > (__s64)uspan_config.in_flight_keep)
 		span_delete(map, source, key);
 }
 
