@@ -14,8 +14,8 @@ const recordBytes = 40;
 const maxBytes = 1 << 20;
 
 /**
- * The real inodes behind a process's executable mappings. stat(2) will not do on overlayfs: every mount gives the same file
- * another device, and attaching twice to one inode would fire every probe twice.
+ * The real inodes behind a process's executable mappings. stat(2) is not enough on overlayfs: every mount gives the same file another
+ * device, and attaching twice to one inode would fire every probe twice.
  */
 export class VmaFiles {
   readonly #object: BpfObject;
@@ -24,7 +24,7 @@ export class VmaFiles {
     this.#object = openBpfObject('vma', { uprobeMulti: false });
   }
 
-  /** By rising start address; empty when the process is gone. */
+  /** By rising start address. Empty if the process is gone. */
   of(pid: number): VmaFile[] {
     this.#object.map('vma_pid').update(u32(0), u32(pid));
     const bytes = this.#object.runIterator('vma_files', maxBytes, pid);
@@ -45,7 +45,9 @@ export class VmaFiles {
   }
 }
 
-/** Which of them is the executable: the one with its inode number, else the lowest (the program's own text lies below its libraries). */
+/**
+ * Which of them is the executable: the one with its inode number, otherwise the lowest (the program's own text lies below its libraries).
+ */
 export function executableOf(files: readonly VmaFile[], statIno: bigint): VmaFile | undefined {
   return files.find((file) => file.ino === statIno) ?? files[0];
 }

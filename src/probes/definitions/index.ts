@@ -10,7 +10,7 @@ import { postgresql } from './postgresql/postgresql.ts';
 import { jvmGc } from './usdt/jvm-gc.ts';
 import { pythonGc } from './usdt/python-gc.ts';
 
-/** Every library uspan knows. To add one: a definition file, a fixture, an expectation, and a line here. */
+/** Every library that uspan knows. CONTRIBUTING.md says how to add one. */
 export const definitions: readonly ProbeDefinition[] = [
   goHttpServer,
   goHttpClient,

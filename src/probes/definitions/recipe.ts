@@ -29,9 +29,9 @@ export interface DeclaredPair {
   readonly maxPerSecond: number;
 }
 
-/** What a run's definitions are made of. Plain data, so that another thread can make the same ones. */
+/** What a run's definitions are made from. Plain data, so that another thread can make the same ones. */
 export interface DefinitionRecipe {
-  /** Of the libraries uspan knows. */
+  /** Names of the libraries that uspan knows. */
   readonly names: readonly string[];
   readonly pairs: readonly DeclaredPair[];
 }

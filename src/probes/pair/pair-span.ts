@@ -1,15 +1,15 @@
-/** A pair as a span of kind internal: its fields are its captures. */
+/** A pair as a span of kind internal. Its fields are its captures. */
 import { type Slab, SpanKind, type SpanWriter } from '../../contract/span.ts';
 import type { SpanTable } from '../../semconv/span-table.ts';
 import type { SpanRecord } from '../span-record.ts';
 import type { ArgumentType, NamePiece, PairArgument } from './pair.ts';
 
-/** What stands in a name for a value that is not known. */
+/** What a name has in place of an unknown value. */
 const unknown = '?';
 
 /**
- * `spanName` and `captures` as the program was told: a number in the name is an index into `captures`. An argument that was not read is no
- * attribute, never an empty one.
+ * `spanName` and `captures` as the program has them. A number in the name is an index into `captures`. An argument that was not read gives
+ * no attribute, and never an empty one.
  */
 export function pairSpan(spanName: readonly NamePiece[], captures: readonly PairArgument[]): SpanTable {
   return {
@@ -30,14 +30,14 @@ export function pairSpan(spanName: readonly NamePiece[], captures: readonly Pair
       }
     },
     fields: Object.fromEntries(captures.map(({ key }, i) => [i, [key.text]])),
-    // Not by the table's codecs, which are not asked for an empty text: that is an attribute here.
+    // The table's codecs are not used, because they are not called for an empty text, which is an attribute here.
     end(record, out) {
       for (let i = 0; i < captures.length; i++) {
         if (!isKnown(record, i)) continue;
         const { key, type } = captures[i]!;
         const length = record.length(i);
         if (type !== 'string') writeNumber(key, type, record.slab, record.at(i), out);
-        // Cut to nothing: the span had no room left.
+        // It was cut to nothing, because the span had no room left.
         else if (length > 0 || !(record.cut & (1 << i))) out.bytes(key, record.slab, record.at(i), length);
       }
     },
@@ -62,7 +62,7 @@ function writeNumber(key: PairArgument['key'], type: ArgumentType, slab: Slab, a
       return;
     default: {
       const value = integerOf(type, slab, at);
-      // Beyond 2^53 a number of JavaScript is not exact: in digits it is.
+      // Beyond 2^53, a number of JavaScript is not exact, but its digits are.
       if (Number.isSafeInteger(value)) out.int(key, value);
       else out.text(key, numberText(type, slab, at));
     }

@@ -1,4 +1,6 @@
-/** Spans between two sites that one thread reaches one after the other, made from data: what bpf/usdt/pair.h needs to know of them. */
+/**
+ * Spans between two sites that one thread reaches one after the other, made from data. This is what bpf/usdt/pair.h needs to know of them.
+ */
 import type { AttributeKey } from '../../contract/attribute-key.ts';
 import type { Place, Point, ProbeDefinition } from '../../contract/decision.ts';
 import { spanWriter } from '../../semconv/span-table.ts';
@@ -6,7 +8,7 @@ import { Constant, EventKind, PairCapture, PairCaptureKind, PairConfig, PairMome
 import { openSpans } from '../open-spans.ts';
 import { pairSpan } from './pair-span.ts';
 
-/** What an argument is: an integer of a width, a float, a C string, or an address for people. */
+/** Type of an argument: an integer of a width, a float, a C string, or an address for people. */
 export const argumentTypes = [
   ...(['i8', 'i16', 'i32', 'i64', 'u8', 'u16', 'u32', 'u64', 'f32', 'f64'] as const),
   ...(['bool', 'pointer', 'string'] as const),
@@ -21,22 +23,22 @@ export interface PairArgument {
   /** Counted from 0. */
   readonly argument: number;
   readonly type: ArgumentType;
-  /** For strings without a NUL: the argument that tells their length. */
+  /** For strings without a NUL: the argument that has their length. */
   readonly lengthArgument?: number;
 }
 
-/** A piece of a span's name: as it stands, or the value of `arguments[index]`. */
+/** A piece of a span's name: a text, or the value of `arguments[index]`. */
 export type NamePiece = string | number;
 
 export interface Pair {
-  /** Of the definition: `jvm/gc`. */
+  /** Name of the definition: `jvm/gc`. */
   readonly name: string;
   readonly library: string;
   readonly versions: string;
   readonly places: {
     readonly start: Place;
     readonly end: Place;
-    /** Between the two, and tells more: the first of it counts. */
+    /** A probe between the two that adds arguments. The first hit counts. */
     readonly during?: Place;
   };
   readonly spanName: readonly NamePiece[];
@@ -51,7 +53,7 @@ const moments = { start: PairMoment.START, during: PairMoment.DURING, end: PairM
 /** In the order in which their sites are reached. */
 const order = ['start', 'during', 'end'] as const;
 
-/** What the definitions of all pairs say alike; where a pair is for, and how its arguments are found, is to be added. */
+/** What the definitions of all pairs share. Places and arguments are still to be added. */
 export function pairDefinition(pair: Pair) {
   const captures = capturesOf(pair);
   const spanName = pair.spanName.map((piece) =>
@@ -65,7 +67,7 @@ export function pairDefinition(pair: Pair) {
     hitsPerSpan: points.length,
     configMap: 'pair_configs',
     inFlight: [openSpans('open_pairs', EventKind.PAIR)],
-    // Half of it for threads whose last pair is over.
+    // Half of it is for threads whose last pair has ended.
     entriesPerRequest: { open_pairs: 2 },
     recordKinds: [EventKind.PAIR],
     points,

@@ -8,9 +8,9 @@ export interface UsdtPair extends Omit<Pair, 'places'> {
   readonly provider: string;
   readonly start: string;
   readonly end: string;
-  /** A probe between the two that tells more: the first of it counts. */
+  /** A probe between the two that adds arguments. The first hit counts. */
   readonly during?: string;
-  /** Whether a program of this path is looked at; default: any with the probes. */
+  /** Whether to look at a program of this path. By default at any with the probes. */
   readonly programs?: (path: string) => boolean;
   readonly libraries: RegExp;
 }
@@ -41,7 +41,7 @@ export function usdtPair(usdt: UsdtPair): ProbeDefinition {
   };
 }
 
-/** Arguments that some site does not give. */
+/** Arguments that some site does not have. */
 function unreadable(binary: Binary, pair: UsdtPair): string[] {
   return pair.arguments.flatMap(({ key, of, argument }) => {
     const name = pair[of];

@@ -1,15 +1,15 @@
-/** What small functions of C tell of a program's structures, whatever its version. */
+/** What small functions of C show of a program's structures, in any version. */
 import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
 import { isaOf } from '../../discovery/isa/isa-of.ts';
 import { FunctionCode } from './function-code.ts';
 
-/** An accessor's first bytes; what comes later can be anything. */
+/** An accessor's first bytes. What comes later can be anything. */
 const maxAccessorBytes = 64;
 const maxConstantBytes = 16;
 
 /**
- * The offset in its first argument of the `bytes` wide field that a function reads first: how an accessor tells where a field is.
- * Undefined when it reads none.
+ * The offset in its first argument of the `bytes` wide field that a function reads first. An accessor shows the offset of its field this
+ * way. Undefined if it reads none.
  */
 export function firstFieldRead(binary: Binary, symbol: FunctionSymbol, bytes: 1 | 4 | 8): number | undefined {
   const isa = isaOf(binary.machine);
@@ -21,7 +21,7 @@ export function firstFieldRead(binary: Binary, symbol: FunctionSymbol, bytes: 1 
   return undefined;
 }
 
-/** The constant that a function does nothing but return, like a `sizeof`; undefined when it returns none, or does more. */
+/** The constant that a function does nothing but return, such as a `sizeof`. Undefined if it returns none, or does more. */
 export function returnedConstant(binary: Binary, symbol: FunctionSymbol): number | undefined {
   const isa = isaOf(binary.machine);
   const code = new FunctionCode(isa, symbol, binary.code(symbol, maxConstantBytes));

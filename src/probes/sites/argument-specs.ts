@@ -4,7 +4,7 @@ import { isaOf } from '../../discovery/isa/isa-of.ts';
 import { Constant, UsdtArgument as Layout, UsdtLocation, UsdtSpec } from '../layout.gen.ts';
 
 /**
- * The number of a note's argument specification among those of its file: that of the first note which has the same. Sites of a probe
+ * The number of a note's argument specification among those of its file: the index of the first note with the same one. Sites of a probe
  * with the same arguments share one.
  */
 export function specOf(binary: Binary, note: UsdtNote): number {
@@ -12,13 +12,16 @@ export function specOf(binary: Binary, note: UsdtNote): number {
   return binary.notes.findIndex((other) => specKey(other) === key);
 }
 
-/** Variables of the file are told by their distance to the site. */
+/** Variables of the file are given by their distance to the site. */
 function specKey({ argumentText, address, arguments: all }: UsdtNote): string {
   const relative = all.some((each) => each.readable && each.location.in === 'memory' && each.location.base === 'site');
   return relative ? `${argumentText}\0${address}` : argumentText;
 }
 
-/** What the programs need in `usdt_specs` (bpf/usdt/arguments.h) to read the arguments of a definition's notes: its Constants.entries. */
+/**
+ * What the programs need in `usdt_specs` (bpf/usdt/arguments.h) to read the arguments of a definition's notes. It becomes
+ * Constants.entries.
+ */
 export function specEntries(binary: Binary, points: readonly Point[]): MapEntry[] {
   const wanted = new Map<number, UsdtNote>();
   for (const { place } of points) {
@@ -40,7 +43,7 @@ export function notesOf(binary: Binary, probe: { readonly provider: string; read
   return binary.notes.filter(({ provider, name }) => provider === probe.provider && name === probe.name);
 }
 
-/** `struct uspan_usdt_spec`. An argument that cannot be read is left zero, which says so. */
+/** `struct uspan_usdt_spec`. An unreadable argument stays zero, which means so. */
 export function encodeSpec(all: readonly UsdtArgument[], machine: Machine): Uint8Array {
   const bytes = new Uint8Array(UsdtSpec.size);
   const view = new DataView(bytes.buffer);

@@ -1,17 +1,17 @@
 import type { FunctionSymbol } from '../../contract/binary.ts';
 import type { Effects, Instruction, Isa } from '../../discovery/isa/isa.ts';
 
-/** A prologue; most functions are looked at no further. */
+/** A prologue. For most functions this is enough. */
 const firstInstructions = 32;
 const moreInstructions = 512;
 
-/** An instruction on the way that a walk takes. */
+/** An instruction on the path of a walk. */
 export interface Step {
   readonly instruction: Instruction;
   readonly effects: Effects;
 }
 
-/** The instructions of a function, each decoded once: as far as somebody has looked, and then kept. */
+/** The instructions of a function, each decoded once: as far as a caller has looked, and then kept. */
 export class FunctionCode {
   readonly symbol: FunctionSymbol;
   readonly code: Uint8Array;
@@ -26,13 +26,13 @@ export class FunctionCode {
     this.code = code;
   }
 
-  /** The `index`th instruction from the entry; undefined behind the last one. */
+  /** The `index`th instruction from the entry. Undefined behind the last one. */
   at(index: number): Instruction | undefined {
     while (index >= this.#decoded.length && !this.#ended) this.#decodeMore();
     return this.#decoded[index];
   }
 
-  /** The instructions from `address` on, to the end of the function; none when it is not in the function. */
+  /** The instructions from `address` on, to the end of the function. None if it is not in the function. */
   *from(address: number = this.symbol.address): Generator<Instruction, void> {
     if (address < this.symbol.address) return;
     const index = this.#indexOf(address);
@@ -40,7 +40,7 @@ export class FunctionCode {
       for (let next = index, each = this.at(next); each; each = this.at(++next)) yield each;
       return;
     }
-    // What a branch leads to is often a few instructions at the end of a function: what is between need not be decoded for them.
+    // A branch often leads to a few instructions at the end of a function. Those in between need not be decoded for them.
     const rest = this.code.subarray(address - this.symbol.address);
     if (rest.length > 0) yield* new FunctionCode(this.#isa, { ...this.symbol, address }, rest).from();
   }
@@ -64,13 +64,13 @@ export class FunctionCode {
     this.#ended = more.length < max;
   }
 
-  /** As many from `address` on as so many instructions can take: a decoder copies what it is given. */
+  /** As many bytes from `address` on as this many instructions can take, because a decoder copies its input. */
   #bytes(address: number, maxInstructions: number): Uint8Array {
     const offset = Math.max(0, address - this.symbol.address);
     return this.code.subarray(offset, offset + maxInstructions * this.#isa.maxInstructionBytes);
   }
 
-  /** Among those that are decoded: the instruction that begins at `address`. */
+  /** The decoded instruction that begins at `address`. */
   #indexOf(address: number): number | undefined {
     if (address === this.symbol.address) return 0;
     let low = 0;

@@ -8,7 +8,7 @@ export type Located =
   | { readonly found: true; readonly sites: readonly UnnamedSite[] }
   | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
-/** Finds the sites for `place`: where a probe has to be for its moment. A missing symbol is an answer, not an error. */
+/** Finds the sites of `place`. A missing symbol is an answer, not an error. */
 export function locate(program: ProgramCode, place: Place): Located {
   if (place.at === 'note') return locateNotes(program.binary, place);
   if (place.at === 'any') return locateAny(program, place.places);
@@ -21,7 +21,7 @@ export function locate(program: ProgramCode, place: Place): Located {
   return { found: true, sites };
 }
 
-/** Says of the first place why it is not there when none is. */
+/** If no place is there, says why the first one is not. */
 function locateAny(program: ProgramCode, places: readonly Place[]): Located {
   const all = places.map((place) => locate(program, place));
   const sites = all.flatMap((located) => (located.found ? located.sites : []));

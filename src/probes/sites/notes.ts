@@ -4,7 +4,7 @@ import { isaOf } from '../../discovery/isa/isa-of.ts';
 import { notesOf, specOf } from './argument-specs.ts';
 import type { UnnamedSite } from './places.ts';
 
-/** What is at a note's address. `nop` is what sdt.h puts there. */
+/** What is at a note's address. sdt.h puts a `nop` there. */
 export type NoteInstruction =
   | { readonly usable: true; readonly class: SiteClass; readonly instruction: string }
   | { readonly usable: false; readonly instruction: string; readonly why: string };
@@ -15,8 +15,8 @@ type LocatedNotes =
   | { readonly found: false; readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
 /**
- * Looks at the instruction of a USDT site. The site is the note's own address, and never a 5-byte nop: from Linux 6.18 on the kernel
- * makes that a call, which pushes a return address over what the function keeps in the red zone below its stack pointer.
+ * Looks at the instruction of a USDT site. The site is the note's own address, and never a 5-byte nop: from Linux 6.18 on, the kernel makes
+ * that a call, which pushes a return address over what the function keeps in the red zone below its stack pointer.
  */
 export function noteInstruction(binary: Binary, note: UsdtNote): NoteInstruction {
   const { address, fileOffset } = note;
@@ -32,7 +32,7 @@ export function noteInstruction(binary: Binary, note: UsdtNote): NoteInstruction
   return { usable: true, class: handling, instruction };
 }
 
-/** The sites of a USDT probe: all of its notes, but those no probe may be on. */
+/** The sites of a USDT probe: all of its notes, except those where no probe is allowed. */
 export function locateNotes(binary: Binary, probe: { readonly provider: string; readonly name: string }): LocatedNotes {
   const { provider, name } = probe;
   const notes = notesOf(binary, probe);

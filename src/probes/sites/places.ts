@@ -1,6 +1,6 @@
 /**
- * The site planner: for a place in a program, the cheapest instruction that is legal there.
- * Choose the instruction, not the symbol: a hit on an emulated one costs 0.5 µs, on any other 15 µs.
+ * The site planner. For a place in a program, it finds the cheapest instruction that is valid there. Choose the instruction, not the
+ * symbol: a hit on an emulated one costs 0.5 µs, on any other 15 µs.
  */
 import type { Binary, FunctionSymbol } from '../../contract/binary.ts';
 import type { Place, Site } from '../../contract/decision.ts';
@@ -10,7 +10,7 @@ import type { FunctionCode } from './function-code.ts';
 import type { ProgramCode } from './program-code.ts';
 import { type Chosen, chooseResultBranch, chooseResultPath } from './results.ts';
 
-/** A place's site before a point gives it its moment. */
+/** A site of a place, before a point gives it its moment. */
 export type UnnamedSite = Omit<Site, 'moment' | 'momentName'>;
 
 export type PlaceOfCalls = Extract<Place, { readonly at: 'calls' }>;
@@ -25,7 +25,7 @@ export type Located =
 const maxPrologueInstructions = 16;
 /** Of C and C++ functions. */
 const maxNativePrologueBytes = 128;
-/** Where a stack check branches to: the arguments are spilled, then runtime.morestack is called. */
+/** Where a stack check branches to. The code there spills the arguments, then calls runtime.morestack. */
 const maxSpillInstructions = 32;
 
 /** Finds the site for `place`. A missing symbol or call is an answer, not an error. */
@@ -51,8 +51,9 @@ export function locateInFunction(program: ProgramCode, place: PlaceInFunction): 
 }
 
 /**
- * Entry with all arguments in registers: the `push` after the stack check (Go ≥ 1.21), else another emulated instruction before the
- * first branch, else the branch of the stack check (it fires again when the stack grows, which BPF recognises), else whatever comes first.
+ * Entry with all arguments in registers. First choice is the `push` after the stack check (Go ≥ 1.21), then another emulated instruction
+ * before the first branch, then the branch of the stack check (it fires again when the stack grows, which BPF recognises), then the first
+ * instruction.
  */
 function entrySite(program: ProgramCode, code: FunctionCode): Located {
   const { symbol } = code;
@@ -83,7 +84,9 @@ function bodyOf(code: FunctionCode): Instruction | undefined {
   return code.at(code.at(0)?.landingPad ? 1 : 0);
 }
 
-/** The whole function of that name, or of a mangled name that goes on with parameters: no clone (`.cold`, `.part.0`), no thunk. */
+/**
+ * The whole function of that name, or of a mangled name that goes on with parameters. It is not a clone (`.cold`, `.part.0`) or a thunk.
+ */
 function nativeFunction(binary: Binary, name: string): FunctionSymbol | undefined {
   const mangled = name.startsWith('_Z');
   return (
@@ -91,7 +94,7 @@ function nativeFunction(binary: Binary, name: string): FunctionSymbol | undefine
   );
 }
 
-/** Straight down from the entry: the first emulated instruction, unless an argument we need is overwritten before. */
+/** Straight down from the entry: the first emulated instruction, unless a needed argument is overwritten before it. */
 function nativeEntrySite(program: ProgramCode, code: FunctionCode, numbers: readonly number[]): Located {
   const { symbol } = code;
   const first = code.at(0);
@@ -108,7 +111,9 @@ function nativeEntrySite(program: ProgramCode, code: FunctionCode, numbers: read
   return at(program, code, first, 'nothing emulated before an argument is overwritten');
 }
 
-/** Whether a branch to `target` ends in a call of runtime.morestack, so that it is the stack check and not the program's own. */
+/**
+ * Whether a branch to `target` ends in a call of runtime.morestack, so that it is the stack check and not a branch of the program's own.
+ */
 function growsStack(program: ProgramCode, code: FunctionCode, target: number | undefined): boolean {
   if (target === undefined || target <= code.symbol.address) return false;
   let seen = 0;
@@ -120,7 +125,7 @@ function growsStack(program: ProgramCode, code: FunctionCode, target: number | u
   return false;
 }
 
-/** The call itself, where it is on the wanted path only. */
+/** The call itself, if it is only on the wanted path. */
 function callSite(program: ProgramCode, code: FunctionCode, place: Extract<Place, { at: 'call' }>): Located {
   const { callees, behind } = place;
   const first = behind === undefined ? undefined : program.find(behind);
@@ -163,7 +168,7 @@ export function locateCalls(program: ProgramCode, place: PlaceOfCalls): readonly
   return located.length > 0 ? located : [missing(`${symbol.name} does not call ${place.callee}`)];
 }
 
-/** Straight down from the call: what is met first is always run, so the first emulated instruction will do. */
+/** Straight down from the call. What comes first always runs, so the first emulated instruction is right. */
 function afterCallSite(program: ProgramCode, code: FunctionCode, callees: readonly string[]): Located {
   const { name } = code.symbol;
   const known = new Map(callees.map((callee) => [program.find(callee)?.address, callee]));
@@ -180,7 +185,7 @@ function afterCallSite(program: ProgramCode, code: FunctionCode, callees: readon
       return at(program, code, instruction, `first emulated instruction after the call of ${callee}`);
     }
     if (instruction.class === 'stepped') stepped ??= instruction;
-    // Behind a branch, what comes next is not always run. A call comes back, or the goroutine panics or ends.
+    // Behind a branch, the next instruction does not always run. A call comes back, or the goroutine panics or ends.
     if (instruction.flow === 'leaves' || instruction.flow === 'branch') break;
   }
   if (callee === undefined) return missing(`${name} does not call ${callees.join(' or ')}`);

@@ -3,14 +3,14 @@ import type { Isa } from '../../discovery/isa/isa.ts';
 import { isaOf } from '../../discovery/isa/isa-of.ts';
 import { FunctionCode } from './function-code.ts';
 
-/** Go's largest functions are some 100 KB; what is read of one is bounded. */
+/** Go's largest functions have some 100 KB. This bounds what is read of one. */
 const maxFunctionBytes = 1 << 18;
-/** Of all functions that are kept; their instructions take some 30 times as much when all are decoded. */
+/** Bytes of all functions that are kept. Their instructions take some 30 times as much when all are decoded. */
 const maxKeptBytes = 1 << 19;
 
 /**
- * The functions of a binary in which places are looked for, so that all points of all definitions read what was decoded once. It is made
- * for one plan and goes with it; the functions that nobody has asked for the longest go before.
+ * The functions of a binary that places are in, so that all points of all definitions share what was decoded once. It is made for one plan
+ * and goes with it. The least recently used functions go before.
  */
 export class ProgramCode {
   readonly binary: Binary;
@@ -44,7 +44,7 @@ export class ProgramCode {
     return symbol;
   }
 
-  /** The name of the function that begins at `address`: one that somebody has asked for, else what the file has there. */
+  /** The name of the function that begins at `address`: one that was looked up before, otherwise what the file has there. */
   nameOf(address: number | undefined): string | undefined {
     // An index of the addresses of a large program takes some 40 ms.
     const named = address === undefined ? undefined : this.#named.get(address);

@@ -1,4 +1,4 @@
-/** Sites where a Go function has the results of a call it made in registers: when it returns itself, that is too late or too dear. */
+/** Sites where a Go function has the results of a call in registers, for cases where its own return is too late or too expensive. */
 import type { FunctionSymbol } from '../../contract/binary.ts';
 import type { Place } from '../../contract/decision.ts';
 import { type Instruction, registerSet } from '../../discovery/isa/isa.ts';
@@ -15,10 +15,10 @@ export type Chosen =
   | { readonly instruction: Instruction; readonly why: string; readonly spec?: UnnamedSite['spec'] }
   | { readonly reason: 'symbol_missing' | 'no_cheap_site'; readonly detail: string };
 
-/** Between the return of a call and the branch on its result, and on the way to the first cheap instruction. */
+/** Bounds of the walk between the return of a call and the branch on its result, and on to the first cheap instruction. */
 const maxInstructions = 24;
 
-/** The branch on what the call gave, with nothing written since to a register of its first three results. */
+/** The branch on the result of the call, with no write since to a register of its first three results. */
 export function chooseResultBranch(program: ProgramCode, code: FunctionCode, place: ResultBranch): Chosen {
   const { symbol } = code;
   const from = returnOf(program, code, place.callee, place.of);
@@ -31,7 +31,7 @@ export function chooseResultBranch(program: ProgramCode, code: FunctionCode, pla
   return { reason: 'no_cheap_site', detail: `${symbol.name}: no branch on the result of ${describe(place)}` };
 }
 
-/** The first cheap instruction on the way taken when the call gave an error, or true. */
+/** The first cheap instruction on the path that is taken if the call returned an error, or true. */
 export function chooseResultPath(program: ProgramCode, code: FunctionCode, place: ResultPath): Chosen {
   const { symbol } = code;
   const from = returnOf(program, code, place.callee, 'callee');
@@ -58,13 +58,16 @@ export function chooseResultPath(program: ProgramCode, code: FunctionCode, place
   return { reason: 'no_cheap_site', detail: `${symbol.name}: nothing can be probed ${why}` };
 }
 
-/** The offsets from the stack pointer of an error's two words, 16 bits each; undefined: it is nowhere. */
+/** The offsets from the stack pointer of an error's two words, 16 bits each. Undefined: it is not on the stack. */
 function whereSaved(type: number | undefined, data: number | undefined): number | undefined {
   if (type === undefined || data === undefined || type > 0x7fff || data > 0xffff) return undefined;
   return ((type << 16) | data) >>> 0;
 }
 
-/** Address of the instruction behind the call; `result`: behind the next indirect call, of a method of what the callee gave. */
+/**
+ * Address of the instruction behind the call. With `result`, behind the next indirect call, which is of a method of what the callee
+ * returned.
+ */
 function returnOf(
   program: ProgramCode,
   code: FunctionCode,
@@ -85,7 +88,7 @@ function returnOf(
   return undefined;
 }
 
-/** Where a test of the register and the branch behind it lead when it is not 0. */
+/** Where a test of the register, and the branch behind it, lead if it is not 0. */
 function wayTaken(code: FunctionCode, from: number, wanted: number): number | undefined {
   let tested = false;
   for (const { instruction, effects } of code.walk(from, maxInstructions)) {

@@ -1,21 +1,21 @@
-/** What programs have to know of a Go binary, whichever of its libraries they are for. */
+/** What programs need to know of a Go binary, for any of its libraries. */
 import type { Binary } from '../../../contract/binary.ts';
 import { Constant, GoBinary } from '../../layout.gen.ts';
 import { goErrors } from './errors.ts';
 import { goLinkConfig } from './link.ts';
 import { goMapLayout } from './map-layout.ts';
 
-/** It is the same for all definitions, and takes a walk through the binary's functions and types. */
+/** It is the same for all definitions, and making it takes a walk through the binary's functions and types. */
 const known = new WeakMap<Binary, GoFacts>();
 
 export interface GoFacts {
-  /** `struct uspan_go_binary`. A field that the binary does not tell is FIELD_ABSENT; without a map layout, its kind is 0. */
+  /** `struct uspan_go_binary`. A field that the binary does not describe is FIELD_ABSENT. Without a map layout, its kind is 0. */
   readonly goBinary: Uint8Array;
-  /** What spans lack of their parents because of it. */
+  /** What spans lack because of it. */
   readonly notes: readonly string[];
 }
 
-/** What all definitions of a binary share; the same object each time. */
+/** What all definitions of a binary share. It is the same object each time. */
 export function goFacts(binary: Binary): GoFacts {
   const before = known.get(binary);
   if (before) return before;

@@ -1,7 +1,8 @@
 /**
- * `error.type` of Go errors, one vocabulary for all libraries: what the error is for whoever reads the span, where that is known (the name of
- * the errno, `timeout`, `canceled`, `EOF`, `sql.ErrTxDone`); else its type as Go's `%T` prints it, which is what OpenTelemetry's own Go
- * instrumentation gives (go.opentelemetry.io/otel/semconv, ErrorType). Never its message, which can hold anything.
+ * `error.type` of Go errors, one vocabulary for all libraries. If uspan knows the error, it is the name that a reader of the span knows it
+ * by (the name of the errno, `timeout`, `canceled`, `EOF`, `sql.ErrTxDone`). Otherwise it is the error's type as Go's `%T` prints it, which
+ * OpenTelemetry's own Go instrumentation uses (go.opentelemetry.io/otel/semconv, ErrorType). It is never the message, which can hold
+ * anything.
  */
 import type { GoTypes } from '../../../contract/binary.ts';
 import type { SpanRecord } from '../../../probes/span-record.ts';
@@ -10,18 +11,18 @@ import { Constant, GoErrorField as Field, GoError, GoErrorReads } from '../../la
 interface KnownError {
   /** As in Go's `%T`, but with the whole package path. */
   readonly type: string;
-  /** `error.type`; none: see what it wraps, its number or its text. */
+  /** `error.type`. None: see what it wraps, its number or its text. */
   readonly errorType?: string;
-  /** The field with the error it wraps, which says more where it is known too. */
+  /** The field with the error that it wraps, which says more if it is known too. */
   readonly inner?: string;
   readonly reads?: number;
-  /** The field that is read; none: the value itself is. */
+  /** The field that is read. None: the value itself. */
   readonly field?: string;
 }
 
 const { STATUS, INT, U16 } = GoErrorReads;
 
-/** The place in this list is what the kernel tells: it goes for every version of Go, whatever of it a binary has. */
+/** The kernel sends the position in this list. So it must suit every version of Go, no matter which of these types a binary has. */
 const known: readonly KnownError[] = [
   { type: '*net.OpError', errorType: '*net.OpError', inner: 'Err' },
   { type: '*os.SyscallError', inner: 'Err' },
@@ -61,7 +62,7 @@ const known: readonly KnownError[] = [
   { type: 'github.com/mattn/go-sqlite3.Error', errorType: 'sqlite3.Error', reads: INT, field: 'ExtendedCode' },
 ];
 
-/** What errors.New() errors of the standard library say; another text may hold anything, and is not told. */
+/** Texts of errors.New() errors of the standard library. Another text may hold anything, and is never exported. */
 const messages: ReadonlyMap<string, string> = new Map([
   ['context canceled', 'canceled'],
   ['net/http: request canceled', 'canceled'],
@@ -79,7 +80,7 @@ const messages: ReadonlyMap<string, string> = new Map([
   ['sql: statement is closed', 'sql.ErrStmtClosed'],
 ]);
 
-/** Names of `E…` numbers on Linux (asm-generic/errno*.h), those of sockets. */
+/** Names of `E…` numbers on Linux (asm-generic/errno*.h) that sockets give. */
 const errnoNames: ReadonlyMap<number, string> = new Map([
   [1, 'EPERM'],
   [11, 'EAGAIN'],
@@ -107,7 +108,7 @@ export function goErrors(types: GoTypes): Uint8Array {
     const offsetOf = (name: string | undefined) =>
       name === undefined ? undefined : types.field(struct, name)?.flatOffset;
     const read = offsetOf(field);
-    // Nothing is read where the field cannot be found.
+    // If the field is not found, the program reads nothing.
     const found = field === undefined || read !== undefined;
     view.setUint32(at + GoError.typeHash, types.hash(type) ?? 0, true);
     view.setUint16(at + GoError.inner, offsetOf(inner) ?? Constant.FIELD_ABSENT, true);
@@ -133,7 +134,7 @@ export function goErrorType(record: SpanRecord): string {
   return message ?? error?.errorType ?? (latin1(record, Field.TYPE) || '_OTHER');
 }
 
-/** What a database answered: SQLSTATE, or its number; empty: nothing. */
+/** What a database answered: SQLSTATE, or its number. Empty: it did not answer. */
 export function goErrorStatus(record: SpanRecord): string {
   const number = record.number(Field.STATUS_NUMBER);
   return number === 0 ? latin1(record, Field.STATUS) : String(number);

@@ -10,8 +10,8 @@ import { goErrorType, hasGoError } from './errors.ts';
 const roundTrip = 'net/http.(*Transport).roundTrip';
 
 /**
- * Go's net/http client, HTTP/1 and HTTP/2: one span for each attempt, so that redirects and retries show. `roundTrip` is where all of
- * them come by, also those of reverse proxies and of transports around net/http's. Its shape, from Go 1.21 to 1.27:
+ * Go's net/http client, HTTP/1 and HTTP/2: one span for each attempt, so that redirects and retries show. All attempts go through
+ * `roundTrip`, also those of reverse proxies and of transports around net/http's. From Go 1.21 to 1.27, it has this shape:
  *
  *     if altRT := t.alternateRoundTripper(req); altRT != nil {
  *         if resp, err := altRT.RoundTrip(req); err != ErrSkipAltProtocol { return resp, err }   // alternate
@@ -37,7 +37,7 @@ export const goHttpClient = {
   program: 'go_http_client',
   configMap: 'go_http_client_configs',
   inFlight: [openSpans('go_http_client_in_flight', EventKind.HTTP_CLIENT)],
-  // Half of it for finished calls of goroutines that make more of them.
+  // Half of it is for finished calls of goroutines that make more calls.
   entriesPerRequest: { go_http_client_in_flight: 2 },
   lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1 },
   instrumentedBy: [
@@ -108,7 +108,7 @@ export const goHttpClient = {
 
 type ConfigField = keyof typeof GoHttpClientConfig;
 
-/** By the struct they are in, each of which is read in one piece. */
+/** By the struct that has them. Each struct is read in one piece. */
 const fields = {
   requestBytes: {
     requestMethod: ['net/http.Request', 'Method'],
@@ -125,7 +125,7 @@ const fields = {
   },
 } as const satisfies Partial<Record<ConfigField, Partial<Record<ConfigField, readonly [string, string]>>>>;
 
-/** `StatusCode int; Proto string; ProtoMajor int; ProtoMinor int`, as net/http.Response has them. */
+/** `StatusCode int; Proto string; ProtoMajor int; ProtoMinor int`, as in net/http.Response. */
 const protoMajorBehindStatus = 24;
 
 function constants(binary: Binary): Constants {

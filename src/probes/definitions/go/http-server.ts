@@ -10,15 +10,15 @@ const absent = Constant.FIELD_ABSENT;
 const rawBytes = Constant.RAW_BYTES;
 
 /**
- * Go's net/http server, HTTP/1.x. Sites hold for Go 1.18 and newer; `conn.serve` has had this shape since 1.8:
+ * Go's net/http server, HTTP/1.x. The sites are valid for Go 1.18 and newer. `conn.serve` has had this shape since 1.8:
  *
  *     serverHandler{c.server}.ServeHTTP(w, w.req)   // start: its entry
  *     w.cancelCtx()
  *     if c.hijacked() { return }                    // end: always run, hijacked or not
  *     w.finishRequest()
  *
- * and its deferred function calls `disableWriteContinue` (≥ 1.23) or `abortPendingRead` only while a response is in flight,
- * that is when the handler panicked.
+ * Its deferred function calls `disableWriteContinue` (≥ 1.23) or `abortPendingRead` only while a response is in flight, that is, when the
+ * handler panicked.
  */
 export const goHttpServer = {
   name: 'go/net/http/server',
@@ -30,7 +30,7 @@ export const goHttpServer = {
   program: 'go_http_server',
   configMap: 'go_http_configs',
   inFlight: [openSpans('go_http_in_flight', EventKind.HTTP_SERVER)],
-  // Half of it for the finished requests of connections that are kept open.
+  // Half of it is for the finished requests of connections that stay open.
   entriesPerRequest: { go_http_in_flight: 2 },
   lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1 },
   instrumentedBy: [
@@ -69,10 +69,10 @@ export const goHttpServer = {
       purpose: 'spans of handlers that panic',
     },
   ],
-  // Not the handler's entry: profile-guided builds can inline that, which is a reason to tell, not an absent library.
+  // Do not use the handler's entry here. Profile-guided builds can inline it, and that needs a reason of its own, not `library_absent`.
   matches: (binary) => binary.symbols.find('net/http.(*conn).serve') !== undefined,
   constants,
-  // An answer without a status set is 200.
+  // An answer without a status has status 200.
   write: spanWriter(httpServerSpan({ implicitStatus: 200 })),
 } as const satisfies ProbeDefinition;
 
@@ -96,7 +96,7 @@ const responseFields = {
   responseConn: ['net/http.response', 'conn'],
 } as const satisfies Partial<Record<ConfigField, GoField>>;
 
-/** Without them the span lacks something; the notes say what. */
+/** Without them the span lacks something. The notes say what. */
 const optionalFields = {
   requestPattern: ['net/http.Request', 'Pattern'],
   requestPat: ['net/http.Request', 'pat'],
@@ -139,7 +139,7 @@ function constants(binary: Binary): Constants {
   return { found: true, bytes, notes, goBinary: goFacts(binary).goBinary };
 }
 
-/** Where a connection's reader has the head of the request that it has just read: `readerBytes` 0 where that is not known. */
+/** Where a connection's reader has the head of the request that it has just read. `readerBytes` is 0 if that is unknown. */
 function putReader(types: GoTypes, requestBytes: number, put: Put): void {
   const contentLength = types.field('net/http.Request', 'ContentLength')?.flatOffset;
   const connBufr = types.field('net/http.conn', 'bufr')?.flatOffset;

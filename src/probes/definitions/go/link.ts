@@ -1,10 +1,10 @@
-/** What go/link.h has to know of a binary, to find the request that a call is made for. */
+/** What go/link.h needs to know of a binary, to find the request that a call belongs to. */
 import type { Binary, FunctionSymbol, SymbolTable } from '../../../contract/binary.ts';
 import { Constant, GoContextWrapper, GoLinkConfig, GoTextRange } from '../../layout.gen.ts';
 
 /**
- * Packages whose goroutines serve whoever comes next (connections being dialled, read and written, pools being kept up), by a function
- * of each. One that a handler happened to start does not work for its request.
+ * Packages whose goroutines work for all requests (they dial, read and write connections, and look after pools), by a function of each. A
+ * handler may happen to start such a goroutine, but it does not work for the handler's request.
  */
 const runtimePackages = [
   ['net/http', 'net/http.(*Transport).roundTrip'],
@@ -18,17 +18,17 @@ if (runtimePackages.length > Constant.GO_LINK_PACKAGES) throw new RangeError('to
 /** The goroutine in which http.TimeoutHandler runs a handler (its first function literal, from Go 1.8 on). */
 const timeoutHandler = 'net/http.(*timeoutHandler).ServeHTTP.func1';
 
-/** Link-time addresses, the end excluded. */
+/** Link-time addresses, without the end. */
 interface TextRange {
   readonly start: number;
   readonly end: number;
 }
 
-/** Bounds on a walk: functions in all, and of other packages in a row. */
+/** Bounds on a walk: all functions, and functions of other packages in a row. */
 const maxFunctions = 20_000;
 const maxOthers = 200;
 
-/** `struct uspan_go_link_config`, and how many types of contexts found no room in it. */
+/** `struct uspan_go_link_config`, and the number of context types that did not fit into it. */
 export function goLinkConfig(binary: Binary): { readonly bytes: Uint8Array; readonly unknownContexts: number } {
   const bytes = new Uint8Array(GoLinkConfig.size);
   const view = new DataView(bytes.buffer);
@@ -68,7 +68,7 @@ export function goLinkConfig(binary: Binary): { readonly bytes: Uint8Array; read
   return { bytes, unknownContexts: found.length - wrappers.length };
 }
 
-/** The linker puts a package's functions side by side, with some that the compiler made for it in between. */
+/** The linker puts a package's functions side by side, with some in between that the compiler made for it. */
 function packageRange(symbols: SymbolTable, name: string, member: string): TextRange | undefined {
   const first = symbols.find(member);
   if (!first) return undefined;
@@ -82,7 +82,7 @@ function packageRange(symbols: SymbolTable, name: string, member: string): TextR
   return { start, end };
 }
 
-/** Own functions in one direction from the first, until there are too many of others. */
+/** Functions of the package in one direction from the first, until too many of others come in a row. */
 function* walk(
   next: (symbol: FunctionSymbol) => FunctionSymbol | undefined,
   first: FunctionSymbol,

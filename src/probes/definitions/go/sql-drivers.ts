@@ -1,7 +1,7 @@
-/** Drivers of Go's database/sql that are known by their types, as `%T` prints them but with the whole package path. */
+/** Drivers of Go's database/sql, known by their types as `%T` prints them, but with the whole package path. */
 import { Constant, SqlSystem } from '../../layout.gen.ts';
 
-/** A type that a `*sql.DB` has as its connector, or that the driver behind a data source name is of. */
+/** The type of a `*sql.DB`'s connector, or of the driver behind a data source name. */
 export interface DriverType {
   readonly type: string;
   /** `enum uspan_sql_system`. */
@@ -31,7 +31,7 @@ export const driverTypes: readonly DriverType[] = [
     '*github.com/ncruces/go-sqlite3/driver.SQLite',
     '*github.com/ncruces/go-sqlite3/driver.connector',
   ]),
-  // What sql.Open() makes for drivers that have no connectors of their own.
+  // What sql.Open() makes for drivers without connectors of their own.
   ...types(SqlSystem.BY_DSN, ['database/sql.dsnConnector']),
 ];
 

@@ -1,15 +1,15 @@
-/** Where operations of Go's database/sql begin and end: see go-sql.ts for the shape of the library, go_sql.bpf.c for what a hit does. */
+/** Where operations of Go's database/sql begin and end. sql.ts shows the shape of the library, and go_sql.bpf.c says what a hit does. */
 import type { Place, Point } from '../../../contract/decision.ts';
 import { SqlMoment } from '../../layout.gen.ts';
 
 const sql = (name: string) => `database/sql.${name}`;
 
-/** A method, and what an operation of it passes first: where it begins. */
+/** A method, and where an operation of it begins. */
 interface Start {
   readonly moment: number;
   readonly name: string;
   readonly method: string;
-  /** The call in it that begins the operation; none: its entry. */
+  /** The call in it that begins the operation. None: its entry. */
   readonly callee?: string;
 }
 
@@ -40,7 +40,7 @@ const beginHeld: Start = {
   callee: '(*DB).beginDC',
 };
 
-/** The driver is called with the connection's lock held. */
+/** The connection's lock is held while the driver is called. */
 const transactionEnds: readonly Start[] = [
   { moment: SqlMoment.COMMIT, name: 'commit', method: '(*Tx).Commit', callee: 'withLock' },
   { moment: SqlMoment.ROLLBACK, name: 'rollback', method: '(*Tx).rollback', callee: 'withLock' },
@@ -49,11 +49,11 @@ const transactionEnds: readonly Start[] = [
 const inTransaction = held.filter(({ method }) => method.startsWith('(*Tx)'));
 const onConnection = [...held.filter(({ method }) => method.startsWith('(*Conn)')), beginHeld];
 
-/** Builds by a profile inline what is hot; then it is in its callers, too. */
+/** A build by a profile inlines what is hot. Then it is also in its callers. */
 const any = (places: readonly Place[]): Place => ({ at: 'any', places });
 const retries = ['(*DB).retry', ...fromPool.map(({ method }) => method)];
 
-/** Starts first: what the program does not have of them, it does not do. */
+/** Starts come first. If the program lacks a start, it makes no such calls. */
 function points(): readonly Point[] {
   const starts = [...fromPool, ...held, beginHeld, ...transactionEnds].map(
     ({ moment, name, method, callee }): Point => ({
@@ -100,7 +100,7 @@ function points(): readonly Point[] {
     end(SqlMoment.RELEASED, 'released', { at: 'entry', function: sql(`${method}-fm`) }, calls);
   return [
     ...starts,
-    // Rows are readied in the background for the end of the context: the last that is done when a query succeeded.
+    // The library prepares rows in the background for the end of the context. It does that last when a query succeeded.
     succeeded(['(*DB).queryDC', '(*DB).query', '(*DB).QueryContext.func1'], sql('(*Rows).initContextClose'), [
       '(*DB).QueryContext',
       '(*Tx).QueryContext',
@@ -132,11 +132,11 @@ function points(): readonly Point[] {
     released('(*Tx).closemuRUnlockRelease', names(inTransaction)),
     released('(*Conn).closemuRUnlockCondReleaseConn', names(onConnection)),
     ...transactionEnds.map(({ method }) =>
-      // Whether the connection was bad is asked first of what the driver answered.
+      // The first check of the driver's answer is whether the connection was bad.
       end(SqlMoment.RELEASED, 'released', { at: 'call', function: sql(method), callees: ['errors.Is'] }, [method]),
     ),
   ];
 }
 
-/** Each call of the library has its start and its ends here; a program's own set of them is attached. */
+/** Each call of the library has its start and its ends here. uspan attaches those that a program has. */
 export const goSqlPoints: readonly Point[] = points();

@@ -11,7 +11,7 @@ import { goSqlSpan } from './sql-span.ts';
 const sql = (name: string) => `database/sql.${name}`;
 
 /**
- * Go's database/sql, from Go 1.21 to 1.27 of one shape. From the pool, every method runs its operation in `db.retry`:
+ * Go's database/sql. From Go 1.21 to 1.27, it has this shape. From the pool, every method runs its operation in `db.retry`:
  *
  *     for i := 0; i < 2; i++ {
  *         err := fn(cachedOrNewConn)
@@ -19,21 +19,21 @@ const sql = (name: string) => `database/sql.${name}`;
  *     }
  *     return fn(alwaysNewConn)
  *
- * A Tx or Conn calls `queryDC`, `execDC` or `prepareDC` with the connection it holds, and a function to give it back by, which is called
- * with the error: at once after `execDC` and `prepareDC`; after `queryDC` if that fails, else when the rows are closed.
+ * A Tx or Conn calls `queryDC`, `execDC` or `prepareDC` with the connection that it holds, and with a function that gives it back. That
+ * function gets the error: at once after `execDC` and `prepareDC`; after `queryDC` if that fails, otherwise when the rows are closed.
  */
 export const goSql = {
   name: 'go/database/sql',
   library: 'database/sql',
   versions: 'Go 1.21 – 1.27',
   runtime: 'go',
-  // On a held connection, giving it back is one more for queries and prepared statements: a query that fails ends there.
+  // On a held connection, queries and prepared statements have one more hit when they give it back. A query that fails ends there.
   hitsPerSpan: 2,
   object: 'go_sql',
   program: 'go_sql',
   configMap: 'go_sql_configs',
   inFlight: [openSpans('go_sql_in_flight', EventKind.SQL)],
-  // Half of it for finished operations of goroutines that run more of them.
+  // Half of it is for finished operations of goroutines that run more operations.
   entriesPerRequest: { go_sql_in_flight: 2 },
   lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1, go_sql_systems: 1 / 4 },
   instrumentedBy: [
@@ -57,7 +57,7 @@ const fields = {
   txConn: [sql('Tx'), 'dc'],
   txCtx: [sql('Tx'), 'ctx'],
 } as const;
-/** A program that has no prepared statements or no transactions may be without the type. */
+/** A program without prepared statements, or without transactions, may lack the type. */
 const dispensable = new Set<string>([sql('Stmt'), sql('Tx')]);
 
 function constants(binary: Binary): Constants {
@@ -85,7 +85,7 @@ function constants(binary: Binary): Constants {
   return { found: true, bytes: new Uint8Array(view.buffer), ...goFacts(binary) };
 }
 
-/** Those of the known types that the program has. */
+/** The known types that the program has. */
 function putDrivers(types: GoTypes, view: DataView): void {
   let at: number = GoSqlConfig.driverTypes;
   for (const { type, system } of driverTypes) {

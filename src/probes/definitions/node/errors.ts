@@ -6,8 +6,8 @@ const names = new Map(Object.entries(constants.errno).map(([name, number]) => [n
 const endOfFile = 4095;
 
 /**
- * `error.type` for a connection that ended too early: the name of the errno that libuv reported, as Node has it in `error.code`;
- * `connection_closed` where the other side closed it; `aborted` where the program itself did, as on a timeout.
+ * `error.type` for a connection that ended too early: the name of the errno that libuv reported, which Node has in `error.code`;
+ * `connection_closed` if the other side closed it; `aborted` if the program itself did, as on a timeout.
  */
 export function nodeErrorType(error: number): string {
   if (error === 0) return 'aborted';

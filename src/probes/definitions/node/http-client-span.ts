@@ -1,4 +1,7 @@
-/** A record of `enum uspan_node_client_field` as a span, by the stable HTTP semantic conventions. It has the request's head as Node wrote it. */
+/**
+ * A record of `enum uspan_node_client_field` as a span, by the stable HTTP semantic conventions. It has the request's head as Node wrote
+ * it.
+ */
 import { attributeKey } from '../../../contract/attribute-key.ts';
 import type { Written } from '../../../contract/decision.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../../../contract/span.ts';
@@ -35,11 +38,11 @@ const carriageReturn = 0x0d;
 const decoder = new TextDecoder();
 const http = new TextEncoder().encode('http://');
 const https = new TextEncoder().encode('https://');
-/** Where a URL is put together, with room for the longest head. One for all, as one record is written at a time. */
+/** Where URLs are built, with room for the longest head. One buffer is enough, because one record is written at a time. */
 const composed = slabOf(new Uint8Array(https.length + Constant.NODE_HEAD_BYTES));
 const headers: HeaderRanges = { host: [0, 0], userAgent: [0, 0], traceState: [0, 0] };
 
-/** The order in which attributes are written is that of the fields. */
+/** Attributes are written in the order of the fields. */
 const url: FieldCodec = (record, _field, out) => writeUrl(record, isSecure(record), out);
 const server: FieldCodec = (record, field, out) => writeServer(record, field, isSecure(record), out);
 
@@ -61,7 +64,7 @@ export const nodeHttpClientSpan: SpanTable = {
   },
 };
 
-/** Finds in the head what the span is made of. Leaves out what is an agent's export. */
+/** Finds in the head what the span needs. Leaves out an agent's export requests. */
 function takeApart(record: SpanRecord): Written | undefined {
   const { bytes } = record.slab;
   const head = record.at(Field.HEAD);
@@ -90,7 +93,7 @@ function isSecure(record: SpanRecord): boolean {
   return (record.flags & SpanFlag.TLS) !== 0;
 }
 
-/** A target that is a path is put behind its host as it is, without a string, unless it has a secret. */
+/** A target that is a path goes behind its host unchanged, without a string, unless it has a secret. */
 function writeUrl(record: SpanRecord, secure: boolean, out: SpanWriter): void {
   const { bytes } = record.slab;
   const from = record.at(Field.TARGET);
@@ -106,13 +109,13 @@ function writeUrl(record: SpanRecord, secure: boolean, out: SpanWriter): void {
   out.bytes(key.url, composed, 0, append(host, bytes, from, to - from));
 }
 
-/** The position behind what was copied. */
+/** The position behind the copy. */
 function append(at: number, bytes: Uint8Array, from: number, length: number): number {
   for (let i = 0; i < length; i++) composed.bytes[at + i] = bytes[from + i]!;
   return at + length;
 }
 
-/** Through a proxy the target is the whole URL. CONNECT has host and port only. Credentials are not part of a request's target. */
+/** Through a proxy, the target is the whole URL. CONNECT has only host and port. A request's target has no credentials. */
 function rareUrl(record: SpanRecord, secure: boolean, from: number, to: number): string {
   const { bytes } = record.slab;
   const mark = queryMark(bytes, from, to);
@@ -149,7 +152,7 @@ function writeTraceState(record: SpanRecord, field: number, out: SpanWriter): vo
   if ((words[parent]! | words[parent + 1]!) !== 0) out.traceState(record.slab, record.at(field), record.length(field));
 }
 
-/** Error on 4xx and 5xx, and when the connection ended before the response did. */
+/** Error on 4xx and 5xx, and if the connection ended before the response did. */
 function writeOutcome(record: SpanRecord, out: SpanWriter): void {
   const status = record.number(Field.STATUS);
   if (status !== 0) {

@@ -15,7 +15,7 @@ import {
 
 const inFlight = 'node_http_client_in_flight';
 
-/** Node.js's HTTP/1 clients (`http`, `https`, `fetch`), by what they write and what JavaScript gets to read. */
+/** Node.js's HTTP/1 clients (`http`, `https`, `fetch`), by what they write and what JavaScript reads. */
 export const nodeHttpClient = {
   name: 'node/http/client',
   library: 'http, https, fetch (client, HTTP/1.x)',

@@ -15,7 +15,7 @@ import {
 
 const inFlight = 'node_http_server_in_flight';
 
-/** Node.js's HTTP/1 servers (`http`, `https` and what is built on them), by its parser and by what is written. */
+/** Node.js's HTTP/1 servers (`http`, `https` and what is built on them), by the parser and by what they write. */
 export const nodeHttpServer = {
   name: 'node/http/server',
   library: 'http, https (server, HTTP/1.x)',
@@ -45,6 +45,6 @@ export const nodeHttpServer = {
   ],
   matches: hasNodeSockets,
   constants: nodeConstants,
-  // Without a status nothing was sent.
+  // Without a status, nothing was sent.
   write: spanWriter(httpServerSpan({ implicitStatus: 0 })),
 } as const satisfies ProbeDefinition;

@@ -10,7 +10,7 @@ import { nodeErrorType } from './errors.ts';
 export const nodePgSpan: SpanTable = {
   kind: SpanKind.client,
   written: 'client',
-  // There is no text where a statement is executed that was prepared before the probes were there.
+  // There is no text if the statement was prepared before the probes were there.
   name: (record, out) => sqlStatement(record, Field.STATEMENT, sqlSystems.postgresql, out),
   fields: {
     [Field.STATEMENT]: ['db.query.text'],
@@ -25,7 +25,7 @@ export const nodePgSpan: SpanTable = {
   },
 };
 
-/** Empty when there was no error. */
+/** Empty if there was no error. */
 function sqlState(record: SpanRecord): string {
   const length = record.length(Field.SQLSTATE);
   if (length === 0) return '';

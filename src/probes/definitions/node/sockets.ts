@@ -1,11 +1,11 @@
-/** What the definitions of Node.js's sockets share: places, where its C++ objects keep things, and that they are attached together. */
+/** What the definitions of Node.js's sockets share: places, offsets in its C++ objects, and the group that attaches them together. */
 import type { Binary } from '../../../contract/binary.ts';
 import type { AttachmentGroup, Constants, InFlight, Point } from '../../../contract/decision.ts';
 import { Constant, NodeConfig, NodeMoment, OpenSpanKey } from '../../layout.gen.ts';
 import { returnedConstant } from '../../sites/accessors.ts';
 
 /**
- * Servers and clients of every protocol write through the same functions, and each function is probed once: by `node_core`, which knows
+ * Servers and clients of every protocol write through the same functions, and each function has one probe. Its program, `node_core`, knows
  * each connection's role and tail-calls that role's program (bpf/node/node_core.bpf.c).
  */
 export const nodeSockets: AttachmentGroup = {
@@ -15,7 +15,7 @@ export const nodeSockets: AttachmentGroup = {
   probesOffset: NodeConfig.probes,
 };
 
-/** Connections whose peer or role is known, of any role. */
+/** Connections with a known peer or role, of any role. */
 export const nodeConnections: InFlight = {
   map: 'node_connections',
   pidOffset: OpenSpanKey.pid,
@@ -23,7 +23,7 @@ export const nodeConnections: InFlight = {
   swept: undefined,
 };
 
-/** Fields of requests that an entry has no room for. */
+/** Fields that do not fit into the entry of a request. */
 export const nodeLongFields: InFlight = {
   map: 'node_long_fields',
   pidOffset: OpenSpanKey.pid,
@@ -32,12 +32,12 @@ export const nodeLongFields: InFlight = {
 };
 
 /**
- * Entries for each request in flight. Of its two spans one is for a finished request of a connection that is kept open, and many connections
- * have none in flight. Few have long fields.
+ * Entries for each request in flight. One of the two spans is for a finished request of a connection that stays open. Many connections have
+ * no request in flight. Few requests have long fields.
  */
 export const nodeEntries = { node_connections: 4, node_long_fields: 1 } as const;
 
-/** Entries only: a return probe on a function that V8 calls aborts the process when JavaScript throws. */
+/** Only entries: a return probe on a function that V8 calls aborts the process when JavaScript throws. */
 export const nodePoints = {
   write: {
     moment: NodeMoment.WRITE,
@@ -85,8 +85,8 @@ export function hasNodeSockets(binary: Binary): boolean {
 }
 
 /**
- * Node's classes derive from several others, and a virtual function that a later base declares is reached through a thunk that steps
- * back from that base to the whole object. The name of a thunk tells how far (Itanium C++ ABI, §5.1.4.2): `_ZThn104_…` is 104 bytes.
+ * Node's classes derive from several others. A virtual function that a later base declares is reached through a thunk, which steps back
+ * from that base to the whole object. The name of a thunk says how far (Itanium C++ ABI, §5.1.4.2): `_ZThn104_…` is 104 bytes.
  */
 function baseOffset(binary: Binary, method: string): number | undefined {
   const thunk = binary.symbols.findMatching(`_N${method}E`, new RegExp(`^_ZThn\\d+_N${method}E[^.]*$`));
@@ -99,12 +99,12 @@ const tlsWrite = '4node6crypto7TLSWrap7DoWrite';
 const tlsRead = '4node6crypto7TLSWrap12OnStreamRead';
 
 const parserSize = '_ZNK4node11http_parser6Parser8SelfSizeEv';
-/** In an anonymous namespace, so a local symbol. */
+/** In an anonymous namespace, so it is a local symbol. */
 const parserSizeUpTo20 = '_ZNK4node12_GLOBAL__N_16Parser8SelfSizeEv';
 
 /** sizeof(llhttp_t) and two arrays of 32 strings of 24 bytes: see bpf/node/parser.h. */
 const urlBehindParser = 0x60 + 2 * 32 * 24;
-/** From Node 24 on there is a buffer for strings in between: 8 KB and its fill level. */
+/** From Node 24 on, there is a buffer for strings in between: 8 KB and its fill level. */
 const stringBuffer = 8192 + 8;
 
 export function nodeConstants(binary: Binary): Constants {
@@ -125,7 +125,7 @@ export function nodeConstants(binary: Binary): Constants {
   return { found: true, bytes: new Uint8Array(view.buffer), notes };
 }
 
-/** sizeof(Parser), which its SelfSize() returns; 0 where the symbol was stripped, as it can be up to Node 20 only. */
+/** sizeof(Parser), which its SelfSize() returns. 0 if the symbol was stripped, which is possible only up to Node 20. */
 function parserBytes(binary: Binary): number {
   const selfSize = binary.symbols.find(parserSize) ?? binary.symbols.find(parserSizeUpTo20);
   return (selfSize && returnedConstant(binary, selfSize)) ?? 0;

@@ -11,19 +11,19 @@ const exec = callback('12DatabaseSync4Exec');
 const prepare = callback('12DatabaseSync7Prepare');
 const prepares = ['sqlite3_prepare_v2', 'sqlite3_prepare_v3'];
 
-/** `node:sqlite`: what JavaScript runs on the SQLite that Node.js contains, and not what SQLite runs for itself. */
+/** `node:sqlite`: what JavaScript runs on the SQLite that Node.js contains, without what SQLite runs for itself. */
 export const nodeSqlite = {
   name: 'node/sqlite',
   library: 'node:sqlite',
   versions: 'Node.js 22 – 26, official builds',
   runtime: 'node',
-  // exec() and a failed prepare(): two; a statement: two, however many rows.
+  // Two for exec() and for a failed prepare(). Two for a statement, with any number of rows.
   hitsPerSpan: 2,
   object: 'node_sqlite',
   program: 'node_sqlite',
   configMap: 'node_sqlite_configs',
   inFlight: [openSpans('node_sqlite_in_flight', EventKind.NODE_SQLITE)],
-  // Half of it for statements that are kept prepared.
+  // Half of it is for statements that stay prepared.
   entriesPerRequest: { node_sqlite_in_flight: 2 },
   recordKinds: [EventKind.NODE_SQLITE],
   points: [
@@ -76,7 +76,7 @@ const runners = [
   callback('13StatementSync7Iterate'),
   '_ZN4node6sqlite11SQLTagStore21ResetAndBindStatementE',
 ];
-/** They come from one source file, of some 60 KB. */
+/** They come from one source file of some 60 KB. */
 const maxCallersBytes = 1 << 20;
 
 /** Fields of SQLite's statements, by functions that do little more than read one (vdbeapi.c, vdbeaux.c). */

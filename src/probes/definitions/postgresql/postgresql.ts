@@ -12,15 +12,16 @@ const entry = (name: string) => ({ at: 'nativeEntry', function: name, arguments:
 const status = note('statement__status');
 
 /**
- * PostgreSQL's own statements, by the USDT probes of its server and, for errors, entries of functions it exports to extensions:
- * bpf/usdt/postgresql.bpf.c says how they make a span. Errors are cold paths; a statement that succeeds hits the first two only.
+ * PostgreSQL's own statements, by the USDT probes of its server and, for errors, by entries of functions that it exports to extensions.
+ * bpf/usdt/postgresql.bpf.c says how they make a span. Errors are cold paths. A statement that succeeds hits only the first two.
  */
 export const postgresql = {
   name: 'postgresql',
   library: 'PostgreSQL server',
   versions: 'PostgreSQL 12 – 18 built with --enable-dtrace (tested: Debian 15)',
   runtime: 'native',
-  // One status for each of Parse, Bind and Execute in the extended protocol, or one in all in the simple one; one executed; one idle.
+  // The extended protocol has one status for each of Parse, Bind and Execute, and the simple one has one in all. Then come one executed and
+  // one idle.
   hitsPerSpan: 3,
   object: 'postgresql',
   program: 'postgresql',
@@ -29,7 +30,7 @@ export const postgresql = {
     openSpans('postgresql_sessions', EventKind.POSTGRESQL),
     { map: 'postgresql_texts', pidOffset: 0, activeOffset: PostgresqlText.open, swept: undefined },
   ],
-  // Of sessions, which are one request each.
+  // Of sessions. Each has one request.
   entriesPerRequest: { postgresql_sessions: 1, postgresql_texts: 1 },
   recordKinds: [EventKind.POSTGRESQL],
   points: [
@@ -89,11 +90,11 @@ function sqlState(moment: number, name: string, functions: readonly string[]): P
 }
 
 /**
- * Byte offsets that no symbol tells, on 64-bit machines: `Port` of src/include/libpq/libpq-be.h and `ErrorData` of
- * src/include/utils/elog.h. Both stay as they are within a major version, for extensions are compiled against them.
+ * Byte offsets that no symbol gives, on 64-bit machines: `Port` of src/include/libpq/libpq-be.h and `ErrorData` of
+ * src/include/utils/elog.h. Both are fixed within a major version, because extensions are compiled against them.
  */
 interface Offsets {
-  /** `Port.database_name`; `user_name` follows it. */
+  /** `Port.database_name`. `user_name` follows it. */
   readonly databaseName: number;
   /** `Port.raddr`. */
   readonly raddr: number;
@@ -116,7 +117,7 @@ const offsetsByMajor: Readonly<Record<number, Offsets>> = {
 
 function constants(binary: Binary): Constants {
   const notes: string[] = [];
-  // PG_BACKEND_VERSIONSTR, what `postgres --version` prints.
+  // PG_BACKEND_VERSIONSTR, which `postgres --version` prints.
   const version = binary.constantText('postgres (PostgreSQL) ');
   const major = Number(version?.match(/^postgres \(PostgreSQL\) (\d+)/)?.[1]);
   const offsets = offsetsByMajor[major];
@@ -136,11 +137,11 @@ function constants(binary: Binary): Constants {
   return { found: true, bytes: new Uint8Array(view.buffer), notes, entries: specs.entries };
 }
 
-/** Arguments of statement__status, with the variables of `enum uspan_postgresql_argument` behind its own. */
+/** Arguments of statement__status, followed by the variables of `enum uspan_postgresql_argument`. */
 function statusSpecs(binary: Binary): { entries: MapEntry[]; complete: boolean } {
   const sites = notesOf(binary, status);
   const bySpec = Map.groupBy(sites, (site) => specOf(binary, site));
-  // How far a variable is away differs from site to site; with one number for several it can't be told.
+  // The distance to a variable differs from site to site. If several sites share one number, it is unknown.
   const distinct = bySpec.size === sites.length;
   const port = distinct ? binary.variable('MyProcPort') : undefined;
   const applicationName = distinct ? binary.variable('application_name') : undefined;
@@ -156,7 +157,7 @@ function statusSpecs(binary: Binary): { entries: MapEntry[]; complete: boolean }
   return { entries, complete: port !== undefined };
 }
 
-/** A pointer variable, seen from a site. */
+/** A pointer variable, addressed from a site. */
 function variable(name: string, address: number | undefined, site: UsdtNote): UsdtArgument {
   if (address === undefined) return { text: name, readable: false, why: 'there is no such variable' };
   return {

@@ -9,8 +9,8 @@ import { Constant, PostgresqlField as Field, SpanHead } from '../../layout.gen.t
 const backendPid = attributeKey('uspan.postgresql.backend_pid');
 
 /**
- * The database's own work is a server span: its other half, the caller's, is a client span. `tid` of the record is the backend's pid,
- * that of pg_stat_activity and of the server's log.
+ * The database's own work is a server span. Its other half, the caller's, is a client span. `tid` of the record is the backend's pid, as in
+ * pg_stat_activity and the server's log.
  */
 export const postgresqlSpan: SpanTable = {
   kind: SpanKind.server,
@@ -32,7 +32,7 @@ export const postgresqlSpan: SpanTable = {
 };
 
 /**
- * Five characters of six bits each, the first in the lowest (MAKE_SQLSTATE of src/include/utils/elog.h). Empty for what is not known: no
+ * Five characters of six bits each, the first in the lowest bits (MAKE_SQLSTATE of src/include/utils/elog.h). Empty if it is unknown: no
  * error has 00000, "successful completion".
  */
 function sqlState(packed: number): string {

@@ -3,8 +3,8 @@ import { usdtPair } from '../../pair/usdt-pair.ts';
 
 /**
  * Stop-the-world pauses of HotSpot's collectors. `gc__begin` and `gc__end` enclose each pause (SvcGCMarker of
- * src/hotspot/share/gc/shared/gcVMOperations.hpp); concurrent phases have none. `mem__pool__gc__begin(manager, length, pool, …)` comes once
- * for each memory pool, and names the collector as its GarbageCollectorMXBean does.
+ * src/hotspot/share/gc/shared/gcVMOperations.hpp). Concurrent phases have none. `mem__pool__gc__begin(manager, length, pool, …)` comes once
+ * for each memory pool, and has the collector's name as its GarbageCollectorMXBean does.
  */
 export const jvmGc = usdtPair({
   name: 'jvm/gc',

@@ -2,8 +2,8 @@ import { attributeKey } from '../../../contract/attribute-key.ts';
 import { usdtPair } from '../../pair/usdt-pair.ts';
 
 /**
- * Runs of CPython's cyclic garbage collector: `gc__start(generation)`, `gc__done(collected objects)` (Include/pydtrace.d), in builds
- * configured with --with-dtrace, as Debian's, Ubuntu's and Fedora's are. Both are reached on the thread that collects.
+ * Runs of CPython's cyclic garbage collector: `gc__start(generation)`, `gc__done(collected objects)` (Include/pydtrace.d). Builds need
+ * --with-dtrace, as Debian's, Ubuntu's and Fedora's have. The thread that collects reaches both.
  */
 export const pythonGc = usdtPair({
   name: 'python/gc',
