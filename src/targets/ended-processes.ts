@@ -1,15 +1,15 @@
 import type { Attacher } from '../probes/attach/attacher.ts';
 
 /**
- * Processes that have ended and whose requests in flight are still to be swept out of the maps. They are collected, because a sweep reads
- * whole maps: a pool of hundreds of sessions that ends together costs one.
+ * Processes that have ended, and whose open spans still have to be swept out of the maps. They are collected, because a sweep reads whole
+ * maps. If a pool of hundreds of sessions ends together, it costs one sweep.
  */
 export class EndedProcesses {
   readonly #attacher: Pick<Attacher, 'sweep' | 'sweepInTurns'>;
   readonly #unfinished: (count: number) => void;
   #pids = new Set<number>();
 
-  /** @param unfinished told how many requests had begun and will not end */
+  /** @param unfinished called with the number of open spans that will not end */
   constructor(attacher: Pick<Attacher, 'sweep' | 'sweepInTurns'>, unfinished: (count: number) => void) {
     this.#attacher = attacher;
     this.#unfinished = unfinished;
@@ -19,7 +19,7 @@ export class EndedProcesses {
     this.#pids.add(pid);
   }
 
-  /** The number gets another process: what the old one left must go before that one leaves something. */
+  /** The pid gets another process. What the old one left must go before the new one adds something. */
   makeWay(pid: number): void {
     if (this.#pids.has(pid)) this.sweep();
   }

@@ -4,9 +4,9 @@ import { endedIdentity, identity } from '../discovery/processes/identity.ts';
 import type { Target } from './target.ts';
 
 export interface IdentitiesOptions {
-  /** Of the agent. */
+  /** Version of the agent. */
   readonly version: string;
-  /** `service.name` of every target, whatever it says itself. */
+  /** `service.name` of every target, in place of its own. */
   readonly serviceName: string | undefined;
 }
 
@@ -24,7 +24,7 @@ export class Identities {
     return identity(facts, { ...this.#options, binary: program?.inspection?.binary });
   }
 
-  /** Of a process that ended before it could be looked at: all that is known is what it ran. */
+  /** For a process that ended before uspan could look at it: only its file is known. */
   ofEnded(pid: number, binary: BinaryFacts): Resource {
     return endedIdentity(pid, binary.path, { ...this.#options, binary });
   }

@@ -1,6 +1,6 @@
 import type { Timers } from './timers.ts';
 
-/** A program's libraries come after it: its loader maps them, or it opens them as it needs them. */
+/** A program's libraries come after it: its loader maps them, or it opens them when it needs them. */
 const looksMs = [50, 150, 500, 1500, 5000];
 const tickMs = 50;
 
@@ -10,14 +10,14 @@ interface Young {
 }
 
 /**
- * Processes that can load libraries later, and when to look for some: a few times soon after a start, then in turns. Most programs of a
+ * Processes that can load libraries later, and when to look for these: a few times soon after a start, then in turns. Most programs of a
  * busy host end before the first look.
  */
 export class LibraryWatch {
   readonly #timers: Timers;
   readonly #look: (pid: number) => void;
   readonly #young = new Map<number, Young>();
-  /** The one looked at longest ago comes first. */
+  /** The one that was looked at longest ago comes first. */
   readonly #settled = new Set<number>();
   #ticking = false;
 
@@ -43,7 +43,7 @@ export class LibraryWatch {
     this.#settled.delete(pid);
   }
 
-  /** Looks at `count` of those that have been running for some time; the others' turn comes with the next call. */
+  /** Looks at `count` of those that have been running for some time. The turn of the others comes with the next call. */
   lookInTurn(count: number): void {
     for (const pid of [...this.#settled].slice(0, count)) {
       this.#settled.delete(pid);

@@ -1,6 +1,6 @@
 import type { Timers } from './timers.ts';
 
-/** A program listens some time after it was started. */
+/** A program begins to listen some time after its start. */
 const retriesMs = [50, 100, 200, 400, 800, 1600, 3200, 6400];
 
 /** Processes that a rule may select once they listen on a port. */
@@ -12,7 +12,7 @@ export class PortWatch {
     this.#timers = timers;
   }
 
-  /** Asks `isDone` again and again, at growing distances, until it says so or the process has had its time. */
+  /** Calls `isDone` again and again, at growing intervals, until it returns true or the process has had its time. */
   wait(pid: number, isDone: () => boolean): void {
     const turn = {};
     this.#waiting.set(pid, turn);

@@ -1,4 +1,4 @@
-/** The life cycle of what is traced: processes are selected, their files looked into and attached, and they end. */
+/** The life cycle of what is traced: uspan selects processes, reads their files and attaches to them, and they end. */
 import { existsSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProbeDefinition } from '../contract/decision.ts';
@@ -38,12 +38,12 @@ export interface TargetsOptions extends IdentitiesOptions {
   readonly drain: () => void;
 }
 
-/** A process that just ended still has spans in the ring. */
+/** A process that has just ended still has spans in the ring. */
 const lingerMs = 2000;
 const sweepMs = 1000;
 /** The safety net under the exec events. */
 const rescanMs = 15_000;
-/** Processes that a re-scan looks at for libraries loaded since; the others' turn comes with the next. */
+/** Processes that a scan looks at for new libraries. The turn of the others comes with the next scan. */
 const librariesPerRescan = 64;
 /** Processes of a scan that are looked at before draining gets its turn. */
 const scannedAtOnce = 16;
@@ -57,7 +57,7 @@ export class Targets {
   readonly #libraries: LibraryWatch;
   readonly #ports: PortWatch;
   readonly #ended: EndedProcesses;
-  /** With nothing but pids to go by, other programs are not looked at: hosts can start hundreds a second. */
+  /** The rules only have pids. Then other programs are not looked at, because hosts can start hundreds a second. */
   readonly #byPidOnly: boolean;
   readonly #wantsLibraries: boolean;
   #shortLived = 0;
@@ -83,7 +83,7 @@ export class Targets {
     });
   }
 
-  /** Gone before they could be looked at. */
+  /** Processes that ended before uspan could look at them. */
   get shortLived(): number {
     return this.#shortLived;
   }
@@ -93,7 +93,7 @@ export class Targets {
     return [...this.#targets.values()].filter(isTraced).map(({ facts }) => facts);
   }
 
-  /** Looks at every process there is now; resolves when the new ones are attached. */
+  /** Looks at every process there is now. Resolves when the new ones are attached. */
   async scan(): Promise<void> {
     const { lose, attacher, guard } = this.#options;
     const processes = scanProcesses((pid) => this.#isLeftAlone(pid));
@@ -106,7 +106,7 @@ export class Targets {
     }
     for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.exit(pid);
     await Promise.all(looks);
-    // What programs left that ended before anybody looked at them. One may have started since the list of processes was read.
+    // Sweeps what programs left that ended before uspan looked at them. One may have started since the list of processes was read.
     const gone = (pid: number) => !alive.has(pid) && !this.#targets.has(pid) && !existsSync(`/proc/${pid}`);
     lose('bpf', 'process_ended', await attacher.sweepInTurns(gone));
   }
@@ -116,7 +116,7 @@ export class Targets {
     this.#libraries.delete(pid);
     this.#ports.delete(pid);
     const before = this.#targets.get(pid);
-    // What the last program left in the ring is still its own.
+    // What the last program left in the ring still belongs to it.
     if (before && isTraced(before)) this.#options.drain();
     this.#options.processes.forget(pid);
     if (before) {
@@ -131,7 +131,7 @@ export class Targets {
     }
     const known = this.#options.binaries.known(program);
     if (known?.nothing) {
-      // Most programs of a host: one look at what file it is, and no more.
+      // For most programs of a host, one look at their file is enough.
       if (known.loadsLibraries && this.#wantsLibraries) this.#libraries.started(pid);
       return;
     }
@@ -141,7 +141,7 @@ export class Targets {
     this.#ports.wait(pid, () => !existsSync(`/proc/${pid}`) || this.#take(pid));
   }
 
-  /** It began a program and ended before anybody could look. */
+  /** It began a program and ended before uspan could look. */
   passed(pid: number): void {
     this.#shortLived++;
     this.exit(pid);
@@ -163,28 +163,28 @@ export class Targets {
     });
   }
 
-  /** The resource of a process whose first span has come; see ProcessTable. */
+  /** The resource of a process whose first span has come. See ProcessTable. */
   identify(pid: number, probeId: number): Resource | undefined {
     const target = this.#targets.get(pid) ?? this.#unseen(pid);
     if (target === 'other') return otherProcess;
     if (target) return this.#identities.of(target);
     const binary = this.#options.probes.binaryOf(probeId);
     if (!binary) return undefined;
-    // Nothing tells of its end any more.
+    // No event will come for its end.
     this.#timers.after(lingerMs, 'a process that has ended', () => {
       if (!this.#targets.has(pid)) this.#options.processes.forget(pid);
     });
     return this.#identities.ofEnded(pid, binary);
   }
 
-  /** Takes no more processes. What ended ones left is swept out. */
+  /** Takes no more processes. Sweeps what ended ones left. */
   stop(): void {
     this.#timers.stop();
     this.#options.binaries.close();
     this.#ended.sweep();
   }
 
-  /** Whether a scan need not read more of a process: no definition is for its program, which is known without reading it. */
+  /** Whether a scan need not read more of a process: no definition is for its program, and that is known without reading it. */
   #isLeftAlone(pid: number): boolean {
     if (this.#targets.has(pid)) return false;
     const program = programIdentity(pid);
@@ -208,7 +208,7 @@ export class Targets {
       await this.#consider(selected);
       const target = this.#targets.get(pid);
       if (target?.facts !== selected) return;
-      // It may end before its first span is read, and what it says of itself with it.
+      // It may end before its first span is read, and what it says of itself would be lost.
       if (isTraced(target)) this.#options.processes.resourceOf(pid, -1);
     });
     if (this.#wantsLibraries) this.#libraries.started(pid);
@@ -259,7 +259,7 @@ export class Targets {
     }
     const facts = readProcess(pid);
     if (!facts) return;
-    // Another program, of which the event is still on the way.
+    // It is another program, whose event is still on the way.
     if (target && !isSameProgram(target.facts, facts)) return;
     if (!target && this.#selector.select([facts]).length === 0) return;
     const known = new Set(target?.files);
@@ -285,19 +285,19 @@ export class Targets {
     );
   }
 
-  /** Drops the files that no definition turned out to be for, and the process if there is no other. */
+  /** Drops the files that no definition is for, and the process if it has no others. */
   #dropLeftAlone(pid: number, { files }: Target): void {
     files.splice(0, files.length, ...files.filter(({ running }) => running));
     if (files.length === 0) this.#targets.delete(pid);
   }
 
-  /** A process that has spans before anybody told of it: its exec event is still on the way, or it was forked from a target. */
+  /** A process with spans that no event came for yet: its exec event is still on the way, or it was forked from a target. */
   #unseen(pid: number): Target | 'other' | undefined {
     if (pid === process.pid) return 'other';
     const facts = readProcess(pid);
     if (!facts) return undefined;
     if (this.#selector.select([facts]).length === 0 && !this.#isFork(facts)) return 'other';
-    // Up to where it waits for a file; this one is attached, so that the target is there.
+    // This runs up to where it waits for a file. This file is attached already, so the target exists afterwards.
     void this.#options.guard.settle('a process with spans', () => this.#consider(facts));
     return this.#targets.get(pid);
   }
@@ -307,7 +307,7 @@ export class Targets {
     this.#targets.delete(pid);
     this.#options.processes.forget(pid);
     this.#options.binaries.remove(pid);
-    // A number that already has another process must not wait: that one's requests would be swept with the old ones.
+    // A pid that already has another process must not wait, because the sweep would take the new process's requests with the old ones.
     if (target && isTraced(target)) this.#ended.add(pid);
   }
 
@@ -318,7 +318,9 @@ export class Targets {
     });
   }
 
-  /** Whether it was forked from a target and still is the same program, as the sessions of PostgreSQL are: a host can have hundreds. */
+  /**
+   * Whether it was forked from a target and is still the same program, like the sessions of PostgreSQL, of which a host can have hundreds.
+   */
   #isFork({ ppid, exe }: ProcessFacts): boolean {
     const parent = this.#targets.get(ppid)?.facts.exe;
     return parent !== undefined && parent.ino === exe?.ino && parent.dev === exe.dev;

@@ -3,7 +3,7 @@ import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import type { RunningFile } from '../probes/attach/running-file.ts';
 import { movedDetail } from '../probes/attach/runs-copy.ts';
 
-/** Tells people what became of a process's files. */
+/** Tells the user what became of a process's files. */
 export function tellAttached(
   notify: Notify,
   { pid, exe }: ProcessFacts,
@@ -15,7 +15,7 @@ export function tellAttached(
     if (moved.has(pid)) notify('warn', 'not traced', { ...who, error: movedDetail });
     for (const { error } of failures) notify('warn', 'could not attach', { ...who, file: file.path, error });
     const error = inspection?.error;
-    // A file that ended the reader is a fault of uspan's, and worth a word.
+    // A file that ended its reader is a fault of uspan, and worth a message.
     const level = error?.code === 'E_INSPECT' ? 'warn' : 'debug';
     if (error) notify(level, 'not attached', { ...who, file: file.path, code: error.code, error: error.message });
   }

@@ -24,7 +24,7 @@ export class Timers {
     this.#running.add(timer);
   }
 
-  /** Ends all of them; new ones do not start. */
+  /** Ends all of them. New ones do not start. */
   stop(): void {
     this.#stopped = true;
     for (const timer of this.#running) clearTimeout(timer);
