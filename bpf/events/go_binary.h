@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Part of event.h: what programs have to know of a Go binary, whichever of its libraries they are for. */
+/* Part of event.h: what programs need to know of a Go binary, for any of its libraries. */
 #ifndef USPAN_EVENTS_GO_BINARY_H
 #define USPAN_EVENTS_GO_BINARY_H
 
@@ -9,7 +9,7 @@
 
 #define USPAN_GO_BINARIES 512 /* attached at a time */
 
-/* An entry of go_binaries. Index: uspan_probe_head.binary. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
+/* An entry of go_binaries. Index: uspan_probe_head.binary. Offsets are in bytes. USPAN_FIELD_ABSENT: no such field. */
 struct uspan_go_binary {
 	struct uspan_go_link_config link;
 	struct uspan_go_map_layout map; /* of map[string][]string */

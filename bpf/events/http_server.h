@@ -6,15 +6,13 @@
 enum uspan_http_server_moment {
 	USPAN_HTTP_SERVER_START = 0,
 	USPAN_HTTP_SERVER_END = 1,
-	USPAN_HTTP_SERVER_PANIC = 2, /* the handler was left by a panic; an end */
+	USPAN_HTTP_SERVER_PANIC = 2, /* a panic left the handler; an end */
 };
 
-/*
- * Fields of an HTTP server span. Numbers are of 4 bytes.
- */
+/* Fields of an HTTP server span. Numbers have 4 bytes. */
 enum uspan_http_server_field {
 	USPAN_HTTP_SERVER_METHOD = 0,
-	USPAN_HTTP_SERVER_TARGET = 1,       /* request target as sent: path and query */
+	USPAN_HTTP_SERVER_TARGET = 1,       /* request target as it was sent: path and query */
 	USPAN_HTTP_SERVER_HOST = 2,
 	USPAN_HTTP_SERVER_PEER = 3,         /* ip:port */
 	USPAN_HTTP_SERVER_USER_AGENT = 4,
@@ -23,14 +21,14 @@ enum uspan_http_server_field {
 	USPAN_HTTP_SERVER_REQUEST_LINE = 7, /* method and target in one piece, with the space between them */
 	USPAN_HTTP_SERVER_STATUS = 8,       /* a number; 0: the handler set none */
 	USPAN_HTTP_SERVER_PROTOCOL = 9,     /* a number: major version * 256 + minor version */
-	USPAN_HTTP_SERVER_SOCKET = 10,      /* the peer as struct uspan_node_peer */
+	USPAN_HTTP_SERVER_SOCKET = 10,      /* the peer, as struct uspan_node_peer */
 	USPAN_HTTP_SERVER_FIELDS = 11,
 };
 
-/* Per attached binary (index: probe id): where its net/http keeps things. Offsets in bytes, USPAN_FIELD_ABSENT: no such field. */
+/* Configuration of an attachment: offsets in its net/http, in bytes. USPAN_FIELD_ABSENT: no such field. */
 struct uspan_go_http_config {
 	struct uspan_probe_head probe;
-	__u16 request_bytes;     /* how much of a Request holds all of the fields below, at most USPAN_RAW_BYTES */
+	__u16 request_bytes;     /* how much of a Request has all of the fields below, at most USPAN_RAW_BYTES */
 	__u16 request_method;
 	__u16 request_header;
 	__u16 request_host;
@@ -50,7 +48,7 @@ struct uspan_go_http_config {
 	__u16 conn_bufr;         /* *bufio.Reader */
 	__u16 reader_buf;        /* bufio.Reader.buf, a slice */
 	__u16 reader_read;       /* bufio.Reader.r, an int */
-	__u16 reader_bytes;      /* how much of a bufio.Reader holds both; 0: heads are not looked for */
+	__u16 reader_bytes;      /* how much of a bufio.Reader has both; 0: do not look for heads */
 	__u16 reserved[3];
 };
 
@@ -60,12 +58,12 @@ struct uspan_go_request {
 	__u64 response;       /* *response */
 	__u64 request_ctx;    /* *cancelCtx of the request, whose parent is the connection's */
 	__u64 goid;           /* of the goroutine that serves the connection, when it was last registered */
-	__u64 peer;           /* the string that is kept at the start of the fields, which all requests of a connection have */
-	__u64 names[2];       /* of "User-Agent" and of "Connection", where net/http has them; 0: not met yet */
+	__u64 peer;           /* the string that is kept at the start of the fields, which all requests of a connection share */
+	__u64 names[2];       /* of "User-Agent" and of "Connection" in net/http; 0: not met yet */
 	__u64 pattern;        /* the string in `pattern_text`, a constant of the program; 0: none */
-	__u64 reader;         /* *bufio.Reader of the connection; 0: not asked for yet */
+	__u64 reader;         /* *bufio.Reader of the connection; 0: not looked up yet */
 	__u16 peer_bytes;     /* of the peer's field; 0: none */
-	__u8 had_body;        /* 1: the request had, or may have had, a body */
+	__u8 had_body;        /* 1: the request had a body, or may have had one */
 	__u8 pattern_len;
 	__u8 pattern_text[36];
 };

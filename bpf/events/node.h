@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Part of event.h: what Node.js's sockets carry, HTTP/1 of servers and clients and PostgreSQL's protocol. */
+/* Part of event.h: what Node.js's sockets carry: HTTP/1 of servers and clients, and PostgreSQL's protocol. */
 #ifndef USPAN_EVENTS_NODE_H
 #define USPAN_EVENTS_NODE_H
 
@@ -23,10 +23,10 @@ enum uspan_node_role {
 
 #define USPAN_NODE_PROBES 8 /* numbers of roles are below */
 
-/* Per attached binary and definition (index: probe id): offsets in bytes of what Node's C++ objects hold. */
+/* Configuration of an attachment: offsets in Node's C++ objects, in bytes. */
 struct uspan_node_config {
 	struct uspan_probe_head probe;
-	/* By role, the probe id of the definition that is attached with this one; USPAN_FIELD_ABSENT: it is not. */
+	/* By role, the attachment id of the definition that is attached with this one. USPAN_FIELD_ABSENT: it is not attached. */
 	__u16 probes[USPAN_NODE_PROBES];
 	__u16 stream_base;  /* StreamBase in LibuvStreamWrap */
 	__u16 tls_base;     /* StreamBase in TLSWrap */
@@ -38,25 +38,25 @@ struct uspan_node_config {
 struct uspan_node_peer {
 	__u8 address[16]; /* IPv4: the first 4 */
 	__u16 port;
-	__u16 family;     /* AF_INET, AF_INET6, or 0: not known */
+	__u16 family;     /* AF_INET, AF_INET6, or 0: unknown */
 };
 
-/* What is known of every connection. Its key: struct uspan_open_span_key, whose owner is the StreamBase. */
+/* What is known of every connection. Its key is struct uspan_open_span_key, whose owner is the StreamBase. */
 struct uspan_node_connection {
 	struct uspan_node_peer peer;
 	__u8 role;        /* enum uspan_node_role */
-	__u8 candidate;   /* while the role is not known: what was written looks like PostgreSQL's protocol */
+	__u8 candidate;   /* while the role is unknown: what was written looks like PostgreSQL's protocol */
 	__u16 reserved;
 };
 
-/* Fields of a client's span. Numbers are of 4 bytes. */
+/* Fields of a client's span. Numbers have 4 bytes. */
 enum uspan_node_client_field {
-	USPAN_NODE_CLIENT_HEAD = 0,        /* the request's head as it was written */
-	USPAN_NODE_CLIENT_SOCKET = 1,      /* the peer as struct uspan_node_peer */
+	USPAN_NODE_CLIENT_HEAD = 0,        /* the request's head, as it was written */
+	USPAN_NODE_CLIENT_SOCKET = 1,      /* the peer, as struct uspan_node_peer */
 	USPAN_NODE_CLIENT_STATUS = 2,      /* a number */
 	USPAN_NODE_CLIENT_PROTOCOL = 3,    /* a number: minor version of the response */
 	USPAN_NODE_CLIENT_ERROR = 4,       /* a number: what ended the connection before the response was complete, see nodeErrorType() */
-	/* Found in the head by who reads the record. */
+	/* The reader of the record finds these in the head. */
 	USPAN_NODE_CLIENT_METHOD = 5,
 	USPAN_NODE_CLIENT_TARGET = 6,
 	USPAN_NODE_CLIENT_HOST = 7,
@@ -65,11 +65,11 @@ enum uspan_node_client_field {
 	USPAN_NODE_CLIENT_FIELDS = 10,
 };
 
-/* Fields of a statement's span. Numbers are of 4 bytes. */
+/* Fields of a statement's span. Numbers have 4 bytes. */
 enum uspan_node_pg_field {
 	USPAN_NODE_PG_STATEMENT = 0,
 	USPAN_NODE_PG_DATABASE = 1,
-	USPAN_NODE_PG_SOCKET = 2,   /* the peer as struct uspan_node_peer */
+	USPAN_NODE_PG_SOCKET = 2,   /* the peer, as struct uspan_node_peer */
 	USPAN_NODE_PG_SQLSTATE = 3, /* of the first error */
 	USPAN_NODE_PG_ERROR = 4,    /* a number, as USPAN_NODE_CLIENT_ERROR */
 	USPAN_NODE_PG_FIELDS = 5,
@@ -85,17 +85,17 @@ enum uspan_node_phase {
 };
 
 #define USPAN_NODE_TARGET_BYTES 1024
-#define USPAN_NODE_HEAD_BYTES 2048      /* kept of a client request's head */
+#define USPAN_NODE_HEAD_BYTES 2048      /* bytes of a client request's head that are kept */
 #define USPAN_NODE_STATEMENT_BYTES 2048
 #define USPAN_NODE_DATABASE_BYTES 64
-#define USPAN_NODE_LONG_BYTES 2304      /* of fields that an entry has no room for */
+#define USPAN_NODE_LONG_BYTES 2304      /* bytes of fields that an entry has no room for */
 #define USPAN_NODE_MAX_PIPELINED 1024   /* requests that wait on one connection */
 
 /* Requests in flight on a connection, first in, first out: see bpf/node/queue.h. */
 struct uspan_node_queue {
 	__u32 active; /* how many there are */
 	__u32 first;  /* slot of the first */
-	__u32 next;   /* slot of the one to come, if there are others */
+	__u32 next;   /* slot of the next request, if there are others */
 };
 
 /* A head of HTTP/1 on its way through scan_head(), which goes on in the next piece. */
@@ -109,7 +109,7 @@ struct uspan_node_head {
 	__u8 is_request;    /* its first line ends with HTTP/1.x */
 };
 
-/* The response in turn on a connection. */
+/* The current response of a connection. */
 struct uspan_node_response {
 	struct uspan_node_head head;
 	__u64 touched_ktime_ns; /* last byte of a body that lasts as long as the connection */
@@ -119,22 +119,22 @@ struct uspan_node_response {
 	__u8 phase;             /* enum uspan_node_phase */
 	__u8 ending;            /* what may be the last chunk has been seen */
 	__u8 ended;             /* it ended in what was looked at last */
-	__u8 bodiless;          /* of a request with HEAD: it has no body, whatever its head says */
+	__u8 bodiless;          /* it answers a HEAD request: it has no body, whatever its head says */
 	__u8 tunnel;            /* of a request with CONNECT */
 };
 
 /*
- * What a span of HTTP keeps in uspan_open_span.own. The one in slot 0 stays while the connection has requests in flight, and is where the
- * connection's own state is.
+ * What a span of HTTP keeps in uspan_open_span.own. The span in slot 0 stays while the connection has requests in flight, and has the state
+ * of the connection itself.
  */
 struct uspan_node_exchange {
-	struct uspan_node_response response; /* slot 0 only, as all up to `error` */
-	__u64 request_left;     /* client: what is written of the body of the request is no head; ~0 until the response is complete */
+	struct uspan_node_response response; /* only in slot 0, as everything up to `error` */
+	__u64 request_left;     /* client: what is written now is the body of the request, and not a head; ~0 until the response is complete */
 	struct uspan_node_queue queue;
 	__u16 peer_bytes;       /* server: of the peer's field, which is kept at the start of the fields; 0: none */
-	__u8 known;             /* the connection's role and peer have been asked for */
+	__u8 known;             /* the connection's role and peer have been looked up */
 	__u8 taken_over;        /* the connection speaks another protocol from here on */
-	__u32 error;            /* client: what the last read said */
+	__u32 error;            /* client: the result of the last read */
 	__u8 bodiless;          /* of the request in this slot */
 	__u8 tunnel;
 	__u8 has_long;          /* it has an entry in node_long_fields */
@@ -147,24 +147,24 @@ struct uspan_node_long {
 	__u8 fields[USPAN_NODE_LONG_BYTES];
 };
 
-/* What a connection to PostgreSQL is in the middle of. Key: as of uspan_node_connection. */
+/* The state of a connection to PostgreSQL. Its key is that of uspan_node_connection. */
 struct uspan_node_pg {
 	__u64 born_ktime_ns;
-	__u64 left;            /* of a message that a read ended in */
+	__u64 left;            /* bytes left of a message that a read ended in */
 	__u64 left_to_write;   /* the same of what is written */
 	struct uspan_node_queue queue;
 	struct uspan_node_peer peer;
 	__u32 error;           /* what the last read said */
-	__u8 sqlstate[8];      /* of the first error of the statement in turn, else zeros */
+	__u8 sqlstate[8];      /* of the first error of the current statement, otherwise zeros */
 	__u8 header[8];        /* of a message, as far as a read ended with it */
 	__u8 header_len;
 	__u8 unsynced;         /* read on without looking at every message */
-	__u8 statement_open;   /* a statement has been written that no Sync has ended */
+	__u8 statement_open;   /* a statement was written, and no Sync has ended it */
 	__u8 database_len;
 	__u8 database[USPAN_NODE_DATABASE_BYTES];
 };
 
-/* A prepared statement, for those who execute it by its name. */
+/* A prepared statement, for executions by its name. */
 struct uspan_node_statement_key {
 	__u64 connection; /* born_ktime_ns: a connection's address is used again */
 	__u64 name_hash;

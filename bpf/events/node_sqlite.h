@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Part of event.h: statements that Node.js runs on the SQLite it contains, node:sqlite. */
+/* Part of event.h: statements that Node.js runs on the SQLite that it contains, node:sqlite. */
 #ifndef USPAN_EVENTS_NODE_SQLITE_H
 #define USPAN_EVENTS_NODE_SQLITE_H
 
@@ -13,14 +13,14 @@ enum uspan_node_sqlite_moment {
 
 enum uspan_node_sqlite_field {
 	USPAN_NODE_SQLITE_STATEMENT = 0,   /* for EXEC all of them */
-	USPAN_NODE_SQLITE_RESULT_CODE = 1, /* a number, extended as in sqlite3.h; it failed */
-	USPAN_NODE_SQLITE_OPERATION = 2,   /* a number, enum uspan_sql_operation; else it is a statement */
+	USPAN_NODE_SQLITE_RESULT_CODE = 1, /* a number, extended as in sqlite3.h: the statement failed */
+	USPAN_NODE_SQLITE_OPERATION = 2,   /* a number, enum uspan_sql_operation; absent: a statement */
 };
 
-/* Per attached binary (index: probe id): offsets in bytes in a prepared statement, `struct Vdbe` of SQLite's vdbeInt.h. */
+/* Configuration of an attachment: offsets in a prepared statement, `struct Vdbe` of SQLite's vdbeInt.h, in bytes. */
 struct uspan_node_sqlite_config {
 	struct uspan_probe_head probe;
-	__s32 callers_low;       /* code of node:sqlite's own, from sqlite3_reset on */
+	__s32 callers_low;       /* node:sqlite's own code, by the distance from sqlite3_reset */
 	__s32 callers_high;
 	__u16 state;             /* eVdbeState, a byte */
 	__u16 result_code;       /* rc, an int */

@@ -8,14 +8,14 @@ enum uspan_postgresql_moment {
 	USPAN_POSTGRESQL_EXECUTED = 1, /* USDT query__execute__done */
 	USPAN_POSTGRESQL_ERROR = 2,    /* errstart_cold: an error is raised */
 	USPAN_POSTGRESQL_CODE = 3,     /* errcode: the SQLSTATE of what is raised */
-	USPAN_POSTGRESQL_ERRNO = 4,    /* errcode_for_file_access and its like: a SQLSTATE that only errno tells */
-	USPAN_POSTGRESQL_RETHROWN = 5, /* ReThrowError, ThrowErrorData: an error caught before, or in a parallel worker */
-	USPAN_POSTGRESQL_FAILED = 6,   /* PortalErrorCleanup: an error that nobody caught */
+	USPAN_POSTGRESQL_ERRNO = 4,    /* errcode_for_file_access and similar: a SQLSTATE that only errno gives */
+	USPAN_POSTGRESQL_RETHROWN = 5, /* ReThrowError, ThrowErrorData: an error that was caught before, or came from a parallel worker */
+	USPAN_POSTGRESQL_FAILED = 6,   /* PortalErrorCleanup: an error that nothing caught */
 	USPAN_POSTGRESQL_EXIT = 7,     /* proc_exit */
 	USPAN_POSTGRESQL_RENAMED = 8,  /* pgstat_report_appname: the application has another name */
 };
 
-/* The record's pid is the postmaster's, whose service this is; its tid the backend's pid. */
+/* The record's pid is the postmaster's, which is the service. Its tid is the backend's pid. */
 enum uspan_postgresql_field {
 	USPAN_POSTGRESQL_DATABASE = 0,
 	USPAN_POSTGRESQL_USER = 1,
@@ -25,16 +25,16 @@ enum uspan_postgresql_field {
 	USPAN_POSTGRESQL_SQLSTATE = 5, /* a number, packed as in PostgreSQL's MAKE_SQLSTATE; 0: it went well; or */
 };
 
-#define USPAN_POSTGRESQL_UNKNOWN_STATE 0x40000000 /* it failed with nobody knows what */
+#define USPAN_POSTGRESQL_UNKNOWN_STATE 0x40000000 /* it failed with an unknown SQLSTATE */
 
-/* Arguments of statement__status: its own, and behind it variables of the program, as the agent adds them to its specification. */
+/* Arguments of statement__status: its own, and behind them variables of the program, as the agent adds them to its specification. */
 enum uspan_postgresql_argument {
 	USPAN_POSTGRESQL_TEXT = 0,
-	USPAN_POSTGRESQL_MY_PROC_PORT = 1,     /* Port *MyProcPort: NULL in processes that serve no client */
+	USPAN_POSTGRESQL_MY_PROC_PORT = 1,     /* Port *MyProcPort: NULL in processes without a client */
 	USPAN_POSTGRESQL_APPLICATION_NAME = 2, /* char *application_name */
 };
 
-/* Per attached binary (index: probe id): offsets of fields in bytes, USPAN_FIELD_ABSENT: not known. */
+/* Configuration of an attachment: offsets of fields in bytes. USPAN_FIELD_ABSENT: unknown. */
 struct uspan_postgresql_config {
 	struct uspan_probe_head probe;
 	__u16 port_database_name; /* Port.database_name; Port.user_name follows it */
@@ -46,12 +46,12 @@ struct uspan_postgresql_config {
 #define USPAN_POSTGRESQL_NAME_BYTES 63 /* NAMEDATALEN without its NUL */
 
 /*
- * What a session keeps in uspan_open_span.own. A backend is one thread that serves one client: its entry stays until it exits, and who the
- * client is stays at the beginning of the fields. There, `open` says how often the statement was reported: once in the simple protocol, once
- * each for Parse, Bind and Execute.
+ * What a session keeps in uspan_open_span.own. A backend is one thread that serves one client. Its entry stays until it exits, with the
+ * client at the beginning of the fields. `open` says how often the statement was reported: once in the simple protocol, once each for
+ * Parse, Bind and Execute in the extended one.
  */
 struct uspan_postgresql_session {
-	__u64 process_started;   /* task_struct.start_time: pids come again */
+	__u64 process_started;   /* task_struct.start_time, because a pid can be reused */
 	__u64 executed_ktime_ns; /* when the statement was last executed; 0: not yet */
 	__u64 text;              /* where the statement is, as last reported */
 	__u64 application_name;  /* what the variable pointed to when its text was read */

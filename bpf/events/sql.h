@@ -3,7 +3,7 @@
 #ifndef USPAN_EVENTS_SQL_H
 #define USPAN_EVENTS_SQL_H
 
-/* Where a probe of go_sql.bpf.c is; definitions/go/sql-points.ts has the places. */
+/* Where a probe of go_sql.bpf.c is. src/probes/definitions/go/sql-points.ts has the places. */
 enum uspan_sql_moment {
 	USPAN_SQL_DB_RUN = 0,       /* begins: (*DB).QueryContext, ExecContext */
 	USPAN_SQL_DB_PREPARE = 1,   /* begins: (*DB).PrepareContext */
@@ -23,7 +23,7 @@ enum uspan_sql_moment {
 	USPAN_SQL_HELD_BEGIN = 15,  /* begins, on a connection held by a Conn: the call of beginDC */
 };
 
-/* How an operation gets its connection, which tells where it ends: what uspan_open_span.open says of it. */
+/* How an operation gets its connection, and so where it ends. It is the value of uspan_open_span.open. */
 enum uspan_sql_connection {
 	USPAN_SQL_FROM_POOL = 1, /* in (*DB).retry */
 	USPAN_SQL_HELD = 2,      /* of a Tx or Conn */
@@ -35,7 +35,7 @@ enum uspan_sql_system {
 	USPAN_SQL_SYSTEM_POSTGRESQL = 1,
 	USPAN_SQL_SYSTEM_MYSQL = 2,
 	USPAN_SQL_SYSTEM_SQLITE = 3,
-	USPAN_SQL_SYSTEM_BY_DSN = 255, /* never in a record: the connector does not tell, its driver does */
+	USPAN_SQL_SYSTEM_BY_DSN = 255, /* never in a record: the connector does not show it, but its driver does */
 };
 
 enum uspan_sql_operation {
@@ -46,14 +46,14 @@ enum uspan_sql_operation {
 	USPAN_SQL_OP_ROLLBACK = 4,
 };
 
-/* Fields of an SQL span, beside those of enum uspan_go_error_field. Numbers are of 4 bytes. */
+/* Fields of an SQL span, beside those of enum uspan_go_error_field. Numbers have 4 bytes. */
 enum uspan_sql_field {
 	USPAN_SQL_FIELD_STATEMENT = 0,
 	USPAN_SQL_FIELD_SYSTEM = 1,    /* a number: enum uspan_sql_system */
-	USPAN_SQL_FIELD_OPERATION = 2, /* a number: enum uspan_sql_operation; not there: a statement */
+	USPAN_SQL_FIELD_OPERATION = 2, /* a number: enum uspan_sql_operation; absent: a statement */
 };
 
-/* A type of a connector or driver whose system is known. */
+/* A type of a connector or driver with a known system. */
 struct uspan_sql_driver_type {
 	__u32 type_hash; /* internal/abi.Type.Hash; 0: unused */
 	__u32 system;    /* enum uspan_sql_system */
@@ -61,7 +61,7 @@ struct uspan_sql_driver_type {
 
 #define USPAN_SQL_DRIVER_TYPES 32
 
-/* Per attached binary (index: probe id): where its database/sql keeps things. Offsets in bytes. */
+/* Configuration of an attachment: offsets in its database/sql, in bytes. */
 struct uspan_go_sql_config {
 	struct uspan_probe_head probe;
 	__u16 db_connector;      /* DB.connector, an interface */
@@ -74,7 +74,7 @@ struct uspan_go_sql_config {
 	struct uspan_sql_driver_type driver_types[USPAN_SQL_DRIVER_TYPES];
 };
 
-/* A Go interface's itab in a process → the system its type is of. */
+/* A Go interface's itab in a process → the system of its type. */
 struct uspan_sql_itab_key {
 	__u64 itab;
 	__u32 pid;
@@ -85,9 +85,9 @@ struct uspan_sql_itab_key {
 struct uspan_go_operation {
 	__u64 db;             /* *sql.DB that `system` is of */
 	__u64 error_ktime_ns; /* when the last attempt failed */
-	__u64 statement;      /* its text, for as long as an attempt is made with it */
+	__u64 statement;      /* its text, while an attempt runs with it */
 	__u32 system;
-	__u32 attempts;       /* that failed and are made again */
+	__u32 attempts;       /* attempts that failed and are made again */
 	__u16 used;           /* uspan_open_span.used and .late without an error */
 	__u16 late;
 	__u32 reserved;
