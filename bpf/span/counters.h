@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Counters: per-CPU slots, added to atomically because a uprobe program can be preempted by another on the same CPU. */
+/* Counters: per-CPU slots. Additions are atomic, because another uprobe program on the same CPU can preempt one. */
 #ifndef USPAN_COUNTERS_H
 #define USPAN_COUNTERS_H
 
@@ -16,7 +16,7 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
-/* Hits by probe id and moment: key = probe id * USPAN_MAX_MOMENTS + moment. */
+/* Hits by attachment id and moment: key = attachment id * USPAN_MAX_MOMENTS + moment. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES * USPAN_MAX_MOMENTS);
@@ -32,7 +32,7 @@ static __always_inline void count(__u32 counter)
 		__sync_fetch_and_add(slot, 1);
 }
 
-/* An entry that a map did not take: E2BIG says that it is full, anything else that the kernel found no memory just then. */
+/* An entry that a map did not take. E2BIG means that the map is full, anything else that the kernel had no memory at that moment. */
 static __always_inline void count_refused(long error)
 {
 	count(error == -E2BIG ? USPAN_COUNTER_LOST_IN_FLIGHT_FULL : USPAN_COUNTER_LOST_NO_MEMORY);

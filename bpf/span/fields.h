@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Fields of a span's record, put one behind the other: see bpf/events/record.h. */
+/* Fields of a span's record, one behind the other: see bpf/events/record.h. */
 #ifndef USPAN_SPAN_FIELDS_H
 #define USPAN_SPAN_FIELDS_H
 
@@ -9,15 +9,15 @@
 #include "common/user_memory.h"
 
 #define FIELD_HEAD sizeof(struct uspan_field_head)
-#define NUMBERS_BYTES 64 /* left free by texts: a number that finds no room is left out */
+#define NUMBERS_BYTES 64 /* texts leave this free; a number without room is left out */
 
-/* Reads user memory behind a field's head, where room for `room` bytes is left at the least. */
+/* Reads user memory behind a field's head, if at least `room` bytes are free there. */
 #define READ_WITHIN(room)                                                                          \
 	if (at <= USPAN_FIELDS_BYTES - NUMBERS_BYTES - FIELD_HEAD - (room) && bytes <= (room))       \
 		error = read_user(span->fields + at + FIELD_HEAD, bytes, from);                      \
 	else
 
-/* Keeps where a text is, so that it is read at the end. False: no more are kept. */
+/* Keeps where a text is, so that it is read at the end. False: there is no room for another. */
 static __always_inline bool put_late(struct uspan_open_span *span, __u64 from, __u64 len, struct uspan_field_head head,
 				     enum uspan_late_from kind)
 {
@@ -37,16 +37,16 @@ static __always_inline bool put_late(struct uspan_open_span *span, __u64 from, _
 }
 
 /*
- * Copies a text of `len` bytes, which the caller has cut if `marks` say so. Where the record has no room for it, it is read at the end.
- * The verifier can bound two numbers, but not their sum, hence the classes. Global, so that it looks at this once.
- * 1: it could not be read, which the field says.
+ * Copies a text of `len` bytes. The caller has cut it if `marks` say so. If the record has no room for it, it is read at the end. The
+ * verifier can bound two numbers, but not their sum, hence the size classes. Global, so that the verifier walks it once. Returns 1 if it
+ * could not be read, which the field says.
  */
 __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u32 field_and_marks)
 {
 	struct uspan_field_head head = { .field = field_and_marks, .marks = field_and_marks >> 8, .len = len };
 	/*
-	 * A number that is added to a pointer is as wide as a register, the length that a helper takes is not: the verifier of Linux 6.1 carries
-	 * no bound from the one to the other.
+	 * A number that is added to a pointer is as wide as a register, but a helper's length is not. The verifier of Linux 6.1 carries no
+	 * bound from one to the other.
 	 */
 	__u64 at;
 	__u32 bytes = len;
@@ -87,10 +87,7 @@ __noinline int put_text(struct uspan_open_span *span, __u64 from, __u32 len, __u
 		bytes = read_user_string(span->fields + at + FIELD_HEAD, size, from);                \
 	} else
 
-/*
- * The same of a string that ends at its NUL, as far as `max_bytes` go. One that turns out to be longer than the room there is, is read at
- * the end.
- */
+/* The same for a string that ends at its NUL, up to `max_bytes`. If it is longer than the room, it is read at the end. */
 __noinline int put_string(struct uspan_open_span *span, __u64 from, __u32 max_bytes, __u32 field)
 {
 	struct uspan_field_head head = { .field = field };
@@ -102,7 +99,7 @@ __noinline int put_string(struct uspan_open_span *span, __u64 from, __u32 max_by
 	if (!span)
 		return 0;
 	at = span->used;
-	/* One for the NUL, and one to tell a string that is longer. */
+	/* One for the NUL, and one to detect a string that is longer. */
 	size = max_bytes + 2;
 	barrier_var(at);
 	barrier_var(size);
@@ -135,8 +132,8 @@ __noinline int put_string(struct uspan_open_span *span, __u64 from, __u32 max_by
 }
 
 /*
- * Copies `len` bytes that are `from` bytes into the entry's scratch memory: what was read there together with more. Texts must be put in
- * the order in which they lie there, as fields grow into the scratch memory from its front. What finds no room is cut.
+ * Copies `len` bytes from offset `from` of the entry's scratch memory, where they were read together with others. Put texts in the order in
+ * which they lie there, because fields grow into the scratch memory from its front. What has no room is cut.
  */
 __noinline int put_scratch(struct uspan_open_span *span, __u32 from, __u32 len, __u32 field_and_marks)
 {
@@ -179,7 +176,7 @@ static __always_inline void span_put_scratch(struct uspan_open_span *span, __u32
 		put_scratch(span, from, len, field);
 }
 
-/* A text of the process, as far as `max_bytes` go. One that is empty is left out. */
+/* A text of the process, up to `max_bytes`. An empty one is left out. */
 static __always_inline void span_put(struct uspan_open_span *span, __u32 field, struct uspan_text_ref text, __u32 max_bytes)
 {
 	if (text.len > max_bytes)
@@ -188,7 +185,7 @@ static __always_inline void span_put(struct uspan_open_span *span, __u32 field, 
 		put_text(span, text.ptr, text.len, field);
 }
 
-/* A string of the process, which ends at its NUL, as far as `max_bytes` go. */
+/* A string of the process, which ends at its NUL, up to `max_bytes`. */
 static __always_inline void span_put_string(struct uspan_open_span *span, __u32 field, __u64 from, __u32 max_bytes)
 {
 	put_string(span, from, max_bytes, field);
@@ -207,7 +204,7 @@ static __always_inline void span_put_mark(struct uspan_open_span *span, __u32 fi
 	span->used = at + FIELD_HEAD;
 }
 
-/* A field of which nothing can be read. */
+/* A field that is unreadable. */
 static __always_inline void span_put_unreadable(struct uspan_open_span *span, __u32 field)
 {
 	span_put_mark(span, field, USPAN_FIELD_UNREADABLE);
@@ -244,7 +241,7 @@ static __always_inline void span_put_u64(struct uspan_open_span *span, __u32 fie
 	span->used = at + sizeof(number);
 }
 
-/* Bytes of the kernel's memory: a session's name, what is kept of an earlier span. `room` is a constant, and `len` no more. */
+/* Bytes of the kernel's memory: a session's name, or what is kept of an earlier span. `room` is a constant, and `len` is not larger. */
 #define span_put_kernel(span, field_number, from, room, length)                                                    \
 	do {                                                                                                       \
 		__u64 at_ = (span)->used; /* wide and narrow as in put_text() */                                   \

@@ -10,7 +10,7 @@
 #include "span/config.h"
 
 #define TRACE_FLAG_SAMPLED 1
-/* OTLP Span.flags: bit 8 says that bit 9 means something, bit 9 that the parent is remote. */
+/* OTLP Span.flags: bit 8 says that bit 9 is valid, bit 9 that the parent is remote. */
 #define SPAN_FLAG_HAS_IS_REMOTE 0x100
 #define SPAN_FLAG_IS_REMOTE 0x200
 
@@ -25,15 +25,15 @@ static __always_inline __u64 mix(__u64 x)
 #define GOLDEN_GAMMA 0x9e3779b97f4a7c15ull
 
 /*
- * What no other span of this host begins with: its time, who it is of, and 32 random bits, as two spans can begin at one time. The seed, made
- * anew by each agent, tells hosts apart.
+ * What no other span of this host begins with: its time, its owner, and 32 random bits, because two spans can begin at the same time. The
+ * seed, which each agent makes anew, tells hosts apart.
  */
 static __always_inline __u64 id_state(__u64 ktime_ns, __u64 owner)
 {
 	return (ktime_ns ^ uspan_config.id_seed) + mix(owner ^ (__u64)bpf_get_prandom_u32() << 32);
 }
 
-/* A span's own id, and when it has no parent its trace's. An id of zeros is invalid: the last bit is set. */
+/* A span's own id, and without a parent also its trace id. An id of zeros is invalid, so the last bit is set. */
 static __always_inline void put_span_id(struct uspan_span_head *head, __u64 state)
 {
 	__u64 id = mix(state) | 1ull << 56;
@@ -50,7 +50,7 @@ static __always_inline void put_new_trace(struct uspan_span_head *head, __u64 st
 	head->trace_flags = TRACE_FLAG_SAMPLED | SPAN_FLAG_HAS_IS_REMOTE;
 }
 
-/* The sampler of the probe that the span is of; `parented`: a parent was taken over from a header. */
+/* The sampler of the span's attachment. `parented`: a header gave the parent. */
 static __always_inline bool is_sampled(const struct uspan_probe_head *probe, const struct uspan_span_head *head, bool parented)
 {
 	__u64 low;

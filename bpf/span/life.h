@@ -3,15 +3,15 @@
  * The life of a span: open, begin, put, end. Every source of spans goes this way.
  *
  *     OPEN_SPANS(go_http_in_flight);                              its map
- *     span = span_find(&go_http_in_flight, &key);                 who it is of may have one already: kept, or not ended
- *     span = span_open(&go_http_in_flight, source, &key);         ... or gets one
+ *     span = span_find(&go_http_in_flight, &key);                 the owner's entry, if there is one: kept, or not ended
+ *     span = span_open(&go_http_in_flight, source, &key);         ... or a new one
  *     span_start(span);                                           its time
- *     span_begin(span, probe, key.owner, SPAN_ROOT);              its ids and whether it is sampled
- *     span_put(span, FIELD, from, len, max);                      fields, if it is (span/fields.h)
- *     span_end(span, &site, pid, source);                         what is known now goes to the agent
- *     span_release(&go_http_in_flight, source, &key);             the entry stays for its owner's next span, or goes
+ *     span_begin(span, probe, key.owner, SPAN_ROOT);              its ids, and whether it is sampled
+ *     span_put(span, FIELD, from, len, max);                      fields, if it is sampled (span/fields.h)
+ *     span_end(span, &site, pid, source);                         adds what is known now, and sends it to the agent
+ *     span_release(&go_http_in_flight, source, &key);             keeps the entry for its owner's next span, or frees it
  *
- * What will hang on the life of a span (metrics, the span that a thread is in) belongs into span_begin() and span_end().
+ * Future users of the life of a span (metrics, the span that a thread is in) belong into span_begin() and span_end().
  */
 #ifndef USPAN_SPAN_LIFE_H
 #define USPAN_SPAN_LIFE_H
@@ -22,8 +22,8 @@
 #include "span/spans.h"
 
 /*
- * What has begun and not ended, of one source, and what is kept for its owner's next span. The agent sizes it by `--max-in-flight`.
- * Key: struct uspan_open_span_key; the agent finds the pid in it, and sweeps out what ended processes leave.
+ * The open spans of one source, and entries that are kept for their owners' next spans. The agent sizes it by `--max-in-flight`. Its key is
+ * struct uspan_open_span_key. The agent finds the pid in it, and sweeps out what ended processes leave.
  */
 #define OPEN_SPANS(name)                                        \
 	struct {                                                \
@@ -34,7 +34,10 @@
 		__type(value, struct uspan_open_span);          \
 	} name SEC(".maps")
 
-/* Entries of each source's map, with those that the agent has swept. Index: enum uspan_event_kind. Written when one comes or goes. */
+/*
+ * Entries of each source's map, including those that the agent has swept. Index: enum uspan_event_kind. Written when an entry comes or
+ * goes.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_SOURCES);
@@ -42,7 +45,7 @@ struct {
 	__type(value, __u64);
 } open_span_entries SEC(".maps");
 
-/* Entries that the agent has swept, written by it alone. Index as above. */
+/* Entries that the agent has swept, which it alone writes. Index as above. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_SOURCES);
@@ -50,7 +53,7 @@ struct {
 	__type(value, __u64);
 } open_span_swept SEC(".maps");
 
-/* All zero: what a new entry starts from. */
+/* All zero: the start of a new entry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -68,7 +71,7 @@ static __always_inline void add_entries(__u32 source, __s64 number)
 		__sync_fetch_and_add(entries, number);
 }
 
-/* A new entry; 0: there is no room, which is counted. */
+/* A new entry. 0: there is no room, which is counted. */
 static __always_inline struct uspan_open_span *span_new(void *map, __u32 source, const struct uspan_open_span_key *key)
 {
 	__u32 first = 0;
@@ -86,7 +89,7 @@ static __always_inline struct uspan_open_span *span_new(void *map, __u32 source,
 	return bpf_map_lookup_elem(map, key);
 }
 
-/* The owner's entry, which may be open still; 0: there is no room, which is counted. */
+/* The owner's entry, which may still be open. 0: there is no room, which is counted. */
 static __always_inline struct uspan_open_span *span_open(void *map, __u32 source, const struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *span = bpf_map_lookup_elem(map, key);
@@ -101,14 +104,14 @@ static __always_inline void span_delete(void *map, __u32 source, const struct us
 }
 
 /*
- * An entry that is no longer open stays for its owner's next span, which saves two map writes a span. Only the first half of the map may be
- * held that way, so the other half is always there for spans that begin.
+ * An entry that is no longer open stays for its owner's next span, which saves two map writes per span. Only the first half of the map may
+ * be held that way, so the other half is always free for spans that begin.
  */
 static __always_inline void span_release(void *map, __u32 source, const struct uspan_open_span_key *key)
 {
 	__u64 *entries = bpf_map_lookup_elem(&open_span_entries, &source), *swept;
 
-	/* What was swept is asked for only where it matters: each map is a page of its own to be found. */
+	/* What was swept is looked up only if it matters, because each map is another page to touch. */
 	if (!entries || (__s64)*entries <= (__s64)uspan_config.in_flight_keep)
 		return;
 	swept = bpf_map_lookup_elem(&open_span_swept, &source);
@@ -116,7 +119,7 @@ static __always_inline void span_release(void *map, __u32 source, const struct u
 		span_delete(map, source, key);
 }
 
-/* The span that is open in an entry does not end any more. */
+/* The span that is open in an entry will not end. */
 static __always_inline void span_abandon(struct uspan_open_span *span)
 {
 	count(USPAN_COUNTER_LOST_NEVER_ENDED);
@@ -126,7 +129,7 @@ static __always_inline void span_abandon(struct uspan_open_span *span)
 /* Begins anew in an entry, now. The first `kept` bytes of the fields stay. */
 static __always_inline void span_start(struct uspan_open_span *span, __u16 kept)
 {
-	/* Whoever takes an open span as its parent copies its ids, and then looks whether it is still open: see adopt() in go/link.h. */
+	/* A child copies the ids of an open span, and then checks that it is still open: see adopt() in go/link.h. */
 	keep_order(&span->open);
 	span->head.start_ktime_ns = bpf_ktime_get_ns();
 	span->head.span_flags = 0;
@@ -136,7 +139,7 @@ static __always_inline void span_start(struct uspan_open_span *span, __u16 kept)
 
 enum span_parent {
 	SPAN_ROOT = 0,   /* none */
-	SPAN_REMOTE = 1, /* head has its trace, id and flags, taken from text that came from elsewhere: the sampler decides */
+	SPAN_REMOTE = 1, /* head has its trace, id and flags from a text that came from elsewhere: the sampler decides */
 };
 
 /* Gives a span its ids, and decides whether it is sampled. */
@@ -153,7 +156,7 @@ static __always_inline void span_begin(struct uspan_open_span *span, const struc
 	span->open = 1;
 }
 
-/* The same for the child of a span of this agent's; head has its trace, id and flags, and the child goes with it. */
+/* The same for the child of a span of this agent. head has its trace, id and flags, and the child follows its sampling decision. */
 static __always_inline void span_begin_child(struct uspan_open_span *span, __u64 owner, bool sampled)
 {
 	put_span_id(&span->head, id_state(span->head.start_ktime_ns, owner));
@@ -163,7 +166,10 @@ static __always_inline void span_begin_child(struct uspan_open_span *span, __u64
 
 #define LATE_HEADS_BYTES 64
 
-/* Reads a text of `len` bytes; how many it has, which for a string can be less, or one more: it is longer. Negative: an error. */
+/*
+ * Reads a text of `len` bytes. Returns how many it has. A string can have fewer, or one more, which means that it is longer. Negative: an
+ * error.
+ */
 static __always_inline long read_late(__u8 *to, __u64 len, const struct uspan_late_text *text)
 {
 	long error;
@@ -178,8 +184,8 @@ static __always_inline long read_late(__u8 *to, __u64 len, const struct uspan_la
 }
 
 /*
- * Sends a record in which texts are late: put together in a buffer, as the entry has no room for them. Global, so that the verifier looks
- * at it once in each program.
+ * Sends a record with late texts. A buffer takes it, because the entry has no room for them. Global, so that the verifier walks it once in
+ * each program.
  */
 __noinline int send_late(struct uspan_open_span *span)
 {
@@ -206,7 +212,7 @@ __noinline int send_late(struct uspan_open_span *span)
 
 		if (i >= span->late)
 			break;
-		/* The heads of those behind it fit in any case. */
+		/* The heads of the fields behind it always fit. */
 		if (at + len > USPAN_LARGE_BYTES - LATE_HEADS_BYTES) {
 			len = at < USPAN_LARGE_BYTES - LATE_HEADS_BYTES ? USPAN_LARGE_BYTES - LATE_HEADS_BYTES - at : 0;
 			head.marks |= USPAN_FIELD_CUT;
@@ -232,7 +238,7 @@ __noinline int send_late(struct uspan_open_span *span)
 	return 0;
 }
 
-/* Fills in what every record begins with. The end is now, unless `end_ktime_ns` says when it was. */
+/* Fills in what every record begins with. The end is now, unless `end_ktime_ns` gives it. */
 static __always_inline void span_finish_head(struct uspan_open_span *span, const struct site *site, __u64 pid_tgid, __u16 source,
 					     __u64 end_ktime_ns)
 {

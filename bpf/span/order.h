@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* In which order other CPUs see what a program reads and writes. */
+/* The order in which other CPUs see what a program reads and writes. */
 #ifndef USPAN_SPAN_ORDER_H
 #define USPAN_SPAN_ORDER_H
 
@@ -7,8 +7,9 @@
 #include <bpf/bpf_helpers.h>
 
 /*
- * Nothing is moved from one side to the other. `word`: a __u32 of the entry, which keeps its value. x86 keeps loads in order, and stores: only
- * the compiler must be told. On arm64 an atomic operation that returns the old value is a barrier (Documentation/atomic_t.txt of Linux).
+ * Nothing moves from one side to the other. `word` is a __u32 of the entry, which keeps its value. x86 keeps loads in order, and stores
+ * too, so only the compiler needs a barrier. On arm64 an atomic operation that returns the old value is a barrier
+ * (Documentation/atomic_t.txt of Linux).
  */
 #if defined(__TARGET_ARCH_arm64)
 static __always_inline void keep_order(__u32 *word)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * The way out: one ring for the spans of every object, which processes are wanted, and buffers for long records.
- * The agent makes maps of the same name one map in all objects, so a map's name means the same everywhere.
+ * The way out: one ring for the spans of every object, the processes that are targets, and buffers for long records. The agent makes maps
+ * of the same name one map in all objects, so a map's name means the same everywhere.
  */
 #ifndef USPAN_SPANS_H
 #define USPAN_SPANS_H
@@ -14,7 +14,7 @@ struct {
 	__uint(max_entries, 4 << 20);
 } spans SEC(".maps");
 
-/* Processes wanted where a binary is shared with others that are not. */
+/* Target processes, for binaries that other processes share. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -56,10 +56,13 @@ static __always_inline bool wanted(__u32 filter_by_process, __u32 pid)
 	return !filter_by_process || bpf_map_lookup_elem(&targets, &pid);
 }
 
-/* Several CPUs may see the same unread bytes and jump over the mark together: whoever finds it passed by less than this wakes, too. */
+/*
+ * Several CPUs may see the same unread bytes and jump over the mark together. So a program also wakes the agent if the ring has passed the
+ * mark by less than this.
+ */
 #define WAKE_WINDOW_BYTES 16384
 
-/* Sends a record of `len` bytes that begins with a span head. Wakes the agent only as the ring passes its mark. */
+/* Sends a record of `len` bytes that begins with a span head. Wakes the agent only when the ring passes its mark. */
 static __always_inline void submit(void *record, __u32 len)
 {
 	struct uspan_span_head *span = record;
@@ -72,7 +75,7 @@ static __always_inline void submit(void *record, __u32 len)
 		count(USPAN_COUNTER_LOST_RING_FULL);
 }
 
-/* A buffer of its own until give_large(); 0 when all are in use, which is a span lost. */
+/* A buffer that belongs to the caller until give_large(). 0: all are in use, and the span is lost. */
 static __always_inline struct uspan_large *take_large(void)
 {
 	__u32 first = bpf_get_smp_processor_id();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* A traceparent in memory of the kernel's, for programs that meet one in several places. */
+/* A traceparent in kernel memory, for programs that find one in several places. */
 #ifndef USPAN_TRACE_TEXT_H
 #define USPAN_TRACE_TEXT_H
 
@@ -9,7 +9,7 @@ struct trace_text {
 	__u8 bytes[64];
 };
 
-/* parse_traceparent() of bytes read before. Global, so that the verifier follows its ways through 55 digits once. */
+/* parse_traceparent() for bytes that were read before. Global, so that the verifier follows its paths through 55 digits once. */
 __noinline int parse_trace(struct uspan_span_head *span, const struct trace_text *text, __u32 len)
 {
 	if (!span || !text)

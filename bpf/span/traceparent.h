@@ -19,13 +19,13 @@ static __always_inline __u32 hex_value(__u8 digit)
 	return 0x100;
 }
 
-/* Two hex digits; anything above 255 is malformed. */
+/* Two hex digits. Anything above 255 is malformed. */
 static __always_inline __u32 hex_byte(const __u8 *digits)
 {
 	return hex_value(digits[0]) << 4 | hex_value(digits[1]);
 }
 
-/* Reads `bytes` bytes of hex; returns false if a digit is bad or all are zero, which W3C forbids for both ids. */
+/* Reads `bytes` bytes of hex. Returns false if a digit is bad, or if all are zero, which W3C forbids for both ids. */
 static __always_inline bool hex_id(const __u8 *digits, __u8 *id, int bytes)
 {
 	__u32 bad = 0, any = 0;
@@ -40,7 +40,7 @@ static __always_inline bool hex_id(const __u8 *digits, __u8 *id, int bytes)
 	return bad < 0x100 && any;
 }
 
-/* Parses a traceparent of `len` bytes of which the first 56 are at `text`; on success fills ids and flags of `span`. */
+/* Parses a traceparent of `len` bytes, whose first 56 are at `text`. On success it fills ids and flags of `span`. */
 static __always_inline bool parse_traceparent(const __u8 *text, __u64 len, struct uspan_span_head *span)
 {
 	__u32 version = hex_byte(text), flags = hex_byte(text + 53);
