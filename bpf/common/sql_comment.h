@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* The caller's trace in a comment that ends or begins a statement (https://google.github.io/sqlcommenter/spec/). */
+/* The caller's trace in a comment that begins or ends a statement (https://google.github.io/sqlcommenter/spec/). */
 #ifndef USPAN_SQL_COMMENT_H
 #define USPAN_SQL_COMMENT_H
 
 #include "span/counters.h"
 #include "span/trace_text.h"
 
-/* How much of either end is searched: sqlcommenter sorts its keys, and few come behind traceparent. */
+/* How much of either end is searched. sqlcommenter sorts its keys, and few come behind traceparent. */
 #define COMMENT_SEARCH_BYTES 512
-/* Behind the statement there must be memory to read on for what is looked for: it is not searched, and may hold anything. */
+/* Readable memory that must follow the statement. It is not searched, and may hold anything. */
 #define COMMENT_MARGIN_BYTES 64
 
 /* An end of a statement. */
@@ -28,11 +28,10 @@ static __always_inline bool is_traceparent_key(const __u8 *text)
 }
 
 /*
- * Position in a statement of `len` bytes of the value of traceparent, looked for in `text`, which begins at position `from`; 0: none. In
- * the comment that ends where the statement ends, or, `first`, in the first one. What looks like one in a literal is told by the comment
- * marks that follow it.
- * Global, so that the verifier looks at it once and not per call; and all positions are those in the statement, which it does not know,
- * so that it need not tell one turn of the loop from another.
+ * Position of the value of traceparent in a statement of `len` bytes. It searches `text`, which begins at position `from`. 0: there is
+ * none. It looks in the comment that ends where the statement ends or, with `first`, in the first comment. Comment marks behind it show
+ * that it is not in a literal. Global, so that the verifier walks it once and not per call. All positions are positions in the statement,
+ * which the verifier does not know, so that it need not distinguish the turns of the loop.
  */
 __noinline int find_traceparent(const struct comment_text *text, __u32 from, __u32 len, __u32 first)
 {
@@ -45,7 +44,7 @@ __noinline int find_traceparent(const struct comment_text *text, __u32 from, __u
 		__u32 position = from + i;
 		__u16 mark;
 
-		/* Else the compiler compares `i`. */
+		/* Otherwise the compiler compares `i`. */
 		barrier_var(position);
 		if (position + 2 > len)
 			return 0;
@@ -64,8 +63,8 @@ __noinline int find_traceparent(const struct comment_text *text, __u32 from, __u
 }
 
 /*
- * Takes over the trace that the comment of a statement of `len` bytes names; false when there is none. `max_len`, a constant: the longest
- * one there can be; COMMENT_MARGIN_BYTES behind that must be readable.
+ * Takes over the trace that the comment of a statement of `len` bytes names. False if there is none. `max_len`, a constant, is the largest
+ * possible length. COMMENT_MARGIN_BYTES behind it must be readable.
  */
 static __always_inline bool comment_traceparent(const __u8 *statement, __u32 len, __u32 max_len, struct uspan_span_head *span)
 {
@@ -76,7 +75,7 @@ static __always_inline bool comment_traceparent(const __u8 *statement, __u32 len
 	if (statement[len - 2] == '*' && statement[len - 1] == '/') {
 		__u32 from = len > COMMENT_SEARCH_BYTES ? len - COMMENT_SEARCH_BYTES : 0;
 
-		/* Never: for the verifier, to which the compiler else shows no bounds. The same below. */
+		/* This never happens. It is for the verifier, because the compiler shows it no bounds otherwise. The same below. */
 		barrier_var(from);
 		if (from > max_len - COMMENT_SEARCH_BYTES)
 			return false;
@@ -89,7 +88,7 @@ static __always_inline bool comment_traceparent(const __u8 *statement, __u32 len
 	barrier_var(value);
 	if (value > max_len)
 		return false;
-	/* The end of a comment follows in the statement, and is no digits: what is behind that cannot pass for a part of it. */
+	/* The end of a comment follows in the statement. It has no digits, so what is behind it cannot pass for a part of the id. */
 	statement += value;
 	if (statement[TRACEPARENT_BYTES] == '\'' && parse_trace(span, (const struct trace_text *)statement, TRACEPARENT_BYTES))
 		return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Reading memory of the process. Programs that may sleep (USPAN_SLEEPABLE) bring a page in; others find it in memory or fail. All leave
- * zeros behind where they fail.
+ * Reading memory of the process. Programs that may sleep (USPAN_SLEEPABLE) fault a page in. Others find it in memory, or fail. All leave
+ * zeros behind when they fail.
  */
 #ifndef USPAN_USER_MEMORY_H
 #define USPAN_USER_MEMORY_H
@@ -23,7 +23,10 @@ static __always_inline long read_user(void *to, __u32 bytes, __u64 from)
 #endif
 }
 
-/* Up to the NUL; the bytes read, with the NUL, or a negative error. `size` when it has no end within, the last byte then a NUL, too. */
+/*
+ * Up to the NUL. Returns the bytes read, with the NUL, or a negative error. If there is no NUL within, it returns `size`, and the last byte
+ * is a NUL too.
+ */
 static __always_inline long read_user_string(void *to, __u32 size, __u64 from)
 {
 #ifdef USPAN_SLEEPABLE

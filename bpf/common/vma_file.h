@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* What the iterator of vma.bpf.c writes for each executable mapping of a file. Anchored in contract.bpf.c like event.h. */
+/* What the iterator of vma.bpf.c writes for each executable mapping of a file. contract.bpf.c anchors it like event.h. */
 #ifndef USPAN_VMA_FILE_H
 #define USPAN_VMA_FILE_H
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * What our programs need of the kernel's types and constants, by hand instead of a generated 3 MB dump.
- * Kernel structures list only the fields we read: libbpf finds each field's real offset in the running kernel's BTF (CO-RE), so order
- * and gaps do not matter. The constants are UAPI (include/uapi/linux/bpf.h, unistd): they never change.
+ * The kernel types and constants that uspan's programs need, by hand instead of a generated dump of 3 MB. Kernel structures list only the
+ * fields that are read: libbpf finds each field's real offset in the running kernel's BTF (CO-RE), so order and gaps do not matter. The
+ * constants are UAPI (include/uapi/linux/bpf.h, unistd), which never changes.
  */
 #ifndef USPAN_VMLINUX_H
 #define USPAN_VMLINUX_H
-/* Tells bpf_tracing.h to use the kernel's register names (di, not rdi). */
+/* Makes bpf_tracing.h use the kernel's register names (di, not rdi). */
 #define __VMLINUX_H__
 
 typedef signed char __s8;
@@ -48,7 +48,7 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0, BPF_RB_RING_SIZE = 1, BPF_RB_CONS_POS = 2, BPF_RB_PROD_POS = 3 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 
-/* The context of a uprobe program: copied by the kernel's own layout, which is UAPI and needs no relocation. */
+/* The context of a uprobe program. The kernel's own layout is UAPI, so this copy needs no relocation. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
@@ -85,7 +85,7 @@ struct inode {
 	unsigned long i_ino;
 };
 
-/* libbpf takes what follows three underscores for no part of a structure's name; this way there is no padding. */
+/* libbpf ignores what follows three underscores in a structure's name. This way there is no padding. */
 struct inode___mode {
 	__u16 i_mode;
 };
