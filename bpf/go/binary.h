@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* What is known of each Go binary. The agent writes it once a binary, before it attaches the first definition. */
+/* The facts of each Go binary. The agent writes them once per binary, before it attaches the first definition. */
 #ifndef USPAN_GO_BINARY_H
 #define USPAN_GO_BINARY_H
 
@@ -14,7 +14,7 @@ struct {
 	__type(value, struct uspan_go_binary);
 } go_binaries SEC(".maps");
 
-/* Looked up where it is needed: most hits need nothing of it. */
+/* Looked up only where it is needed, because most hits do not need it. */
 static __always_inline const struct uspan_go_binary *go_binary(const struct uspan_probe_head *probe)
 {
 	return bpf_map_lookup_elem(&go_binaries, &probe->binary);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* What a call of Go's net/http client says of itself: its Request and URL at the start, its Response or error at the end. */
+/* What the span of a call of Go's net/http client has: from its Request and URL at the start, from its Response or error at the end. */
 #ifndef USPAN_GO_CLIENT_CALL_H
 #define USPAN_GO_CLIENT_CALL_H
 
@@ -17,10 +17,10 @@ static __always_inline struct uspan_go_call *go_call(struct uspan_open_span *spa
 	return (struct uspan_go_call *)span->own;
 }
 
-/* A text among a call's parts of the URL. */
+/* A text among the parts of a call's URL. */
 #define URL_PART(call, field) (&(call)->url[USPAN_HTTP_CLIENT_##field - USPAN_HTTP_CLIENT_SCHEME])
 
-/* Finds the parts of a URL. False when it has no host: net/http refuses it, and there will be no attempt. */
+/* Finds the parts of a URL. False if it has no host: net/http refuses it, and makes no attempt. */
 static __always_inline bool find_url(struct uspan_go_call *call, const struct uspan_go_http_client_config *config,
 				     struct uspan_scratch *raw, __u64 address)
 {
@@ -38,8 +38,8 @@ static __always_inline bool find_url(struct uspan_go_call *call, const struct us
 }
 
 /*
- * A URL in one piece; no length when it is not. url.Parse() takes the parts from the text it was given, so they often lie there side by
- * side. That text has no credentials if the host follows the scheme.
+ * A URL in one piece. Its length is 0 if it is not in one piece. url.Parse() takes the parts from the text that it was given, so they often
+ * lie there side by side. That text has no credentials if the host follows the scheme.
  */
 static __always_inline struct uspan_text_ref whole_url(const struct uspan_go_call *call)
 {
@@ -77,7 +77,10 @@ static __always_inline void put_url(struct uspan_open_span *span, __u32 max_byte
 	span_put(span, USPAN_HTTP_CLIENT_QUERY, *URL_PART(call, QUERY), max_bytes);
 }
 
-/* The method, first in the record: most are constants of the program, and a goroutine's next call often has the same one. */
+/*
+ * The method, which goes first in the record. Most methods are constants of the program, and a goroutine's next call often has the same
+ * one.
+ */
 static __always_inline void put_method(struct uspan_open_span *span, struct uspan_text_ref method, __u64 near)
 {
 	const struct uspan_field_head *kept = (struct uspan_field_head *)span->fields;
@@ -92,7 +95,7 @@ static __always_inline void put_method(struct uspan_open_span *span, struct uspa
 	call->method = is_constant(method.ptr, near) ? method.ptr : 0;
 }
 
-/* The error a context is done with: that of the nearest context that can be. */
+/* The error of a context that is done: that of the nearest context that can be done. */
 static __always_inline struct go_interface context_error(const struct uspan_go_call *call,
 							 const struct uspan_go_http_client_config *config,
 							 const struct uspan_go_binary *binary)
@@ -116,7 +119,7 @@ static __always_inline struct go_interface context_error(const struct uspan_go_c
 	return error;
 }
 
-/* Whether an error says what net/http.ErrSkipAltProtocol does: that another transport would not take the request. */
+/* Whether an error has the text of net/http.ErrSkipAltProtocol: another transport does not take the request. */
 static __always_inline bool is_skipped(const struct uspan_text_ref *text)
 {
 	static const char skipped[] = "net/http: skip alternate protocol";
@@ -126,7 +129,7 @@ static __always_inline bool is_skipped(const struct uspan_text_ref *text)
 	       __builtin_memcmp(start, skipped, sizeof(start)) == 0;
 }
 
-/* The fields of a net/http.Response that are read, which follow one another. */
+/* The fields of a net/http.Response that are read. They follow one another. */
 struct go_response {
 	__u64 status;
 	struct uspan_text_ref protocol;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * What a Go error is: its dynamic type and those of the errors it wraps, as far as they are known, and the name of the first that is not.
- * One way for all libraries, so that an error has one name whoever met it.
+ * What a Go error is: its dynamic type and those of the errors that it wraps, as far as they are known, and the name of the first unknown
+ * one. All libraries use this, so that an error has the same name everywhere.
  */
 #ifndef USPAN_GO_ERRORS_H
 #define USPAN_GO_ERRORS_H
@@ -23,7 +23,7 @@ struct go_error_walk {
 	__u32 unknown;              /* out: not 0: `at` is of a type that is not known */
 };
 
-/* One step inwards. Global, so that the verifier looks at it once. Returns whether there is a next. */
+/* One step inwards. Global, so that the verifier walks it once. Returns whether there is a next one. */
 __noinline int enter_error(struct go_error_walk *walk, const struct uspan_go_binary *binary)
 {
 	__u64 data, number = 0;
@@ -71,8 +71,8 @@ static __always_inline void find_error(struct go_error_walk *walk, const struct 
 }
 
 /*
- * The name of an interface's type, as `*pq.Error`. internal/abi: ITab.Type is its second word; Type.TFlag is at 20 and Type.Str at 40; a name
- * is flags, a varint length and the bytes. `base`: where the program is loaded, less where it was linked.
+ * The name of an interface's type, such as `*pq.Error`. internal/abi: ITab.Type is its second word; Type.TFlag is at 20 and Type.Str at 40;
+ * a name is flags, a varint length and the bytes. `base` is the load address of the program minus its link-time address.
  */
 static __always_inline struct uspan_text_ref type_name(__u64 itab, __u64 base, const struct uspan_go_binary *binary)
 {
@@ -101,7 +101,7 @@ static __always_inline struct uspan_text_ref type_name(__u64 itab, __u64 base, c
 	return name;
 }
 
-/* Says what find_error() found. */
+/* Puts what find_error() found. */
 static __always_inline void put_error(struct uspan_open_span *span, const struct go_error_walk *walk, __u64 base,
 				      const struct uspan_go_binary *binary)
 {

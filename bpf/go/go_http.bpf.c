@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Go net/http server, HTTP/1: one span a request from two hits.
+ * Go net/http server, HTTP/1: one span per request, from two hits.
  *
  *   start  net/http.serverHandler.ServeHTTP(handler *Server, rw ResponseWriter, req *Request), arguments still in registers
  *   end    in net/http.(*conn).serve, the first cheap instruction after that call returned
  *   panic  in net/http.(*conn).serve.func1 (its deferred recover), on the path taken only while a response is in flight
  *
- * All three are keyed by goroutine, never by thread. One program serves the three moments, so a binary needs one link.
- * Texts are copied at the start, as a handler may drop them. Own BPF rather than the generic pair because the parent is in the header map.
+ * All three have the goroutine as their key, never the thread. One program serves the three moments, so a binary needs one link. Texts are
+ * copied at the start, because a handler may drop them. The generic pair does not fit, because the parent is in the header map.
  */
 #include "common/vmlinux.h"
 #include "event.h"

@@ -26,7 +26,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 OPEN_SPANS(go_sql_in_flight);
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -53,14 +53,14 @@ static __always_inline void send(const struct hit *hit, struct uspan_open_span *
 	span_send(span);
 }
 
-/* The record is again what it was before an attempt failed. */
+/* Makes the record what it was before an attempt failed. */
 static __always_inline void forget_error(struct uspan_open_span *span)
 {
 	span->used = go_operation(span)->used;
 	span->late = go_operation(span)->late;
 }
 
-/* An attempt failed, with this error. It is read now, as nobody need keep it until the operation is over. */
+/* An attempt failed with this error. It is read now, because the program need not keep it until the operation ends. */
 static __always_inline void put_failure(const struct hit *hit, struct uspan_open_span *span, struct go_interface error)
 {
 	const struct uspan_go_binary *binary = go_binary(&hit->config->probe);
@@ -73,7 +73,9 @@ static __always_inline void put_failure(const struct hit *hit, struct uspan_open
 	put_error(span, &walk, hit->base, binary);
 }
 
-/* There will be another attempt. The third may fail unseen: then the operation is told of later, when its statement is nobody's any more. */
+/*
+ * There will be another attempt. The third one may fail unseen. Then the operation is sent later, when its statement may have been freed.
+ */
 static __always_inline void count_attempt(struct uspan_open_span *span)
 {
 	struct uspan_go_operation *operation = go_operation(span);
@@ -83,7 +85,7 @@ static __always_inline void count_attempt(struct uspan_open_span *span)
 		put_text(span, operation->statement, KEPT_STATEMENT_BYTES, USPAN_SQL_FIELD_STATEMENT | USPAN_FIELD_CUT << 8);
 }
 
-/* The last operation of this goroutine failed twice, and its third attempt did not succeed: ends with the second failure. */
+/* The last operation of this goroutine failed twice, and its third attempt did not succeed. It ends with the second failure. */
 static __always_inline void finish_late(const struct hit *hit, struct uspan_open_span *span)
 {
 	span->late = 0;
@@ -112,8 +114,8 @@ static __always_inline void begin(const struct hit *hit, const struct beginning 
 	if (!span->sampled)
 		return;
 	/*
-	 * A goroutine mostly stays with one database, and what one is does not change. (The memory of one that is closed may become
-	 * another's, of another driver: not worth reading it each time.)
+	 * A goroutine mostly stays with one database, and a database does not change its system. (The memory of a closed one may become
+	 * another's, of another driver. Reading it each time is not worth that.)
 	 */
 	if (operation->db != beginning->db) {
 		operation->system = system_of(hit, beginning->db);
@@ -122,14 +124,14 @@ static __always_inline void begin(const struct hit *hit, const struct beginning 
 	span_put_number(span, USPAN_SQL_FIELD_SYSTEM, operation->system);
 	if (beginning->operation)
 		span_put_number(span, USPAN_SQL_FIELD_OPERATION, beginning->operation);
-	/* Once the driver has it, nobody need hold its memory any more. */
+	/* Once the driver has it, the program need not keep its memory. */
 	span_put(span, USPAN_SQL_FIELD_STATEMENT, beginning->statement, probe->max_statement_bytes);
 	operation->statement = beginning->statement.ptr;
 	operation->used = span->used;
 	operation->late = span->late;
 }
 
-/* Whether this hit is the end of the operation. Puts the error, or takes away that of an attempt before. */
+/* Whether this hit is the end of the operation. Puts the error, or removes that of an attempt before. */
 static __always_inline bool ends(const struct hit *hit, struct uspan_open_span *span)
 {
 	bool pooled = span->open == USPAN_SQL_FROM_POOL, last = go_operation(span)->attempts >= 2, ended = true;
@@ -142,7 +144,7 @@ static __always_inline bool ends(const struct hit *hit, struct uspan_open_span *
 	case USPAN_SQL_PREPARED: /* (stmt *Stmt, err error) */
 		error.type = argument[1];
 		error.data = argument[2];
-		/* Of a failure nothing is made but of the last attempt's: retry() has the others. */
+		/* Only the failure of the last attempt counts here. retry() handles the others. */
 		if (error.type && !last)
 			return false;
 		break;
@@ -161,7 +163,7 @@ static __always_inline bool ends(const struct hit *hit, struct uspan_open_span *
 		return false;
 	case USPAN_SQL_FAILED:
 	case USPAN_SQL_RELEASED:
-		/* The one is of the pool, the other of a held connection. */
+		/* The one is for the pool, the other for a held connection. */
 		ended = hit->site.moment == USPAN_SQL_RELEASED;
 		if (ended == pooled)
 			return false;
@@ -182,7 +184,7 @@ static __always_inline void end(const struct hit *hit)
 	struct uspan_open_span *span = span_find(&go_sql_in_flight, &hit->key);
 
 	if (!span || !span->open) {
-		/* The others are passed without an operation, too: when rows are closed, or a connection is asked for. */
+		/* The others also come without an operation: when rows are closed, or a connection is asked for. */
 		if (hit->site.moment >= USPAN_SQL_SUCCEEDED && hit->site.moment <= USPAN_SQL_EXECUTED)
 			count(USPAN_COUNTER_END_WITHOUT_START);
 		return;

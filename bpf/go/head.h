@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * The head of a request as it was read from the network. When net/http's server calls the handler, it lies in the buffer of the connection's
- * bufio.Reader still: (*conn).bufr. One read of it gives what else takes a read for each group of the header map, each name and each value.
+ * The head of a request, as it was read from the network. When net/http's server calls the handler, it is still in the buffer of the
+ * connection's bufio.Reader: (*conn).bufr. One read of it replaces the reads of each group of the header map, each name and each value.
  *
- * It is the head only if it begins where the buffer does and ends where the reader is. So it is after a fill(), which moves what is left to
+ * It is the head only if it begins where the buffer does, and ends where the reader is. That is so after a fill(), which moves the rest to
  * the buffer's start (bufio.go), and the reader waits for four bytes between two requests (`c.bufr.Peek(4)` in (*conn).serve). Behind a
- * request with a body the buffer may begin in the middle of that: such heads are not looked at, and the header map is asked.
+ * request with a body, the buffer may begin in the middle of that body. Such heads are not used, and the header map is searched instead.
  */
 #ifndef USPAN_GO_HEAD_H
 #define USPAN_GO_HEAD_H
@@ -14,7 +14,7 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 
-#define HEAD_MAX_BYTES 448 /* the scratch memory, less what is looked at behind a line's end */
+#define HEAD_MAX_BYTES 448 /* the scratch memory, minus what is looked at behind a line's end */
 
 enum go_head_text {
 	HEAD_HOST = 0,
@@ -25,14 +25,14 @@ enum go_head_text {
 };
 
 struct go_head {
-	__u16 at[HEAD_TEXTS];  /* of each header's first value; 0: not there */
+	__u16 at[HEAD_TEXTS];  /* of each header's first value; 0: absent */
 	__u16 len[HEAD_TEXTS];
 	__u16 bytes;           /* of the head */
 	__u16 end;             /* behind the blank line; 0: not found yet */
 	__u16 value;           /* of the header that is being looked at */
 	__u8 wanted;           /* 1 + enum go_head_text; 0: it is another */
 	__u8 traceparents;     /* how many there are */
-	__u8 odd;              /* 1: something that the header map is asked for */
+	__u8 odd;              /* 1: something that needs the header map */
 	__u8 reserved[7];
 };
 
@@ -41,7 +41,7 @@ struct go_head {
 	 (__u64)(g) << 48 | (__u64)(h) << 56)
 #define LOWER_CASE 0x2020202020202020ull
 
-/* Whether a header that begins with these two words is wanted, and how long its name is, with the colon. */
+/* Whether a header that begins with these two words is wanted, and the length of its name, with the colon. */
 static __always_inline __u8 wanted_header(__u64 first, __u64 second, __u32 *name_bytes)
 {
 	first |= LOWER_CASE;
@@ -101,7 +101,7 @@ static __always_inline void keep_value(struct go_head *head, const struct uspan_
 	}
 }
 
-/* A line ends at `at`. Global, so that the verifier looks at it once. */
+/* A line ends at `at`. Global, so that the verifier walks it once. */
 __noinline int end_line(struct go_head *head, const struct uspan_scratch *raw, __u32 at)
 {
 	__u64 next = at + 1;
@@ -140,7 +140,7 @@ __noinline int scan_head(struct go_head *head, const struct uspan_scratch *raw)
 		if (i * 8 >= head->bytes || head->end)
 			break;
 		word = *(__u64 *)(raw->bytes + i * 8) ^ WORD('\n', '\n', '\n', '\n', '\n', '\n', '\n', '\n');
-		/* The top bit of each byte that is zero, and maybe of one behind such: "Bit Twiddling Hacks", haszero(). */
+		/* The top bit of each byte that is zero, and maybe of one behind it: "Bit Twiddling Hacks", haszero(). */
 		ends = (word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull;
 		if (!ends)
 			continue;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Finding a few keys in an http.Header, that is a map[string][]string, without hashing: the maps are small, so every
- * occupied slot is looked at, first by the length of its key. Layouts: Go's
- * src/internal/runtime/maps and src/runtime/map_noswiss.go; the offsets come from the binary's own type descriptors.
+ * Finds a few keys in an http.Header, which is a map[string][]string, without hashing. The maps are small, so every occupied slot is looked
+ * at, first by the length of its key. Layouts: Go's src/internal/runtime/maps and src/runtime/map_noswiss.go. The offsets come from the
+ * binary's own type descriptors.
  */
 #ifndef USPAN_GO_HEADERS_H
 #define USPAN_GO_HEADERS_H
@@ -20,17 +20,17 @@ struct header_scan {
 	__u64 tracestate;
 	__u64 user_agent;
 	__u64 left;        /* occupied slots not seen yet */
-	__u64 groups;      /* the array of groups (swiss) or buckets (hmap) being walked */
+	__u64 groups;      /* the array of groups (swiss) or buckets (hmap) that is being walked */
 	__u64 group_count;
 	__u64 group;       /* index of the next */
-	__u64 overflow;    /* hmap: next bucket of the chain just scanned, which goes first */
+	__u64 overflow;    /* hmap: next bucket of the chain that was just scanned, which goes first */
 	__u64 old_groups;  /* hmap: array to walk after this, half as long */
-	__u64 names[2];    /* where the texts "User-Agent" and "Connection" are known to be; 0: not known */
+	__u64 names[2];    /* known addresses of the texts "User-Agent" and "Connection"; 0: unknown */
 	__u64 near;        /* an address in the program, for is_constant() */
 };
 
 /*
- * Whether a text is one of the program's constants, which nobody frees or changes: it lies by its code. Go's heap is elsewhere: its first
+ * Whether a text is a constant of the program, which is never freed or changed: it lies near its code. Go's heap is elsewhere: its first
  * arena is at 0xc000000000 (runtime/malloc.go), far from where programs and libraries are loaded.
  */
 static __always_inline bool is_constant(__u64 text, __u64 near)
@@ -81,8 +81,8 @@ static __always_inline bool occupied(const struct uspan_go_map_layout *map, __u6
 }
 
 /*
- * Reads a group whose tail lies on a page that was never touched, which cannot be read: Go takes zeroed pages from the kernel
- * and does not write to slots that it does not use. What is in use has been written to. False when not even the marks can be read.
+ * Reads a group whose tail lies on a page that was never touched, and so cannot be read: Go takes zeroed pages from the kernel, and does
+ * not write to slots that it does not use. Used slots have been written to. False if even the marks cannot be read.
  */
 static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout *map, struct uspan_scratch *raw, __u64 address)
 {
@@ -106,8 +106,8 @@ static __always_inline bool read_group_by_slot(const struct uspan_go_map_layout 
 }
 
 /*
- * A group (swiss) or bucket (hmap): 8 control bytes, then slots; `raw` is lent.
- * Global, so that the verifier looks at it once and not per call.
+ * A group (swiss) or bucket (hmap): 8 control bytes, then slots. `raw` is lent. Global, so that the verifier walks it once and not per
+ * call.
  */
 __noinline int scan_group(struct header_scan *scan, const struct uspan_go_map_layout *map, struct uspan_scratch *raw, __u64 address)
 {
@@ -121,7 +121,7 @@ __noinline int scan_group(struct header_scan *scan, const struct uspan_go_map_la
 	barrier_var(bytes);
 	if (bytes > USPAN_RAW_BYTES)
 		return 0;
-	/* A failed read leaves zeros: no overflow, and for slots that cannot be read, no length. */
+	/* A failed read leaves zeros: no overflow, and no length for slots that cannot be read. */
 	if (bpf_probe_read_user(raw->bytes, bytes, (void *)address) &&
 	    !read_group_by_slot(map, raw, address))
 		return 0;
@@ -151,10 +151,10 @@ static __always_inline __u64 read_u64(__u64 address)
 	return value;
 }
 
-/* 8 bytes at `offset` of what was last read to raw->bytes. */
+/* 8 bytes at `offset` of what was last read into raw->bytes. */
 static __always_inline __u64 raw_word(const struct uspan_scratch *raw, __u32 offset)
 {
-	/* Each offset gets a bound of its own: the verifier does not carry one over from `offset` to `offset + 8`. */
+	/* Each offset needs a bound of its own: the verifier does not carry one over from `offset` to `offset + 8`. */
 	barrier_var(offset);
 	return offset > USPAN_RAW_BYTES - 8 ? 0 : *(__u64 *)(raw->bytes + offset);
 }
@@ -171,8 +171,8 @@ static __always_inline struct uspan_text_ref raw_text(const struct uspan_scratch
 }
 
 /*
- * Address of the group to look at next, left in scan->overflow; 0: none. Global, like scan_group, so that the verifier does not
- * follow every way through every group.
+ * Address of the next group, left in scan->overflow. 0: none. Global, like scan_group, so that the verifier does not follow every path
+ * through every group.
  */
 __noinline int next_group(struct header_scan *scan, const struct uspan_go_map_layout *map)
 {
@@ -190,8 +190,8 @@ __noinline int next_group(struct header_scan *scan, const struct uspan_go_map_la
 }
 
 /*
- * internal/runtime/maps.Map: one group and no table, or a directory of tables of groups. A table holds up to 896 headers, so the
- * first one is all that can be walked here.
+ * internal/runtime/maps.Map: one group and no table, or a directory of tables of groups. A table holds up to 896 headers, so only the first
+ * one can be walked here.
  */
 static __always_inline void find_swiss_groups(struct header_scan *scan, const struct uspan_go_map_layout *map,
 					      const struct uspan_scratch *raw)
@@ -208,8 +208,8 @@ static __always_inline void find_swiss_groups(struct header_scan *scan, const st
 }
 
 /*
- * runtime.hmap: 2^B buckets, each with a chain of overflow buckets. While the map grows, what was not moved yet is in half as many
- * buckets at `oldbuckets`, the field behind `buckets`; what was moved is marked so in the old ones.
+ * runtime.hmap: 2^B buckets, each with a chain of overflow buckets. While the map grows, what has not moved yet is in half as many buckets
+ * at `oldbuckets`, the field behind `buckets`. The old ones mark what has moved.
  */
 static __always_inline void find_hmap_buckets(struct header_scan *scan, const struct uspan_go_map_layout *map,
 					      const struct uspan_scratch *raw)
@@ -225,7 +225,7 @@ static __always_inline void put_raw_word(struct uspan_scratch *raw, __u32 offset
 		*(__u64 *)(raw->bytes + offset) = value;
 }
 
-/* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is zero then. False when its head is unreadable. */
+/* As read_group_by_slot(): the map's tail may lie on a page that was never touched, and is then zero. False if its head is unreadable. */
 static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *map, struct uspan_scratch *raw, __u64 address)
 {
 	__u64 used;
@@ -239,7 +239,7 @@ static __always_inline bool read_map_by_word(const struct uspan_go_map_layout *m
 	return true;
 }
 
-/* Looks through the header map at `address`; false when it holds more than is looked at. */
+/* Searches the header map at `address`. False if it holds more than is searched. */
 static __always_inline bool scan_headers(struct header_scan *scan, const struct uspan_go_map_layout *map,
 					 struct uspan_scratch *raw, __u64 address)
 {
@@ -261,7 +261,9 @@ static __always_inline bool scan_headers(struct header_scan *scan, const struct 
 	return scan->left == 0;
 }
 
-/* Takes the trace and the parent of `span` from the traceparent that was found; false when there is none, or it is malformed. `raw` is lent. */
+/*
+ * Takes the trace and the parent of `span` from the traceparent that was found. False if there is none, or it is malformed. `raw` is lent.
+ */
 static __always_inline bool take_traceparent(const struct header_scan *scan, struct uspan_scratch *raw, struct uspan_span_head *span)
 {
 	struct uspan_text_ref header = {};

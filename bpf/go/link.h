@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * The parent of a call that a Go program makes: the request which the program makes it for.
+ * The parent of a call of a Go program: the request that the program makes it for.
  *
  *   1. The call's context. Every context of the standard library begins with its parent, so the chain can be walked up to the context of
- *      a request, that is the one right below a connection's. Where it leads to a request that is over, there is no parent.
+ *      a request, which is the one right below a connection's. If it leads to a request that has ended, there is no parent.
  *   2. The goroutine, if it is handling a request.
  *   3. The goroutine that started this one, if it is handling a request, but see started_for().
  *
- * No parent rather than a wrong one: what cannot be decided is a trace of its own.
+ * No parent is better than a wrong one. A call that is uncertain begins a trace of its own.
  */
 #ifndef USPAN_GO_LINK_H
 #define USPAN_GO_LINK_H
@@ -32,7 +32,10 @@ struct go_context_walk {
 	__u32 pid;
 };
 
-/* Index of a type among the wrappers, or USPAN_GO_LINK_WRAPPERS. Global, so that the verifier looks at it once and not at every step of a walk. */
+/*
+ * Index of a type among the wrappers, or USPAN_GO_LINK_WRAPPERS. Global, so that the verifier walks it once and not at every step of a
+ * walk.
+ */
 __noinline int find_wrapper(const struct uspan_go_link_config *link, __u32 type_hash)
 {
 	if (!link)
@@ -43,7 +46,7 @@ __noinline int find_wrapper(const struct uspan_go_link_config *link, __u32 type_
 	return USPAN_GO_LINK_WRAPPERS;
 }
 
-/* The parent of walk->at, which is a wrapper: *gin.Context and the like. False when it is none. */
+/* The parent of walk->at, which is a wrapper such as *gin.Context. False if it is not one. */
 static __always_inline bool unwrap(struct go_context_walk *walk, const struct uspan_go_link_config *link)
 {
 	const struct uspan_go_context_wrapper *wrapper;
@@ -63,8 +66,8 @@ static __always_inline bool unwrap(struct go_context_walk *walk, const struct us
 }
 
 /*
- * Walks from walk->at to walk->until or to the top. `wrapped`: looks at each type, which costs as much again, and is of use only in
- * programs that have wrappers. Global, so that the verifier looks at it once.
+ * Walks from walk->at to walk->until or to the top. `wrapped` looks at each type, which doubles the cost, and helps only in programs with
+ * wrappers. Global, so that the verifier walks it once.
  */
 __noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_link_config *link, __u32 wrapped)
 {
@@ -86,7 +89,7 @@ __noinline int walk_context(struct go_context_walk *walk, const struct uspan_go_
 	return 0;
 }
 
-/* A request that a call is made for. It can end meanwhile, in another thread, and its entry begin the next. */
+/* A request that a call belongs to. It can end meanwhile, in another thread, and its entry can begin the next one. */
 struct go_parent {
 	struct uspan_open_span *request; /* 0: none that is certain */
 	__u64 request_ctx;               /* what tells that request from the next */
@@ -100,7 +103,7 @@ static __always_inline struct go_parent parent_of(struct uspan_open_span *reques
 		return parent;
 	parent.request_ctx = *(volatile __u64 *)&go_request(request)->request_ctx;
 	keep_order(&request->open);
-	/* Of a request that begins only now, not all is written yet. */
+	/* If a request has only just begun, some of it is not written yet. */
 	if (!*(const volatile __u32 *)&request->open)
 		parent.request = 0;
 	return parent;
@@ -108,14 +111,15 @@ static __always_inline struct go_parent parent_of(struct uspan_open_span *reques
 
 /* What a walk found. */
 enum go_context_end {
-	GO_CONTEXT_UNKNOWN = 0, /* no request's context: the call was given none, or one that does not descend from any */
+	GO_CONTEXT_UNKNOWN = 0, /* not a request's context: the call has none, or one that does not descend from any */
 	GO_CONTEXT_REQUEST = 1, /* a request in flight */
 	GO_CONTEXT_OVER = 2,    /* a request that has ended */
 };
 
 /*
- * Whether `context`, the parent of `child`, is that of a connection still: when one has ended, its memory can serve anything. A connection
- * is served by one goroutine as long as it lives, and cancels its context when it ends. Global, so that the verifier looks at it once.
+ * Whether `context`, the parent of `child`, still belongs to a connection. When a connection has ended, its memory can be reused for
+ * anything. One goroutine serves a connection as long as it lives, and cancels its context when it ends. Global, so that the verifier walks
+ * it once.
  */
 __noinline int is_of_connection(const struct uspan_go_connection *connection, __u64 context, __u64 child,
 				const struct uspan_go_link_config *link)
@@ -128,7 +132,7 @@ __noinline int is_of_connection(const struct uspan_go_connection *connection, __
 	       (go_word(connection->goroutine + link->g_goid) == connection->goid || go_word(context + link->cancel_ctx_err));
 }
 
-/* Looks for the connection in what was walked; its request is the step before. Global, like walk_context(). */
+/* Looks for the connection in the walk. Its request is the step before. Global, like walk_context(). */
 __noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_go_link_config *link)
 {
 	int end = GO_CONTEXT_UNKNOWN;
@@ -136,7 +140,7 @@ __noinline int request_of_walk(struct go_context_walk *walk, const struct uspan_
 	if (!walk || !link)
 		return end;
 	for (__u32 i = 1; i < GO_CONTEXT_STEPS; i++) {
-		/* One after the other in the same memory: the stack is short. */
+		/* One after the other in the same memory, because the stack is short. */
 		union {
 			struct uspan_go_connection_key connection;
 			struct uspan_open_span_key request;
@@ -167,7 +171,7 @@ static __always_inline bool is_within(__u64 pc, const struct uspan_go_text_range
 	return pc >= range->start && pc < range->end;
 }
 
-/* Whether the goroutine runs net/http's, database/sql's or a like package's own function: it serves whoever comes next. */
+/* Whether the goroutine runs a function of net/http, database/sql or a similar package, and so works for all requests. */
 static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struct uspan_go_link_config *link)
 {
 	__u64 pc = startpc - base;
@@ -180,7 +184,10 @@ static __always_inline bool works_for_all(__u64 base, __u64 startpc, const struc
 	return false;
 }
 
-/* Keeps the request of a goroutine's first call, by its span id; 0: none. Returns the one that is kept. `start`: when it began; 0: it is certain. */
+/*
+ * Keeps the request of a goroutine's first call, by its span id. 0: none. Returns the one that is kept. `start`: when the request began. 0:
+ * it is certain.
+ */
 static __always_inline __u64 keep_first(const struct uspan_open_span_key *self, const struct uspan_go_link_config *link, __u64 span_id,
 					__u64 start)
 {
@@ -196,7 +203,7 @@ static __always_inline __u64 keep_first(const struct uspan_open_span_key *self, 
 	return span_id;
 }
 
-/* Whether the request has not ended since, and the span id that was copied is its own: another may have begun in its entry. */
+/* Whether the request has not ended since, and the copied span id is its own: another one may have begun in its entry. */
 static __always_inline bool is_current(const struct go_parent *parent, __u64 span_id)
 {
 	struct uspan_open_span *request = parent->request;
@@ -223,12 +230,12 @@ static __always_inline bool knows_starters(const struct uspan_go_link_config *li
 	return link->g_parent_goid != USPAN_FIELD_ABSENT && link->g_goid != USPAN_FIELD_ABSENT && link->g_startpc != USPAN_FIELD_ABSENT;
 }
 
-/* What a request is looked for by. In memory that the entry lends, as the stack is short. */
+/* What finds a request. It is in memory that the entry lends, because the stack is short. */
 struct go_search {
 	struct go_context_walk walk;     /* until: the request that the goroutine handles itself; out: the request that is found */
-	struct go_interface context;     /* the call's; all zero when it has none */
+	struct go_interface context;     /* the call's; all zero if it has none */
 	struct uspan_open_span_key self; /* the goroutine that makes it */
-	__u64 base;                      /* where the program is loaded, less where it was linked */
+	__u64 base;                      /* load address of the program minus its link-time address */
 };
 
 _Static_assert(sizeof(struct go_search) <= USPAN_RAW_BYTES, "more than an entry lends");
@@ -250,8 +257,8 @@ static __always_inline int found_own(struct go_search *search)
 }
 
 /*
- * The request whose handler started this goroutine. It may outlive that request while its connection goes on to the next, so what
- * was found at its first call holds for good.
+ * The request whose handler started this goroutine. The goroutine may outlive that request while its connection goes on to the next one. So
+ * the result of its first call stays.
  */
 static __always_inline bool find_starter(struct go_search *search, const struct uspan_go_link_config *link)
 {
@@ -270,7 +277,7 @@ static __always_inline bool find_starter(struct go_search *search, const struct 
 	if (!goroutine)
 		return false;
 	key.owner = *goroutine;
-	/* It may have ended, and its memory serve another by now. */
+	/* It may have ended, and its memory may serve another one by now. */
 	if (go_word(key.owner + link->g_goid) != parent.goid ||
 	    works_for_all(search->base, go_word(search->self.owner + link->g_startpc), link))
 		return false;
@@ -282,7 +289,7 @@ static __always_inline bool find_starter(struct go_search *search, const struct 
 	return keep_first(&search->self, link, span_id, entry ? entry->head.start_ktime_ns : 0) == span_id && span_id;
 }
 
-/* What the call's context leads to: enum go_context_end. */
+/* Where the call's context leads: enum go_context_end. */
 static __always_inline int find_by_context(struct go_search *search, const struct uspan_go_link_config *link, __u32 wrapped)
 {
 	struct go_context_walk *walk = &search->walk;
@@ -292,7 +299,7 @@ static __always_inline int find_by_context(struct go_search *search, const struc
 	return walk->until && walk->at.data == walk->until ? found_own(search) : request_of_walk(walk, link);
 }
 
-/* Whether the request is found. Global, so that the verifier looks at it once. */
+/* Whether the request is found. Global, so that the verifier walks it once. */
 __noinline int find_request(struct go_search *search, const struct uspan_go_link_config *link)
 {
 	struct go_parent parent = {};
@@ -305,7 +312,7 @@ __noinline int find_request(struct go_search *search, const struct uspan_go_link
 		end = find_by_context(search, link, 1);
 	if (end == GO_CONTEXT_UNKNOWN)
 		return search->walk.until ? found_own(search) : find_starter(search, link);
-	/* Its next call may be given no context. */
+	/* Its next call may have no context. */
 	if (!search->walk.until && knows_starters(link)) {
 		if (end == GO_CONTEXT_REQUEST)
 			parent = found_request(search);
@@ -314,14 +321,17 @@ __noinline int find_request(struct go_search *search, const struct uspan_go_link
 	return end == GO_CONTEXT_REQUEST;
 }
 
-/* The request that goroutine `self` makes a call for. `base`: where the program is loaded, less where it was linked. `search` is lent. */
+/*
+ * The request that goroutine `self` makes a call for. `base` is the load address of the program minus its link-time address. `search` is
+ * lent.
+ */
 static __always_inline struct go_parent find_parent(__u64 base, const struct uspan_open_span_key *self, struct go_interface context,
 						     const struct uspan_probe_head *probe, struct go_search *search)
 {
 	struct go_parent parent = parent_of(bpf_map_lookup_elem(&go_http_in_flight, self));
 	const struct uspan_go_binary *binary;
 
-	/* The handler's own context, as most calls have it, needs no search. */
+	/* Most calls have the handler's own context, which needs no search. */
 	if (parent.request && context.data == parent.request_ctx)
 		return parent;
 	search->walk.until = parent.request ? parent.request_ctx : 0;
@@ -336,7 +346,7 @@ static __always_inline struct go_parent find_parent(__u64 base, const struct usp
 	return parent;
 }
 
-/* Makes `span` a child of `parent`; false when that is none, or has ended meanwhile. */
+/* Makes `span` a child of `parent`. False if there is none, or it has ended meanwhile. */
 static __always_inline bool adopt(const struct go_parent *parent, struct uspan_span_head *span, bool *sampled)
 {
 	struct uspan_open_span *request = parent->request;
@@ -354,8 +364,8 @@ static __always_inline bool adopt(const struct go_parent *parent, struct uspan_s
 }
 
 /*
- * Begins `span` as a child of the request that goroutine `self` makes it for. False when there is none that is certain. The scratch memory of
- * the entry is used.
+ * Begins `span` as a child of the request that goroutine `self` makes it for. False if no request is certain. It uses the scratch memory of
+ * the entry.
  */
 static __always_inline bool begin_for_request(struct uspan_open_span *span, __u64 base, const struct uspan_open_span_key *self,
 					      struct go_interface context, const struct uspan_probe_head *probe)

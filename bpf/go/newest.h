@@ -7,7 +7,7 @@
 #include "event.h"
 #include <bpf/bpf_helpers.h>
 
-/* Of its own size, whatever --max-in-flight says: see is_from_before(). */
+/* Its size does not depend on --max-in-flight: see is_from_before(). */
 #define GO_STARTED_FOR (2 * 16384)
 
 /* A goroutine that handles no request → the span id of the request that its first call was for. 0: none. */
@@ -18,7 +18,7 @@ struct {
 	__type(value, __u64);
 } go_started_for SEC(".maps");
 
-/* A process → the highest id of its goroutines in go_started_for, as it was at two times, a second apart at the least. */
+/* A process → the highest id of its goroutines in go_started_for, at two times, at least a second apart. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -50,9 +50,9 @@ static __always_inline void note_goroutine(const struct uspan_go_goroutine_key *
 }
 
 /*
- * Whether a goroutine is so much older than a request that its first call may have been forgotten. Ids are handed out in ascending order, but to
- * each processor of Go's in batches of 16 (runtime/proc.go, newproc1), which an idle one can keep for long. So what is younger than the
- * half of go_started_for is let pass: that map has not lost it yet.
+ * Whether a goroutine is so much older than a request that its first call may have been forgotten. Go hands out ids in ascending order, but
+ * to each of its processors in batches of 16 (runtime/proc.go, newproc1), which an idle processor can keep for long. So a goroutine that is
+ * younger than half of go_started_for passes: that map has not lost it yet.
  */
 static __always_inline bool is_from_before(const struct uspan_go_goroutine_key *goroutine, __u64 ktime_ns)
 {

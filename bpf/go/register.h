@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Tells programs of child spans of a connection: see go/link.h. */
+/* Makes a connection known to the programs of child spans: see go/link.h. */
 #ifndef USPAN_GO_REGISTER_H
 #define USPAN_GO_REGISTER_H
 
@@ -8,13 +8,13 @@
 #include "go/requests.h"
 
 /*
- * The peer's address is one and the same string for all requests of a connection. When a connection has ended, its goroutine and
- * the memory of that string can both serve another, but not sooner than after a garbage collection and an accept().
+ * The peer's address is the same string for all requests of a connection. When a connection has ended, its goroutine and the memory of that
+ * string can both serve another one, but not before a garbage collection and an accept().
  */
 #define MEMORY_REUSED_AFTER_NS 10000
 
 /*
- * Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see go/link.h. Once a
+ * Lets child spans find the requests of a connection, by its context and by the goroutine that serves it: see go/link.h. Once per
  * connection. Returns whether this is the connection of the goroutine's last request, which ended at `last_end_ns`.
  */
 static __always_inline bool register_connection(struct uspan_open_span *span, const struct uspan_open_span_key *key,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * The texts of a request to a Go server: from the head that its connection has read (go/head.h) where that is known for certain, else from
- * its Request and its header map.
+ * The texts of a request to a Go server. They come from the head that its connection has read (go/head.h) if that is certain, otherwise
+ * from its Request and its header map.
  */
 #ifndef USPAN_GO_REQUEST_TEXTS_H
 #define USPAN_GO_REQUEST_TEXTS_H
@@ -26,7 +26,7 @@ static __always_inline struct uspan_text_ref first_text(__u64 strings)
 	return text;
 }
 
-/* Method and target lie side by side in the request line that Go read, hence one read for both. */
+/* Method and target lie side by side in the request line that Go read, so one read gets both. */
 static __always_inline void put_request_line(struct uspan_open_span *span, struct uspan_text_ref method, struct uspan_text_ref target,
 					     __u32 max_target_bytes)
 {
@@ -40,7 +40,7 @@ static __always_inline void put_request_line(struct uspan_open_span *span, struc
 	}
 }
 
-/* Texts of a request on their way from its Request to the record. */
+/* Texts of a request, on their way from its Request to the record. */
 struct request_texts {
 	struct uspan_text_ref method;
 	struct uspan_text_ref target;
@@ -60,8 +60,8 @@ static __always_inline void put_texts(struct uspan_open_span *span, const struct
 }
 
 /*
- * Reads the request's head to the scratch memory and finds in it what is wanted. False where it is not there, or not known for certain:
- * `had_body` is of the connection's request before.
+ * Reads the request's head into the scratch memory, and finds what is wanted. False if it is not there, or not certain. `had_body` is of
+ * the connection's request before.
  */
 static __always_inline bool read_head(struct uspan_open_span *span, const struct uspan_go_http_config *config,
 				      struct uspan_scratch *raw, const struct request_texts *texts, struct go_head *head, bool had_body)
@@ -108,7 +108,7 @@ static __always_inline bool take_head_traceparent(const struct go_head *head, co
 	return false;
 }
 
-/* The header that lies first behind `last`, of those that become fields; HEAD_TEXTS: none. */
+/* The first header behind `last` that becomes a field. HEAD_TEXTS: none. */
 static __always_inline __u32 next_header(const struct go_head *head, __u32 last)
 {
 	__u32 next = HEAD_TEXTS, at = HEAD_MAX_BYTES + 1;
@@ -131,7 +131,7 @@ static __always_inline void put_head(struct uspan_open_span *span, const struct 
 				     const struct uspan_scratch *raw, const struct request_texts *texts, const struct go_head *head,
 				     bool parented)
 {
-	/* A target with a host of its own overrules the header (RFC 9112 section 3.2.2). */
+	/* A target with a host of its own wins over the header (RFC 9112 section 3.2.2). */
 	bool has_host = head_byte(raw, texts->method.len + 1) == '/' && head->len[HEAD_HOST] == texts->host.len;
 	__u32 last = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Requests that Go's net/http server is handling, by goroutine, and the two other ways to find one: by its connection's context and by
- * the goroutine's id. go_http.bpf.c writes them, what makes child spans reads them; the agent makes each map one for all objects.
+ * Requests that Go's net/http server is handling, by goroutine. There are two other ways to find one: by its connection's context, and by
+ * the goroutine's id. go_http.bpf.c writes these maps, and programs of child spans read them. The agent makes each map one for all objects.
  */
 #ifndef USPAN_GO_REQUESTS_H
 #define USPAN_GO_REQUESTS_H
@@ -20,7 +20,7 @@ static __always_inline struct uspan_go_request *go_request(struct uspan_open_spa
 	return (struct uspan_go_request *)span->own;
 }
 
-/* A connection's context → the goroutine that serves it. Written once a connection; the least used go when it is full. */
+/* A connection's context → the goroutine that serves it. Written once per connection. The least used go when it is full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 2 * 16384);

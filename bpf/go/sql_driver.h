@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Whose database an operation of Go's database/sql is for, by the types of its interfaces. */
+/* Which database system an operation of Go's database/sql is for, by the types of its interfaces. */
 #ifndef USPAN_GO_SQL_DRIVER_H
 #define USPAN_GO_SQL_DRIVER_H
 
 #include "go/sql_hit.h"
 #include "go/value.h"
 
-/* The system that an interface's type is of: a program has a few of them. */
+/* The system of an interface's type. A program has a few of them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
@@ -32,7 +32,7 @@ static __always_inline __u32 system_of_itab(const struct hit *hit, __u64 itab)
 	return system;
 }
 
-/* The system of a *sql.DB: by its connector, or by the driver that this was made of. */
+/* The system of a *sql.DB: by its connector, or by the driver behind the connector. */
 static __always_inline __u32 system_of(const struct hit *hit, __u64 db)
 {
 	struct go_interface connector = {};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* A hit in Go's database/sql, and what an operation begins with: in which of the registers it is, for each moment. */
+/* A hit in Go's database/sql, and what an operation begins with: which register has it, for each moment. */
 #ifndef USPAN_GO_SQL_HIT_H
 #define USPAN_GO_SQL_HIT_H
 
@@ -8,13 +8,13 @@
 #include "go/value.h"
 #include "span/spans.h"
 
-/* Its registers are read once: where a compiler chooses among them by their place in the context, verifiers refuse. */
+/* Its registers are read once. If a compiler chooses among them by their offset in the context, verifiers refuse the program. */
 struct hit {
 	const struct uspan_go_sql_config *config;
 	__u64 argument[9]; /* of the function called, or its results */
 	struct uspan_open_span_key key;
 	__u64 pid_tgid;
-	__u64 base; /* where the program is loaded, less where it was linked */
+	__u64 base; /* load address of the program minus its link-time address */
 	struct site site;
 };
 
