@@ -29,7 +29,7 @@ struct {
 #define USDT_REGISTERS 32
 #endif
 
-/* A site as it is hit. On the stack: the context cannot be read at an offset known only at run time. */
+/* A site that was hit. It is on the stack, because a program cannot read the context at an offset that is known only at run time. */
 struct usdt_hit {
 	const struct uspan_usdt_spec *spec; /* 0: none of its arguments is known */
 	__u64 ip;
@@ -72,7 +72,7 @@ static __always_inline void save_registers(const struct pt_regs *ctx, __u64 *to)
 }
 #endif
 
-/* What sites of `site`'s specification need; looked up once a hit. */
+/* What the site's specification needs. Looked up once per hit. */
 static __always_inline void usdt_hit(struct usdt_hit *hit, const struct pt_regs *ctx, const struct site *site)
 {
 	hit->spec = bpf_map_lookup_elem(&usdt_specs, &site->spec);
@@ -89,7 +89,7 @@ static __always_inline __u64 usdt_register(const struct usdt_hit *hit, __u8 numb
 	return hit->registers[number & (USDT_REGISTERS - 1)];
 }
 
-/* Argument `number` (from 0) as 64 bits, with its sign if it has one; a float as its bits. False when it can't be read. */
+/* Argument `number` (from 0) as 64 bits, with its sign if it has one. A float as its bits. False if it is unreadable. */
 static __always_inline bool usdt_argument(const struct usdt_hit *hit, __u32 number, __u64 *value)
 {
 	const struct uspan_usdt_argument *argument;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * A span between two probes that the same thread reaches one after the other, as data says (struct uspan_pair_config).
- * A start within an open pair of its probe is a pair of its own inside of that one, and its child.
+ * A span between two probes that the same thread reaches one after the other, as data says (struct uspan_pair_config). A start within an
+ * open pair of its probe begins a pair of its own, which is a child of the open one.
  *
- * An end may never come: an exception or longjmp left the code between. A start at the same site with a stack pointer that is not below
- * the one an open pair began at says so: the frame that pair began in is gone, or began anew.
+ * An end may never come, because an exception or longjmp left the code between. A start at the same site shows that, if its stack pointer
+ * is not below the one that an open pair began at: the frame of that pair is gone, or began anew.
  */
 #ifndef USPAN_PAIR_H
 #define USPAN_PAIR_H
@@ -12,7 +12,7 @@
 #include "span/life.h"
 #include "usdt/arguments.h"
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -20,7 +20,7 @@ struct {
 	__type(value, struct uspan_pair_config);
 } pair_configs SEC(".maps");
 
-/* When the next span may come where the rate is limited. Index: probe id. */
+/* When the next span may come, if the rate is limited. Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -28,7 +28,7 @@ struct {
 	__type(value, __u64);
 } pair_due SEC(".maps");
 
-/* Owner: the thread. Slot: the probe's id and the depth, 0 the outermost. The outermost one stays for its thread's next pair. */
+/* Owner: the thread. Slot: the attachment id, and the depth, 0 for the outermost pair, which stays for its thread's next pair. */
 OPEN_SPANS(open_pairs);
 
 #define DEPTH_BITS 16
@@ -38,10 +38,10 @@ static __always_inline struct uspan_pair_frame *frame_of(struct uspan_open_span 
 	return (struct uspan_pair_frame *)pair->own;
 }
 
-/* What one text may take before it is known how long it is: with what put_string() reads beyond it. */
+/* What one text may take while its length is unknown, including what put_string() reads beyond it. */
 #define TEXT_ROOM 260
 
-/* Puts a text; `length`: where it has no NUL. */
+/* Puts a text. `length`: its length, if it has no NUL. */
 static __always_inline void capture_text(struct uspan_open_span *pair, __u32 field, __u64 from, const __u64 *length)
 {
 	struct uspan_pair_frame *frame = frame_of(pair);
@@ -60,7 +60,7 @@ static __always_inline void capture_text(struct uspan_open_span *pair, __u32 fie
 		error = put_text(pair, from, *length, field);
 	if (error)
 		frame->unreadable = 1;
-	/* One that is read at the end takes nothing. */
+	/* A text that is read at the end takes nothing. */
 	if (pair->used > before)
 		frame->text_bytes += pair->used - before - FIELD_HEAD;
 }
@@ -72,7 +72,7 @@ struct capture_context {
 	__u64 moment;
 };
 
-/* Keeps one argument, if it is one of this moment. For bpf_loop: the verifier walks it once, not for every argument of every moment. */
+/* Keeps one argument, if it belongs to this moment. For bpf_loop: the verifier walks it once, not for every argument of every moment. */
 static long capture_one(__u32 i, struct capture_context *context)
 {
 	const struct uspan_pair_config *config = context->config;
@@ -87,7 +87,7 @@ static long capture_one(__u32 i, struct capture_context *context)
 	capture = &config->capture[i];
 	if (capture->kind == USPAN_PAIR_CAPTURE_NONE || capture->moment != context->moment)
 		return 0;
-	/* The first of several tells. */
+	/* The first of several counts. */
 	if (capture->moment == USPAN_PAIR_DURING && frame->seen & (1 << i))
 		return 0;
 	frame->seen |= 1 << i;
@@ -104,7 +104,7 @@ static long capture_one(__u32 i, struct capture_context *context)
 	return 0;
 }
 
-/* Keeps what is wanted of a site's arguments. */
+/* Keeps the wanted arguments of a site. */
 static __always_inline void capture(const struct pt_regs *ctx, struct uspan_open_span *pair,
 				    const struct uspan_pair_config *config, const struct site *site)
 {
@@ -128,7 +128,7 @@ static __always_inline struct uspan_open_span *pair_at(struct uspan_open_span_ke
 	return span_find(&open_pairs, key);
 }
 
-/* Drops pairs whose end can't come any more, from the innermost out; how many are left. */
+/* Drops pairs whose end cannot come any more, from the innermost outwards. Returns how many are left. */
 static __always_inline __u32 drop_stale(struct uspan_open_span_key *key, __u32 open, __u64 ip, __u64 sp)
 {
 	__u32 left = open;
@@ -195,7 +195,7 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_open_s
 		}
 		if (depth > 0) {
 			parent = pair_at(key, depth - 1);
-			/* Before there is an entry: without one, the end that comes must not be taken for the parent's. */
+			/* This comes before there is an entry. Without an entry, the coming end must not be taken for the parent's. */
 			outermost->open = depth + 1;
 		}
 		set_depth(key, depth);
@@ -223,7 +223,7 @@ static __always_inline void start(const struct pt_regs *ctx, struct uspan_open_s
 		capture(ctx, pair, config, site);
 }
 
-/* A bucket of tokens (the generic cell rate algorithm): `due` is when all that was spent is earned again. */
+/* A bucket of tokens (the generic cell rate algorithm): `due` is when everything that was spent has been earned again. */
 static __always_inline bool within_rate(const struct uspan_pair_config *config, __u32 probe_id, __u64 now)
 {
 	__u64 *due, before, from;
@@ -237,12 +237,12 @@ static __always_inline bool within_rate(const struct uspan_pair_config *config, 
 	from = before > now ? before : now;
 	if (from - now > config->burst_ns)
 		return false;
-	/* Whoever lost the race spends no token: one span more than allowed, once in a while. */
+	/* A program that lost the race spends no token: one span too many, once in a while. */
 	__sync_val_compare_and_swap(due, before, from + config->period_ns);
 	return true;
 }
 
-/* Most pairs that have a shortest duration are shorter, as collections of garbage are: they never get ids. */
+/* Most pairs with a shortest duration are shorter, such as garbage collections. They never get ids. */
 static __always_inline void finish(const struct pt_regs *ctx, struct uspan_open_span *pair, __u64 owner,
 				   const struct uspan_pair_config *config, const struct site *site)
 {
@@ -292,7 +292,7 @@ static __always_inline void end(const struct pt_regs *ctx, struct uspan_open_spa
 		span_delete(&open_pairs, USPAN_EVENT_PAIR, key);
 }
 
-/* A probe reached while a pair is open, which tells more of the innermost one. */
+/* A probe that is reached while a pair is open. It adds arguments to the innermost one. */
 static __always_inline void during(const struct pt_regs *ctx, struct uspan_open_span_key *key,
 				   const struct uspan_pair_config *config, const struct site *site)
 {
@@ -304,7 +304,7 @@ static __always_inline void during(const struct pt_regs *ctx, struct uspan_open_
 		capture(ctx, pair, config, site);
 }
 
-/* A target, or forked by one: workers of a server that was chosen by its pid or port. */
+/* A target, or forked by one: workers of a server that was selected by its pid or port. */
 static __always_inline bool wanted_with_parent(__u32 filter_by_process, __u32 pid)
 {
 	struct task_struct *task;

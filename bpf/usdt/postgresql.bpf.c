@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * PostgreSQL: one span a statement, of either protocol, from what its own USDT probes and error functions tell.
+ * PostgreSQL: one span per statement, in either protocol, from its own USDT probes and error functions.
  *
  *   simple protocol       status(text)  executed…                 status(NULL)
  *   extended protocol     status(text) ×3 (Parse, Bind, Execute)  executed  status(NULL) at Sync
@@ -8,16 +8,16 @@
  *   pipelined             …executed  status(text): the next one   …
  *   failed                status(text)… error  code  failed       status(NULL), with nothing to end any more
  *
- * statement__status (the head of pgstat_report_activity) is the only probe that fires in both protocols and whatever
- * becomes of the statement; query__start and query__done miss the extended protocol and errors. query__execute__done tells what was
- * executed from what was only prepared, and where a pipelined statement ends.
- * An error that PL/pgSQL catches never gets to PortalErrorCleanup, which only the main loop calls, after sigsetjmp() returned there.
+ * statement__status (the head of pgstat_report_activity) is the only probe that fires in both protocols, whatever becomes of the statement.
+ * query__start and query__done miss the extended protocol and errors. query__execute__done tells what was executed from what was only
+ * prepared, and where a pipelined statement ends. An error that PL/pgSQL catches never gets to PortalErrorCleanup, which only the main loop
+ * calls, after sigsetjmp() returned there.
  *
- * A statement's memory is valid until its session waits for the next message, which is before its end is reported: its text is read when it
- * was executed, or has failed.
+ * A statement's memory is valid until its session waits for the next message, which is before its end is reported. So its text is read when
+ * it was executed, or has failed.
  *
- * Own BPF rather than the generic pair because the end of one statement can be the start of the next, and who the client is, is read once
- * a session.
+ * The generic pair does not fit, because the end of one statement can be the start of the next, and because the client is read once per
+ * session.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -32,7 +32,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* Sessions, by the backend's pid alone. */
 OPEN_SPANS(postgresql_sessions);
 
-/* Long statements, by the backend's pid. It stays for the session's next one. */
+/* Long statements, by the backend's pid. An entry stays for the session's next long statement. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -41,7 +41,7 @@ struct {
 	__type(value, struct uspan_postgresql_text);
 } postgresql_texts SEC(".maps");
 
-/* All zero: what a new entry starts from. */
+/* All zero: the start of a new entry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -49,7 +49,7 @@ struct {
 	__type(value, struct uspan_postgresql_text);
 } postgresql_blank_text SEC(".maps");
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -59,7 +59,7 @@ struct {
 
 /* elog.h */
 #define PG_ERROR 21
-/* MAKE_SQLSTATE('X','X','0','0','0'): what an error without an errcode() gets */
+/* MAKE_SQLSTATE('X','X','0','0','0'): the code of an error without an errcode() */
 #define PG_INTERNAL_ERROR (('X' - '0') | ('X' - '0') << 6)
 #define AF_INET 2
 #define AF_INET6 10
@@ -69,7 +69,7 @@ static __always_inline struct uspan_postgresql_session *session_of(struct uspan_
 	return (struct uspan_postgresql_session *)span->own;
 }
 
-/* Puts who the client is behind the fields there are: what Port, the session's description, tells. */
+/* Puts the client behind the fields there are, as Port, the session's description, has it. */
 static __always_inline void put_client(struct uspan_open_span *span, __u64 port, const struct uspan_postgresql_config *config)
 {
 	struct uspan_node_peer peer = {};
@@ -102,8 +102,9 @@ static __always_inline void put_client(struct uspan_open_span *span, __u64 port,
 }
 
 /*
- * SET application_name gives the variable another string, which USPAN_POSTGRESQL_RENAMED tells. A compiler may have put that function into its
- * callers, so the variable is looked at once in a while all the same. Not at each statement: nobody else touches it, and its page is cold.
+ * SET application_name gives the variable another string, and then USPAN_POSTGRESQL_RENAMED comes. A compiler may have inlined that
+ * function into its callers, so the program also looks at the variable once in a while. It does not look at each statement, because nothing
+ * else touches the variable, and its page is cold.
  */
 #define LOOK_AGAIN_AFTER_NS 100000000
 
@@ -124,7 +125,7 @@ static __always_inline void put_application(const struct usdt_hit *hit, struct u
 	session->kept_bytes = span->used;
 }
 
-/* The first statement of a session; 0 when it is none, or not wanted. */
+/* The first statement of a session. 0: it is not one, or is not wanted. */
 static __always_inline struct uspan_open_span *new_session(const struct usdt_hit *hit, const struct uspan_postgresql_config *config,
 							   const struct uspan_open_span_key *key, struct task_struct *task)
 {
@@ -133,7 +134,7 @@ static __always_inline struct uspan_open_span *new_session(const struct usdt_hit
 	struct uspan_open_span *span;
 	__u64 port = 0;
 
-	/* Parallel and autovacuum workers report statements too, and never an end. */
+	/* Parallel and autovacuum workers also report statements, but never an end. */
 	if (usdt_argument(hit, USPAN_POSTGRESQL_MY_PROC_PORT, &port) && !port)
 		return 0;
 	if (wanted(config->probe.filter_by_process, postmaster)) {
@@ -148,7 +149,7 @@ static __always_inline struct uspan_open_span *new_session(const struct usdt_hit
 	session = session_of(span);
 	session->process_started = task->start_time;
 	session->service_pid = service_pid;
-	/* First, at a place that is known at the end. */
+	/* It goes first, so that its offset is known at the end. */
 	span_put_number(span, USPAN_POSTGRESQL_SQLSTATE, 0);
 	if (port)
 		put_client(span, port, config);
@@ -192,7 +193,7 @@ static __always_inline struct uspan_postgresql_text *new_text(__u32 pid)
 	return bpf_map_lookup_elem(&postgresql_texts, &pid);
 }
 
-/* Copies a statement that found no room in the fields, so that it can be put at the end, when its memory may have been freed. */
+/* Copies a statement that had no room in the fields, so that it can be put at the end, when its memory may have been freed. */
 static __always_inline void keep_text(struct uspan_open_span *span, __u32 pid)
 {
 	struct uspan_late_text *late = &span->late_text[0];
@@ -202,7 +203,7 @@ static __always_inline void keep_text(struct uspan_open_span *span, __u32 pid)
 
 	if (!text)
 		text = new_text(pid);
-	/* Never more: for the verifier. */
+	/* It is never more. This is for the verifier. */
 	if (text && max <= USPAN_STATEMENT_MAX_BYTES)
 		bytes = bpf_probe_read_user_str(text->bytes, max + 2, (void *)late->ptr) - 1;
 	if (bytes < 0) {
@@ -234,7 +235,7 @@ struct statement_text {
 	__u8 bytes[USPAN_STATEMENT_MAX_BYTES + COMMENT_MARGIN_BYTES];
 };
 
-/* Takes over the parent that a statement names. Global, so that the verifier of Linux 6.1 begins with a length it knows nothing of. */
+/* Takes over the parent that a statement names. Global, so that the verifier of Linux 6.1 begins with an unknown length. */
 __noinline int parent_in(const struct statement_text *text, __u32 len, struct uspan_span_head *head)
 {
 	if (!text || !head)
@@ -242,7 +243,7 @@ __noinline int parent_in(const struct statement_text *text, __u32 len, struct us
 	return comment_traceparent(text->bytes, len, USPAN_STATEMENT_MAX_BYTES, head);
 }
 
-/* A parent that a statement of `len` bytes in the fields names. The statement is copied to where it begins at a place that the verifier knows. */
+/* A parent that a statement of `len` bytes in the fields names. The statement is copied to an offset that the verifier knows. */
 static __always_inline bool parent_in_fields(struct uspan_open_span *span, __u64 at, __u32 len)
 {
 	struct uspan_large *buffer;
@@ -254,7 +255,7 @@ static __always_inline bool parent_in_fields(struct uspan_open_span *span, __u64
 	buffer = take_large();
 	if (!buffer)
 		return false;
-	/* Fields have less than 1,024 bytes: the mask is for the verifier. */
+	/* Fields have less than 1,024 bytes. The mask is for the verifier. */
 	if (bpf_probe_read_kernel(buffer->bytes, len & 1023, span->fields + at) == 0)
 		found = parent_in((const struct statement_text *)buffer->bytes, len, &span->head);
 	give_large(buffer);
@@ -276,8 +277,8 @@ static __always_inline bool has_comment(const struct uspan_open_span *span, __u6
 }
 
 /*
- * A parent that the statement's own comment names; `text` has it where it is long. Two reports are Bind and Execute of a statement prepared
- * before, whose comment is of whoever prepared it.
+ * A parent that the statement's own comment names. `text` has a long statement. Two reports are Bind and Execute of a statement that was
+ * prepared before. Its comment belongs to the request that prepared it.
  */
 static __always_inline bool take_parent(struct uspan_open_span *span, const struct uspan_postgresql_text *text, __u32 reports)
 {
@@ -339,7 +340,7 @@ static __always_inline void end_statement(struct uspan_open_span *span, const st
 	span_send(span);
 }
 
-/* A statement is reported: the first time, or again. */
+/* A statement is reported, for the first time or again. */
 static __always_inline void on_report(const struct usdt_hit *hit, struct uspan_open_span *span, __u64 text)
 {
 	struct uspan_postgresql_session *session = session_of(span);
@@ -354,7 +355,7 @@ static __always_inline void on_report(const struct usdt_hit *hit, struct uspan_o
 	session->text = text;
 }
 
-/* What tells of a statement that is running. */
+/* Hits while a statement is running. */
 static __always_inline void on_event(const struct pt_regs *ctx, struct uspan_open_span *span,
 				     const struct uspan_postgresql_config *config, __u32 moment, __u32 pid)
 {
@@ -390,7 +391,7 @@ static __always_inline void on_event(const struct pt_regs *ctx, struct uspan_ope
 	}
 }
 
-/* Which statement ends at a hit, and how. `text`: what is reported. */
+/* Which statement ends at a hit, and how. `text` is what is reported. */
 static __always_inline struct ending ending_at(const struct pt_regs *ctx, struct uspan_open_span *span, __u32 moment, __u64 text)
 {
 	struct ending ending = {};
@@ -414,7 +415,7 @@ static __always_inline struct ending ending_at(const struct pt_regs *ctx, struct
 	return ending;
 }
 
-/* int pgstat_report_activity(state, text) and so on: see enum uspan_postgresql_moment */
+/* int pgstat_report_activity(state, text) and the others of enum uspan_postgresql_moment */
 SEC("uprobe")
 int postgresql(struct pt_regs *ctx)
 {
@@ -429,7 +430,7 @@ int postgresql(struct pt_regs *ctx)
 	if (!config)
 		return 0;
 	count_hit(site.probe_id, site.moment);
-	/* What is executed was reported by the same process before. */
+	/* The same process reported before what it executes. */
 	if (site.moment == USPAN_POSTGRESQL_EXECUTED)
 		span = span_find(&postgresql_sessions, &key);
 	else
