@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Never loaded. Puts every type and number of event.h into BTF, from which scripts/gen-layout.ts writes src/probes/layout.gen.ts.
- * Clang emits BTF only for what is used, and knows no macros, hence these anchors; the generator says which one is missing.
+ * Never loaded. Puts every type and number of event.h into BTF, from which scripts/gen-layout.ts writes src/probes/layout.gen.ts. Clang
+ * emits BTF only for what is used, and knows no macros, so these anchors are needed. The generator says which one is missing.
  */
 #include "common/vma_file.h"
 #include "common/vmlinux.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * THE contract between kernel and agent: every record, enum, counter and configuration value that crosses.
- * What belongs to one source of spans is in events/, a header each.
- * src/probes/layout.gen.ts is generated from the BTF of contract.bpf.c (scripts/gen-layout.ts); a test regenerates and diffs it.
+ * THE contract between kernel and agent: every record, enum, counter and configuration value that crosses. Each source of spans has a
+ * header of its own in events/.
+ * src/probes/layout.gen.ts is generated from the BTF of contract.bpf.c (scripts/gen-layout.ts). A test regenerates and compares it.
  * Rules: fixed-width types, 8-byte fields first, explicit padding (-Wpadded -Werror), never renumber an enum.
  */
 #ifndef USPAN_EVENT_H
@@ -24,12 +24,12 @@ enum uspan_event_kind {
 
 /* Every record starts with this. */
 struct uspan_event_head {
-	__u64 ktime_ns; /* CLOCK_MONOTONIC at submit; the end of a span */
+	__u64 ktime_ns; /* CLOCK_MONOTONIC at the submit: the end of a span */
 	__u32 pid;      /* tgid in the initial pid namespace */
 	__u32 tid;
 	__u32 len;      /* bytes of the whole record, this head included, before padding to 8 */
 	__u16 kind;     /* enum uspan_event_kind */
-	__u16 probe_id; /* index of the attach: which binary and definition */
+	__u16 probe_id; /* attachment id: which definition on which binary */
 };
 
 /* Every span record starts with this. Ids are bytes in W3C order. */
@@ -39,7 +39,7 @@ struct uspan_span_head {
 	__u8 trace_id[16];
 	__u8 span_id[8];
 	__u8 parent_span_id[8]; /* all zero: a root */
-	__u32 trace_flags;      /* W3C flags byte; bit 8: has parent is known; bit 9: parent is remote (OTLP Span.flags) */
+	__u32 trace_flags;      /* W3C flags byte; bit 8: bit 9 is valid; bit 9: the parent is remote (OTLP Span.flags) */
 	__u32 span_flags;       /* USPAN_SPAN_* */
 };
 
@@ -50,9 +50,9 @@ enum uspan_span_flag {
 	USPAN_SPAN_TLS = 8,
 };
 
-/* Counters, one per-CPU array slot each; `uspan.lost{stage,reason}` where the name starts with LOST_. */
+/* Counters, one per-CPU array slot each. A name that starts with LOST_ becomes `uspan.lost{stage,reason}`. */
 enum uspan_counter {
-	USPAN_COUNTER_SPANS = 0,              /* span records that left the ring: the agent counts them, no program does */
+	USPAN_COUNTER_SPANS = 0,              /* span records that left the ring: the agent counts them, and no program does */
 	USPAN_COUNTER_SAMPLED_OUT = 1,        /* requests the sampler declined */
 	USPAN_COUNTER_LOST_RING_FULL = 2,     /* the ring buffer had no room for a finished span */
 	USPAN_COUNTER_LOST_IN_FLIGHT_FULL = 3, /* more requests in flight than the map holds */
@@ -60,30 +60,30 @@ enum uspan_counter {
 	USPAN_COUNTER_LOST_UNREADABLE = 5,    /* the request's own fields could not be read */
 	USPAN_COUNTER_END_WITHOUT_START = 6,  /* began before the probes were attached */
 	USPAN_COUNTER_SKIPPED_HTTP2 = 7,      /* HTTP/2 requests, which this program does not trace */
-	USPAN_COUNTER_OTHER_PROCESS = 8,      /* a process that shares the binary but is no target */
+	USPAN_COUNTER_OTHER_PROCESS = 8,      /* a process that shares the binary but is not a target */
 	USPAN_COUNTER_HEADERS_NOT_SCANNED = 9, /* header maps too large to search for a traceparent */
 	USPAN_COUNTER_REFIRED = 10,           /* the entry fired again for the same request (the stack grew) */
-	USPAN_COUNTER_BAD_TRACEPARENT = 11,   /* malformed, ignored as W3C says */
-	USPAN_COUNTER_LOST_TOO_DEEP = 12,     /* more pairs of one USDT probe open in a thread than are followed */
+	USPAN_COUNTER_BAD_TRACEPARENT = 11,   /* malformed, and ignored as W3C says */
+	USPAN_COUNTER_LOST_TOO_DEEP = 12,     /* a thread had more open pairs of one USDT probe than are followed */
 	USPAN_COUNTER_TOO_SHORT = 13,         /* pairs below their probe's min_duration */
 	USPAN_COUNTER_RATE_LIMITED = 14,      /* pairs beyond their probe's max_per_second */
 	USPAN_COUNTER_ARGUMENT_UNREADABLE = 15, /* spans with an argument that could not be read */
 	USPAN_COUNTER_NODE_REQUESTS = 16,     /* requests and statements that Node.js programs began */
-	USPAN_COUNTER_SKIPPED_NODE_STREAM = 17, /* requests that Node.js read from something that is no socket */
+	USPAN_COUNTER_SKIPPED_NODE_STREAM = 17, /* requests that Node.js read from something that is not a socket */
 	USPAN_COUNTER_NOT_EXECUTED = 18,      /* PostgreSQL statements that were prepared or described, and not executed */
-	USPAN_COUNTER_NOT_SENT = 19,          /* client calls that ended before they looked for a connection: refused by the library, or a panic */
+	USPAN_COUNTER_NOT_SENT = 19,          /* client calls that ended before they looked for a connection: the library refused them, or a panic left them */
 	USPAN_COUNTER_LOST_NO_MEMORY = 20,    /* the kernel had no memory for a map entry at that moment */
 	USPAN_COUNTERS = 21,
 };
 
-/* A uprobe's attach cookie: bits 0 to 15 the moment, 16 to 31 the probe id, 32 to 63 what the site alone knows (0 where nothing). */
+/* A uprobe's attach cookie: bits 0 to 15 are the moment, 16 to 31 the attachment id, 32 to 63 the site argument (0 if there is none). */
 #define USPAN_COOKIE_MOMENT_BITS 16
 #define USPAN_COOKIE_SPEC_SHIFT 32
 
-/* Moments of a definition, numbered by an enum of its own. */
+/* Limit of a definition's moments, which an enum of its own numbers. */
 #define USPAN_MAX_MOMENTS 32
 
-#define USPAN_MAX_PROBES 1024 /* attached (binary, definition) pairs at a time */
+#define USPAN_MAX_PROBES 1024 /* attachments at the same time */
 
 enum uspan_sampler {
 	USPAN_SAMPLER_ALWAYS_ON = 0,
@@ -91,11 +91,11 @@ enum uspan_sampler {
 	USPAN_SAMPLER_RATIO = 2,
 };
 
-/* The same for every object, in .rodata (`uspan_config`). What can differ by attachment is in struct uspan_probe_head. */
+/* The same for every object, in .rodata (`uspan_config`). struct uspan_probe_head has what can differ by attachment. */
 struct uspan_config {
-	__u64 id_seed;        /* random; differs from agent to agent */
+	__u64 id_seed;        /* random, and different in every agent */
 	__u64 wake_bytes;     /* unread ring bytes at which the agent is woken before its timer */
-	__u32 in_flight_keep; /* entries up to which a finished request's map entry is kept for its owner's next one */
+	__u32 in_flight_keep; /* entries up to which a finished span's entry is kept for its owner's next one */
 	__u32 reserved;
 };
 
@@ -103,7 +103,7 @@ struct uspan_config {
 #define USPAN_STATEMENT_MAX_BYTES 8192
 #define USPAN_FIELD_ABSENT 0xffff
 
-/* A Go string header as found in memory. */
+/* A Go string header, as in memory. */
 struct uspan_text_ref {
 	__u64 ptr;
 	__u64 len;
@@ -113,10 +113,10 @@ struct uspan_text_ref {
 #define USPAN_LARGE_EVENT_BYTES 512
 #define USPAN_LARGE_BUFFERS 16
 
-/* Where a span with long texts is put together: a small pool, taken with compare-and-swap. */
+/* Where a span with long texts is put together: one of a small pool, taken with compare-and-swap. */
 struct uspan_large {
 	__u64 busy;
-	__u8 bytes[USPAN_LARGE_EVENT_BYTES + 2 * USPAN_LARGE_BYTES]; /* event, then texts; twice, so that offset and length can each be masked */
+	__u8 bytes[USPAN_LARGE_EVENT_BYTES + 2 * USPAN_LARGE_BYTES]; /* event, then texts; twice as much, so that offset and length can each be masked */
 };
 
 #include "events/record.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Which processes come and go, so that discovery need not poll /proc. One record (struct uspan_event_head only) for each exec and for
- * each process that ended. Raw tracepoints: no tracefs mount is needed. These are rare, so each wakes the agent.
+ * Which processes come and go, so that discovery need not poll /proc. There is one record (only struct uspan_event_head) for each exec, and
+ * for each process that ended. These are raw tracepoints, which need no tracefs mount. They are rare, so each wakes the agent.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -15,7 +15,7 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } process_events SEC(".maps");
 
-/* One slot: records that found the ring full. The slow re-scan of /proc makes up for them. */
+/* One slot: records that found the ring full. The slow scan of /proc makes up for them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -50,7 +50,7 @@ static __always_inline void submit(__u16 kind)
 	bpf_ringbuf_submit(event, 0);
 }
 
-/* TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm); runs in p, which is the only thread by now */
+/* TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm). It runs in p, which is the only thread by now. */
 SEC("raw_tp/sched_process_exec")
 int process_exec(void *ctx __attribute__((unused)))
 {
@@ -59,8 +59,8 @@ int process_exec(void *ctx __attribute__((unused)))
 }
 
 /*
- * TP_PROTO(struct task_struct *p, ...); runs in p, a thread, after do_exit() took it out of signal->live. At zero nobody is left,
- * leader or not (a leader may end first). Two last threads that end side by side can both see zero: an exit is told at least once.
+ * TP_PROTO(struct task_struct *p, ...). It runs in p, a thread, after do_exit() took it out of signal->live. At zero, no thread is left,
+ * leader or not (a leader may end first). Two last threads that end side by side can both see zero, so an exit is reported at least once.
  */
 SEC("raw_tp/sched_process_exit")
 int process_exit(struct bpf_raw_tracepoint_args *ctx)

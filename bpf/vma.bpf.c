@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Which files a process executes from, by their real (device, inode). stat(2) and /proc/PID/maps give a file on overlayfs the device
- * of its mount, so one file shared by two containers looks like two; uprobes attach to the inode underneath, and so do we.
+ * Which files a process executes from, by their real (device, inode). For a file on overlayfs, stat(2) and /proc/PID/maps give the device
+ * of its mount, so one file that two containers share looks like two. Uprobes attach to the inode underneath, and so does uspan.
  *
- * Run with the pid as the iterator's parameter where the kernel takes one (6.1), and always with it in vma_pid.
+ * It runs with the pid as the iterator's parameter if the kernel takes one (6.1), and always with the pid in vma_pid.
  */
 #include "common/vmlinux.h"
 #include "common/vma_file.h"
@@ -14,7 +14,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define VM_EXEC 4
 
-/* The one process wanted; 0: all. */
+/* The one process wanted. 0: all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -31,7 +31,7 @@ int vma_files(struct bpf_iter__task_vma *ctx)
 	struct file *file;
 	__u32 first = 0, *wanted = bpf_map_lookup_elem(&vma_pid, &first);
 
-	/* Threads share their mappings: the leader speaks for all. */
+	/* Threads share their mappings, so the leader is enough. */
 	if (!task || !vma || task->pid != task->tgid)
 		return 0;
 	if (wanted && *wanted && *wanted != (__u32)task->tgid)
@@ -45,7 +45,7 @@ int vma_files(struct bpf_iter__task_vma *ctx)
 	out.ino = BPF_CORE_READ(file, f_inode, i_ino);
 	out.dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
 	out.pid = task->tgid;
-	/* Fails when the buffer is full; the kernel then calls again with a larger one. */
+	/* Fails if the buffer is full. The kernel then calls again with a larger one. */
 	bpf_seq_write(ctx->meta->seq, &out, sizeof(out));
 	return 0;
 }
