@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Requests of HTTP/1 on a connection and the responses to them, first in, first out. The same for servers and clients, each of which has
- * its own map of open spans, EXCHANGES, of records of kind EXCHANGE_SOURCE, and says in put_outcome() what only the end knows.
+ * Requests of HTTP/1 on a connection, and the responses to them, first in, first out. This is the same for servers and clients. Each has
+ * its own map of open spans, EXCHANGES, of records of kind EXCHANGE_SOURCE, and puts what is known only at the end in put_outcome().
  */
 #ifndef USPAN_NODE_EXCHANGE_H
 #define USPAN_NODE_EXCHANGE_H
@@ -10,7 +10,7 @@
 #include "node/queue.h"
 #include "node/response.h"
 
-/* What becomes of a request whose turn has come to an end: the upper half of `probe_and_how`, whose lower half is the probe id. */
+/* What becomes of a request whose turn has ended. It is the upper half of `probe_and_how`; the lower half is the attachment id. */
 #define FINISH_TLS 1
 #define FINISH_ABORTED 2
 #define FINISH_AT_TOUCH 4 /* it ended when the connection was last touched */
@@ -58,8 +58,8 @@ static __always_inline void end_request(struct uspan_open_span *span, const stru
 }
 
 /*
- * Ends the first request in flight on the connection whose slot 0 is `zero`, and makes the next one the first. One that is not
- * there found no room: it was counted when it came. Global, as it is called from many places.
+ * Ends the first request in flight on the connection whose slot 0 is `zero`, and makes the next one the first. If its entry is missing,
+ * there was no room, which was counted when it came. Global, because it is called from many places.
  */
 __noinline int finish_request(const struct uspan_open_span_key *connection_key, struct uspan_open_span *zero, __u32 probe_and_how)
 {
@@ -95,7 +95,7 @@ __noinline int finish_request(const struct uspan_open_span_key *connection_key, 
 	return 0;
 }
 
-/* A connection on its way through its requests. */
+/* A connection, and its requests one after the other. */
 struct ending {
 	const struct uspan_open_span_key *key;
 	struct uspan_open_span *zero;
@@ -111,7 +111,7 @@ static long abort_request(__u32 index __attribute__((unused)), struct ending *en
 	return 0;
 }
 
-/* Nothing more is expected on a connection: what is in flight on it is over. */
+/* Nothing more comes on a connection, so what is in flight on it ends. */
 static __always_inline void abort_requests(const struct uspan_open_span_key *key, struct uspan_open_span *zero, __u32 probe_and_how)
 {
 	struct ending ending = { .key = key, .zero = zero, .probe_and_how = probe_and_how };
@@ -121,7 +121,7 @@ static __always_inline void abort_requests(const struct uspan_open_span_key *key
 	span_delete(&EXCHANGES, EXCHANGE_SOURCE, key);
 }
 
-/* The connection is over. What is still in flight on it has no end of its own, but for a body that lasts until here. */
+/* The connection has ended. What is still in flight on it has no end of its own, except for a body that lasts until here. */
 static __always_inline void close_exchanges(const struct uspan_open_span_key *key, __u32 probe_and_how, bool ending_is_end)
 {
 	struct uspan_open_span *zero = span_find(&EXCHANGES, key);
@@ -135,7 +135,7 @@ static __always_inline void close_exchanges(const struct uspan_open_span_key *ke
 	abort_requests(key, zero, probe_and_how);
 }
 
-/* Behind a hit: the entry of a connection with nothing in flight is kept for its next request, or goes. */
+/* After a hit: keeps the entry of a connection with nothing in flight for its next request, or frees it. */
 static __always_inline void settle(const struct uspan_open_span_key *key, struct uspan_open_span *zero, __u32 probe_and_how)
 {
 	struct uspan_node_exchange *connection = exchange_of(zero);
@@ -149,8 +149,8 @@ static __always_inline void settle(const struct uspan_open_span_key *key, struct
 }
 
 /*
- * Asks once for what is known of a connection, tells it its role, and puts the peer where the fields of its requests begin. `zero` is a
- * new entry, as only such a one has not asked yet.
+ * Looks up once what is known of a connection, sets its role, and puts the peer where the fields of its requests begin. `zero` is a new
+ * entry, because only a new one has not looked yet.
  */
 static __always_inline void meet_connection(struct uspan_open_span *zero, const struct uspan_node_connection *met, __u32 socket_field)
 {
@@ -158,7 +158,7 @@ static __always_inline void meet_connection(struct uspan_open_span *zero, const 
 	exchange_of(zero)->peer_bytes = put_peer_first(zero, &met->peer, socket_field);
 }
 
-/* Begins a request of a connection in the slot that it gets, which is left in `key`; 0: there is no room, which is counted. */
+/* Begins a request of a connection in its slot, which is left in `key`. 0: there is no room, which is counted. */
 static __always_inline struct uspan_open_span *push_request(struct uspan_open_span *zero, struct uspan_open_span_key *key)
 {
 	struct uspan_node_exchange *connection = exchange_of(zero);

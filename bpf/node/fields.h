@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Texts of Node.js's spans. They are copied when a span begins, because the program is free to drop them then; what an entry has no
- * room for is kept in a map of its own until the end.
+ * Texts of Node.js's spans. They are copied when a span begins, because the program may free them then. What an entry has no room for is
+ * kept in another map until the end.
  */
 #ifndef USPAN_NODE_FIELDS_H
 #define USPAN_NODE_FIELDS_H
 
 #include "node/hit.h"
 
-#define END_BYTES 64 /* of an entry's room are left for what only the end knows */
+#define END_BYTES 64 /* of an entry's room stay free for what is known only at the end */
 #define PEER_FIELD_BYTES (FIELD_HEAD + sizeof(struct uspan_node_peer))
 
-/* Fields of spans that have long ones. Key: as of the span. */
+/* Fields of spans with long fields. Key: that of the span. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -20,7 +20,7 @@ struct {
 	__type(value, struct uspan_node_long);
 } node_long_fields SEC(".maps");
 
-/* Copies from scratch->text to an entry, where it has room for `room` bytes at least. */
+/* Copies from scratch->text to an entry that has room for at least `room` bytes. */
 #define COPY_WITHIN(room)                                                                                    \
 	if (at <= USPAN_FIELDS_BYTES - END_BYTES - FIELD_HEAD - (room) && bytes <= (room) &&                  \
 	    from <= TEXT_BYTES - (room)) {                                                                    \
@@ -70,7 +70,7 @@ static __always_inline void begin_texts(struct hit_scratch *scratch)
 	scratch->long_used = 0;
 }
 
-/* Behind the last: keeps what is long. Returns whether something is; without room for it, `field` says that it is lacking. */
+/* After the last text: keeps what is long. Returns whether something is. Without room for it, `field` says that it is missing. */
 static __always_inline bool keep_long(struct uspan_open_span *span, struct hit_scratch *scratch,
 				      const struct uspan_open_span_key *key, __u32 field)
 {
@@ -83,7 +83,7 @@ static __always_inline bool keep_long(struct uspan_open_span *span, struct hit_s
 	return false;
 }
 
-/* Sends a finished record that has long fields, put together in a buffer. */
+/* Sends a finished record with long fields, which a buffer puts together. */
 __noinline int send_long(struct uspan_open_span *span, struct uspan_node_long *rest)
 {
 	struct uspan_large *buffer;
@@ -113,7 +113,7 @@ __noinline int send_long(struct uspan_open_span *span, struct uspan_node_long *r
 	return 0;
 }
 
-/* Sends a finished record; `has_long` as keep_long() said. */
+/* Sends a finished record. `has_long` is what keep_long() returned. */
 static __always_inline void send(struct uspan_open_span *span, const struct uspan_open_span_key *key, bool has_long)
 {
 	struct uspan_node_long *rest = has_long ? bpf_map_lookup_elem(&node_long_fields, key) : 0;
@@ -124,7 +124,7 @@ static __always_inline void send(struct uspan_open_span *span, const struct uspa
 		span_send(span);
 }
 
-/* The peer as the first field of an entry: its bytes, 0 where nobody knows it. */
+/* The peer as the first field of an entry: its bytes, or 0 if it is unknown. */
 static __always_inline __u32 put_peer_first(struct uspan_open_span *span, const struct uspan_node_peer *peer, __u32 field)
 {
 	struct uspan_field_head head = { .field = field, .len = sizeof(*peer) };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * A hit on its way from the core to the program of its connection's role. The core reads what the function's arguments say into scratch
- * memory and tail-calls; the program finds it there, as a tail call hands nothing on but the registers. It is also where a program
- * puts together what it reads of the process.
+ * memory, and tail-calls. The program finds it there, because a tail call passes only the registers. A program also puts together there
+ * what it reads of the process.
  *
- * Each CPU has a few pieces of scratch memory. A program takes one for itself, by the thread that it runs for, as another task can
- * preempt it and run the same program on the same CPU; it never moves to another CPU before it ends.
+ * Each CPU has a few pieces of scratch memory. A program takes one for itself, by the thread that it runs for, because another task can
+ * preempt it and run the same program on the same CPU. It never moves to another CPU before it ends.
  */
 #ifndef USPAN_NODE_HIT_H
 #define USPAN_NODE_HIT_H
@@ -25,7 +25,7 @@
 #define ARG3(ctx) ((ctx)->regs[3])
 #endif
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -33,7 +33,7 @@ struct {
 	__type(value, struct uspan_node_config);
 } node_configs SEC(".maps");
 
-/* Every connection with a peer or a role that is known. It belongs to one event loop, so to one thread, and lasts until it is closed. */
+/* Every connection with a known peer or role. It belongs to one event loop, and so to one thread, and lasts until it is closed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -43,8 +43,8 @@ struct {
 } node_connections SEC(".maps");
 
 /*
- * The programs of the roles. Each object that has one declares the map with its own program in its place, and there is one map for all
- * objects: what is loaded is there.
+ * The programs of the roles. Each object with such a program declares the map with its own program in its place. All objects share one map,
+ * which then has every program that is loaded.
  */
 #define NODE_PROGRAM(role, program)                                                                 \
 	int program(struct pt_regs *ctx);                                                           \
@@ -56,14 +56,14 @@ struct {
 	} node_programs SEC(".maps") = { .values = { [role] = (void *)&program } }
 
 #define TEXT_BYTES 2048        /* of a text that is looked at in one piece */
-#define TEXT_MARGIN_BYTES 64   /* behind it, to read on without a look at its end */
+#define TEXT_MARGIN_BYTES 64   /* behind it, for reads beyond its end */
 #define WINDOW_BYTES 512       /* of a head, looked at in one piece */
 #define WINDOW_MARGIN_BYTES 128
 #define BUFS 16
 #define PARSER_BYTES 1712      /* node/parser.h */
 
 struct hit_scratch {
-	__u64 thread;      /* pid and tid of whose it is; 0: nobody's */
+	__u64 thread;      /* pid and tid of its user; 0: free */
 	__u64 stream_base; /* the connection */
 	__u64 data;        /* written: its pieces; read: its bytes; closed: a StreamBase that may be above */
 	__u64 tls_wrap;    /* written over TLS: the TLSWrap */
@@ -71,11 +71,11 @@ struct hit_scratch {
 	__u8 traceparent[64];
 	__u32 traceparents;
 	__u32 traceparent_len;
-	__u64 window_address; /* server: where the text below is from */
+	__u64 window_address; /* server: where the text below comes from */
 	__u32 window_len;
 	__u32 long_used;
 	__u64 bufs[2 * BUFS]; /* pg: the first pieces of a write */
-	union { /* none of them is needed while another is */
+	union { /* only one of them is needed at a time */
 		__u8 window[WINDOW_BYTES + WINDOW_MARGIN_BYTES];
 		__u8 parser[PARSER_BYTES];
 		struct uspan_node_long long_fields;
@@ -96,7 +96,7 @@ struct {
 	__type(value, struct hit_scratch);
 } node_scratch SEC(".maps");
 
-/* Scratch memory of this program's own until give_scratch(); 0 where there is none, which is counted. */
+/* Scratch memory that belongs to this program until give_scratch(). 0 if there is none, which is counted. */
 static __always_inline struct hit_scratch *take_scratch(__u64 thread)
 {
 	for (__u32 i = 0; i < SCRATCHES; i++) {
@@ -128,7 +128,7 @@ static __always_inline void give_scratch(struct hit_scratch *scratch)
 	__sync_lock_test_and_set(&scratch->thread, 0);
 }
 
-/* What a program goes by. */
+/* What a program needs for a hit. */
 struct hit {
 	const struct uspan_node_config *config; /* of the role's own attachment */
 	struct hit_scratch *scratch;
@@ -136,7 +136,7 @@ struct hit {
 	__u32 pid;
 };
 
-/* The attachment of a role on the binary that the site is in. False: it has none. */
+/* The attachment of a role on the site's binary. False: it has none. */
 static __always_inline bool find_attachment(struct hit *hit, enum uspan_node_role role, __u32 site_probe_id)
 {
 	const struct uspan_node_config *config = bpf_map_lookup_elem(&node_configs, &site_probe_id);
@@ -155,7 +155,7 @@ static __always_inline struct uspan_open_span_key connection_key(__u64 stream_ba
 	return key;
 }
 
-/* The connection's entry, made if there is none; 0: there is no room, which is counted. */
+/* The connection's entry, made if there is none. 0: there is no room, which is counted. */
 static __always_inline struct uspan_node_connection *add_connection(const struct uspan_open_span_key *key)
 {
 	struct uspan_node_connection none = {}, *connection = bpf_map_lookup_elem(&node_connections, key);
@@ -171,7 +171,7 @@ static __always_inline struct uspan_node_connection *add_connection(const struct
 	return bpf_map_lookup_elem(&node_connections, key);
 }
 
-/* What a connection is used for from here on. */
+/* Sets the role of a connection. */
 static __always_inline void set_role_of(struct uspan_node_connection *connection, const struct uspan_open_span_key *key,
 					enum uspan_node_role role)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Looking through the head of an HTTP/1 message for its end and for the few headers that say how long the message is and whose
- * trace it belongs to (RFC 9112 §2, §6; W3C Trace Context). 64 bytes at a time: only line ends and the first bytes of a line matter.
+ * Searches the head of an HTTP/1 message for its end, and for the few headers that say how long the message is and which trace it belongs
+ * to (RFC 9112 §2, §6; W3C Trace Context). It takes 64 bytes at a time. Only line ends and the first bytes of a line matter.
  */
 #ifndef USPAN_NODE_HTTP_HEAD_H
 #define USPAN_NODE_HTTP_HEAD_H
@@ -9,7 +9,7 @@
 #include "node/hit.h"
 
 #define LONGEST_LINE_LOOKED_AT 88 /* "traceparent: " with its value and something behind it */
-#define MAX_WINDOWS 40            /* 16 KB and some, the most that Node takes by default */
+#define MAX_WINDOWS 40            /* 16 KB and some, the most that Node accepts by default */
 #define STEP_BYTES 64
 #define MAX_LINES_A_STEP 16       /* the shortest header has four bytes */
 #define LOWER_CASE 0x2020202020202020ull
@@ -52,7 +52,7 @@ static __always_inline __u64 window_number(const struct hit_scratch *scratch, __
 	return value;
 }
 
-/* The header that begins at `at`; the window holds it whole, or as much as anybody needs. Global: looked at once by the verifier. */
+/* The header that begins at `at`. The window has all of it, or as much as is needed. Global, so that the verifier walks it once. */
 __noinline int scan_line(struct uspan_node_head *head, struct hit_scratch *scratch, __u32 at)
 {
 	__u64 first, second;
@@ -84,7 +84,7 @@ __noinline int scan_line(struct uspan_node_head *head, struct hit_scratch *scrat
 	return 0;
 }
 
-/* Most lines are none of those that matter, and are passed over without a call. */
+/* Most lines do not matter, and are passed over without a call. */
 static __always_inline void look_at_line(struct uspan_node_head *head, struct hit_scratch *scratch, __u32 at)
 {
 	__u64 first = window_word(scratch, at) | LOWER_CASE;
@@ -109,13 +109,13 @@ static __always_inline __u64 line_ends(__u64 word)
 {
 	__u64 other = word ^ 0x0a0a0a0a0a0a0a0aull, ends;
 
-	/* The top bit of each byte that is zero. No sum reaches the next byte. */
+	/* The top bit of each byte that is zero. No sum carries into the next byte. */
 	ends = ~(((other & 0x7f7f7f7f7f7f7f7full) + 0x7f7f7f7f7f7f7f7full) | other | 0x7f7f7f7f7f7f7f7full);
-	/* Each factor takes one of these bits to the top byte, none to another's place there. */
+	/* Each factor moves one of these bits into the top byte, and no other bit into its position there. */
 	return (ends >> 7) * 0x0102040810204080ull >> 56;
 }
 
-/* A window on its way through its bytes. */
+/* A window, and the position in it. */
 struct window_scan {
 	struct uspan_node_head *head;
 	struct hit_scratch *scratch;
@@ -125,7 +125,7 @@ struct window_scan {
 	__u32 reserved;
 };
 
-/* What follows the line end at `at`. Returns whether there is nothing more to look at in this window. */
+/* What follows the line end at `at`. Returns whether the rest of this window does not matter. */
 static __always_inline bool scan_line_end(struct window_scan *scan, __u32 at)
 {
 	struct uspan_node_head *head = scan->head;
@@ -159,7 +159,7 @@ static long scan_step(__u32 step, struct window_scan *scan)
 	barrier_var(offset);
 	if (offset > WINDOW_BYTES - STEP_BYTES)
 		return 1;
-	/* A pointer keeps its bounds where the number that was added to it might be forgotten. */
+	/* A pointer keeps its bounds, while the verifier might forget those of the number that was added to it. */
 	bytes += offset;
 	barrier_var(bytes);
 	for (__u32 i = 0; i < STEP_BYTES / 8; i++)
@@ -175,8 +175,8 @@ static long scan_step(__u32 step, struct window_scan *scan)
 }
 
 /*
- * Looks at the `len` bytes in the window, of which nothing follows when `last`. Returns the length of the head up to and with its
- * empty line, or 0; then scan_next is where the next window has to begin.
+ * Searches the `len` bytes in the window. With `last`, nothing follows them. Returns the length of the head including its empty line, or 0.
+ * In that case the next window has to begin at scan_next.
  */
 __noinline int scan_window(struct uspan_node_head *head, struct hit_scratch *scratch, __u32 len, __u32 last)
 {
@@ -200,7 +200,7 @@ __noinline int scan_window(struct uspan_node_head *head, struct hit_scratch *scr
 	return scan.end;
 }
 
-/* What an earlier head left behind `at` is none of this one's. */
+/* What an earlier head left behind `at` does not belong to this one. */
 static __always_inline void end_window(struct hit_scratch *scratch, __u64 at)
 {
 	barrier_var(at);
@@ -209,8 +209,8 @@ static __always_inline void end_window(struct hit_scratch *scratch, __u64 at)
 }
 
 /*
- * Looks through the head that begins at `address`, or goes on there when not `fresh`. Returns its length up to and with its empty line
- * within these `len` bytes, or 0 when it is not complete.
+ * Searches the head that begins at `address`, or goes on there if not `fresh`. Returns its length including its empty line within these
+ * `len` bytes, or 0 if it is not complete.
  */
 __noinline int scan_head(struct uspan_node_head *head, struct hit_scratch *scratch, __u64 address, __u32 len, __u32 fresh)
 {

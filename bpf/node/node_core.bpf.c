@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * What Node.js programs do on their sockets, from five functions of the node binary that servers and clients of every protocol go
- * through. Entries only: a return probe on a function that V8 calls aborts the process when JavaScript throws. Every connection is known
- * by its StreamBase, a C++ object that lives as long as the connection: the HTTP parser and the listener that hands data to JavaScript
- * point to it, and it is part of the wrap object that a libuv stream points to, so that no thread state is needed.
+ * What Node.js programs do on their sockets, from five functions of the node binary that servers and clients of every protocol go through.
+ * Only entries are probed: a return probe on a function that V8 calls aborts the process when JavaScript throws. A connection is identified
+ * by its StreamBase, a C++ object that lives as long as the connection. The HTTP parser and the listener that hands data to JavaScript
+ * point to it, and it is part of the wrap object that a libuv stream points to. So no state per thread is needed.
  *
- * This program knows connections, their peers and their roles. What a connection's protocol makes of a hit is for the program of
- * its role: a tail call goes there. A connection gets its role from that program, which has looked at what was written first.
+ * This program knows connections, their peers and their roles. The program of a role knows its protocol, and gets its hits by a tail call.
+ * That program also gives a connection its role, after it has looked at what was written first.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -27,12 +27,12 @@ struct {
 #define AF_INET 2
 #define AF_INET6 10
 
-/* uv.h: the same since libuv 1.0. */
+/* uv.h: unchanged since libuv 1.0. */
 #define UV_HANDLE_TYPE 16
 #define UV_NAMED_PIPE 7
 #define UV_TCP 12
 
-/* A hit as its function's arguments tell it. */
+/* A hit, from its function's arguments. */
 struct core_hit {
 	const struct uspan_node_config *config;
 	__u64 stream_base;
@@ -43,7 +43,7 @@ struct core_hit {
 	__u32 moment;
 };
 
-/* A TLS connection is on top of another, which knows its peer, and which is nothing else from here on. */
+/* A TLS connection is on top of another one, which knows the peer and has no other role from here on. */
 static __always_inline void find_peer_below(const struct core_hit *hit, struct uspan_node_connection *connection)
 {
 	struct uspan_open_span_key key = { .pid = hit->pid };
@@ -58,7 +58,7 @@ static __always_inline void find_peer_below(const struct core_hit *hit, struct u
 	set_role_of(below, &key, USPAN_NODE_ROLE_OTHER);
 }
 
-/* Who is to see what is written on a connection that has no role yet. */
+/* Which program sees what is written on a connection that has no role yet. */
 static __always_inline __u32 role_of_first_write(const struct core_hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_connection *connection;
@@ -80,7 +80,7 @@ static __always_inline __u32 role_of_first_write(const struct core_hit *hit, con
 	return role;
 }
 
-/* The role of a connection, which is remembered from here on; 0: it has none yet. */
+/* The role of a connection, which is remembered from here on. 0: it has none yet. */
 static __always_inline __u32 role_of(const struct uspan_node_connection *connection, const struct uspan_open_span_key *key)
 {
 	if (connection->role)
@@ -101,14 +101,16 @@ static __always_inline __u32 on_write(const struct core_hit *hit)
 	return role ? role : role_of_first_write(hit, &key);
 }
 
-/* EmitToJSStreamListener::OnStreamRead(ssize_t nread, const uv_buf_t &buf): data for JavaScript, which a server's parser takes itself */
+/*
+ * EmitToJSStreamListener::OnStreamRead(ssize_t nread, const uv_buf_t &buf): data for JavaScript. A server's parser takes its data itself.
+ */
 static __always_inline __u32 on_read(struct core_hit *hit, __u64 listener)
 {
 	struct uspan_open_span_key key = { .pid = hit->pid };
 	struct uspan_node_connection *connection;
 	__u32 role;
 
-	/* StreamListener: a virtual table, stream_ */
+	/* StreamListener: a virtual table, then stream_. */
 	if (hit->len == 0 || bpf_probe_read_user(&key.owner, sizeof(key.owner), (void *)(listener + 8)))
 		return 0;
 	hit->stream_base = key.owner;
@@ -154,7 +156,7 @@ static __always_inline void on_connect(const struct core_hit *hit, __u64 handle,
 		count_refused(refused);
 }
 
-/* Removes a connection; the role that it had. */
+/* Removes a connection. Returns the role that it had. */
 static __always_inline __u32 remove_connection(__u64 stream_base, __u32 pid)
 {
 	struct uspan_open_span_key key = connection_key(stream_base, pid);
@@ -170,7 +172,7 @@ static __always_inline __u32 remove_connection(__u64 stream_base, __u32 pid)
 }
 
 /*
- * uv_close(uv_handle_t *handle, uv_close_cb). Above a connection there may be TLS, as the stream's listener: its second word. Then only
+ * uv_close(uv_handle_t *handle, uv_close_cb). Above a connection there may be TLS, as the stream's listener, in its second word. Then only
  * one of the two has a role, see find_peer_below().
  */
 static __always_inline __u32 on_close(struct core_hit *hit, __u64 handle)
@@ -259,7 +261,7 @@ int node_core(struct pt_regs *ctx)
 	scratch->tls_wrap = hit.tls_wrap;
 	scratch->len = hit.len;
 	bpf_tail_call(ctx, &node_programs, role);
-	/* There is no such program: the role is another protocol's. */
+	/* There is no such program: the role belongs to another protocol. */
 	give_scratch(scratch);
 	return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Requests of Node's HTTP/1 clients: node:http, node:https and fetch. What they write is a request when it begins as one; it is over when
- * its response has been read. All hits come by way of node_core.bpf.c.
+ * Requests of Node's HTTP/1 clients: node:http, node:https and fetch. What they write is a request if it begins like one. It ends when its
+ * response has been read. node_core.bpf.c passes all hits on.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -52,7 +52,7 @@ static long add_piece(__u32 index, struct pieces_behind *pieces)
 	return 0;
 }
 
-/* Bytes of the pieces of a write behind the first; BUSY when they cannot be read. */
+/* Bytes of the pieces of a write behind the first one. BUSY if they cannot be read. */
 static __always_inline __u64 bytes_behind(__u64 bufs, __u32 count)
 {
 	struct pieces_behind pieces = { .bufs = bufs };
@@ -62,11 +62,11 @@ static __always_inline __u64 bytes_behind(__u64 bufs, __u32 count)
 	return pieces.bytes;
 }
 
-/* A request's head as it is about to be written. */
+/* A request's head that is about to be written. */
 struct request_head {
 	struct uv_buf first;         /* the piece that it begins */
 	struct uspan_node_head head;
-	__u32 len;                   /* up to and with its empty line; 0: it has none in this piece */
+	__u32 len;                   /* including its empty line; 0: it has none in this piece */
 	__u32 reserved;
 };
 
@@ -86,7 +86,7 @@ static __always_inline __u64 body_left(const struct request_head *request, const
 	return request->head.content_length > behind ? request->head.content_length - behind : 0;
 }
 
-/* The outgoing traceparent: what sends it has said whose trace this is. */
+/* The outgoing traceparent. Its sender knows the trace. */
 static __always_inline bool written_trace(struct uspan_open_span *span, const struct hit_scratch *scratch)
 {
 	if (scratch->traceparents == 0)
@@ -98,9 +98,9 @@ static __always_inline bool written_trace(struct uspan_open_span *span, const st
 	return false;
 }
 
-#define SHORT_HEAD_BYTES 512 /* of which one with the peer before it fits an entry */
+#define SHORT_HEAD_BYTES 512 /* this much of it, with the peer before it, fits into an entry */
 
-/* Puts the head as it is written, for user space to take apart. */
+/* Puts the head as it is written. User space takes it apart. */
 static __always_inline void put_head(struct uspan_open_span *span, struct hit_scratch *scratch, const struct uspan_open_span_key *key,
 				     const struct request_head *request)
 {
@@ -125,7 +125,7 @@ static __always_inline void put_head(struct uspan_open_span *span, struct hit_sc
 	exchange_of(span)->has_long = keep_long(span, scratch, key, USPAN_NODE_CLIENT_HEAD);
 }
 
-/* The connection of a first request: it is a client's. */
+/* The connection of a first request, which belongs to a client. */
 static __noinline int meet_server(struct uspan_open_span *zero, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_connection *connection = add_connection(key);
@@ -137,7 +137,7 @@ static __noinline int meet_server(struct uspan_open_span *zero, const struct usp
 	return 0;
 }
 
-/* A write that begins with a request. `probe_and_how` ends the request before, where its end was not seen. */
+/* A write that begins with a request. `probe_and_how` ends the request before, if its end was not seen. */
 static __noinline int begin_request(const struct hit *hit, const struct uspan_open_span_key *connection_key,
 				    const struct request_head *request, __u32 probe_and_how)
 {

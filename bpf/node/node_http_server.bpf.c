@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Requests of Node's HTTP/1 server, two hits each: one when the parser has read a head, which comes here at once, and one when the
- * response is written, which comes by way of node_core.bpf.c.
+ * Requests of Node's HTTP/1 server, with two hits each. One comes here directly, when the parser has read a head. node_core.bpf.c passes
+ * the other on, when the response is written.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -42,7 +42,7 @@ __noinline int put_head_text(struct uspan_open_span *span, struct hit_scratch *s
 		return 0;
 	at = place_in_window(scratch, text, len);
 	barrier_var(bytes);
-	/* Behind the window there is room for one that is not in it. */
+	/* Behind the window there is room for a text that is not in it. */
 	if (at >= HEAD_WINDOW &&
 	    (bytes > TEXT_BYTES - HEAD_WINDOW || bpf_probe_read_user(scratch->text + HEAD_WINDOW, bytes, (void *)text))) {
 		span_put_unreadable(span, field_and_marks);
@@ -137,11 +137,11 @@ static __noinline int describe_request(const struct hit *hit, struct uspan_open_
 		if (parented)
 			texts.tracestate = header_value(scratch, headers.tracestate);
 	}
-	/* From here on long fields are where the parser was. */
+	/* From here on, long fields are where the parser was. */
 	begin_texts(scratch);
 	if (max_target > USPAN_NODE_TARGET_BYTES)
 		max_target = USPAN_NODE_TARGET_BYTES;
-	/* With too many headers for the parser's own table it has given the target to JavaScript before. */
+	/* With too many headers for the parser's own table, it has already given the target to JavaScript. */
 	if (texts.target.len)
 		put(span, scratch, USPAN_HTTP_SERVER_TARGET, texts.target, max_target);
 	else
@@ -153,7 +153,7 @@ static __noinline int describe_request(const struct hit *hit, struct uspan_open_
 	return 0;
 }
 
-/* The connection of a parser that has just read a head: it is a server's. */
+/* The connection of a parser that has just read a head, which belongs to a server. */
 static __noinline int meet_client(const struct hit *hit, struct uspan_open_span *zero, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_connection *connection = add_connection(key);
@@ -204,7 +204,7 @@ static __always_inline void on_request_head(const struct hit *hit, __u64 state)
 	describe_request(hit, span, &key, connection->peer_bytes, read_strings(scratch, state, parser_url));
 }
 
-/* A write on its way through its pieces. */
+/* A write, and the position in its pieces. */
 struct write {
 	struct uspan_open_span *zero;
 	struct hit_scratch *scratch;
@@ -226,7 +226,7 @@ static long follow_piece(__u32 index, struct write *write)
 		__u64 word = 0;
 
 		bpf_probe_read_user(&word, sizeof(word), (void *)buf.base);
-		/* The last chunk it was: another response begins. Else what looked like it was data. */
+		/* It was the last chunk if another response begins. Otherwise it was data that looked like one. */
 		if ((word & SEVEN_BYTES) == HTTP_1_DOT)
 			finish_request(write->key, write->zero, write->probe_and_how);
 		response->ending = 0;
@@ -275,7 +275,7 @@ static __noinline int on_connection(const struct hit *hit, __u32 moment)
 	return 0;
 }
 
-/* The core has counted what comes from it, and found its process wanted. */
+/* The core has counted its hits, and checked that the process is a target. */
 static __always_inline bool is_wanted_head(const struct site *site, __u32 pid)
 {
 	const struct uspan_node_config *config = bpf_map_lookup_elem(&node_configs, &site->probe_id);

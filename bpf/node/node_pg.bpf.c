@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
  * Statements that Node programs send to PostgreSQL, by its wire protocol, version 3: https://www.postgresql.org/docs/current/protocol.html.
- * A statement is what a Query, or a Parse or Bind up to the next Sync, makes the server do; ReadyForQuery ends it. All hits come by way
- * of node_core.bpf.c.
+ * A statement is what a Query message makes the server do, or a Parse or Bind up to the next Sync. ReadyForQuery ends it. node_core.bpf.c
+ * passes all hits on.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -23,7 +23,7 @@ struct startup {
 	__u64 at;
 };
 
-/* One name and value of a startup message; both end with a zero. */
+/* One name and value of a startup message. Both end with a zero. */
 static long read_parameter(__u32 index __attribute__((unused)), struct startup *startup)
 {
 	struct uspan_node_pg *pg = startup->pg;
@@ -39,7 +39,7 @@ static long read_parameter(__u32 index __attribute__((unused)), struct startup *
 		return 1;
 	startup->at += len;
 	if (__builtin_memcmp(name, "database", 9) == 0) {
-		bpf_probe_read_kernel(pg->database, USPAN_NODE_DATABASE_BYTES, value); /* a copy in line takes too much stack */
+		bpf_probe_read_kernel(pg->database, USPAN_NODE_DATABASE_BYTES, value); /* an inlined copy takes too much stack */
 		pg->database_len = len - 1;
 		return 1;
 	}
@@ -104,7 +104,7 @@ static __noinline int on_read(const struct hit *hit, const struct uspan_open_spa
 	return 0;
 }
 
-/* A connection on its way through its statements. */
+/* A connection, and its statements one after the other. */
 struct ending {
 	struct uspan_node_pg *pg;
 	const struct uspan_open_span_key *key;
@@ -120,7 +120,7 @@ static long abort_statement(__u32 index __attribute__((unused)), struct ending *
 	return 0;
 }
 
-/* The connection is over: what is still in flight on it has no end of its own. */
+/* The connection has ended. What is still in flight on it has no end of its own. */
 static __noinline int on_close(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_pg *pg = find_pg(key);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * node:sqlite, one span a statement that JavaScript runs, two hits each whatever the number of its rows:
+ * node:sqlite: one span per statement that JavaScript runs, with two hits each for any number of rows.
  *
  *   stmt.all(), get(), run(), iterate(), and tagged ones  sqlite3_reset(stmt), which node:sqlite calls before it binds the parameters and
- *                       again when the statement is done. The state that SQLite keeps in the statement tells which it is.
+ *                       again when the statement is done. The state that SQLite keeps in the statement tells the two apart.
  *   database.exec()     around the call of sqlite3_exec: one span for all statements in its text
  *   database.prepare()  around the call of sqlite3_prepare: a span only if that fails
  *
- * SQLite runs statements of its own (for its schema, and for full-text search) and resets them too. These begin elsewhere than in
- * node:sqlite, as their return address tells. How such a one ends need not be told: what never began is not known.
+ * SQLite runs statements of its own (for its schema, and for full-text search) and resets them too. Their return address shows that they do
+ * not begin in node:sqlite. Their ends need no check, because nothing is open for them.
  *
- * Own BPF because which moment a hit is depends on the statement's state and on who calls.
+ * A program of its own is needed, because the moment of a hit depends on the statement's state and on the caller.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -31,10 +31,10 @@ char LICENSE[] SEC("license") = "GPL";
 #define IP(ctx) ((ctx)->pc)
 #endif
 
-/* Owner: a prepared statement, by its address; or a thread, with the highest bit set. */
+/* Owner: a prepared statement, by its address. Or a thread, with the highest bit set. */
 OPEN_SPANS(node_sqlite_in_flight);
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -42,7 +42,7 @@ struct {
 	__type(value, struct uspan_node_sqlite_config);
 } node_sqlite_configs SEC(".maps");
 
-/* A hit, for what it calls. */
+/* A hit, as the functions below need it. */
 struct hit {
 	const struct uspan_node_sqlite_config *config;
 	const struct site *site;
@@ -55,7 +55,7 @@ struct hit {
 
 #define THREAD (1ULL << 63)
 
-/* Whether a function of node:sqlite called the one that is about to begin. */
+/* Whether a function of node:sqlite called the function that is about to begin. */
 static __always_inline bool called_by_node(const struct pt_regs *ctx, const struct uspan_node_sqlite_config *config)
 {
 	__u64 caller = 0;
@@ -71,7 +71,10 @@ static __always_inline bool called_by_node(const struct pt_regs *ctx, const stru
 	return distance >= config->callers_low && distance < config->callers_high;
 }
 
-/* An open one is over: what began in it was never run, or its statement went away before its end. `sql`: its text, where that is known. */
+/*
+ * Begins a span. If one is open, it ends here without a record: it was never run, or its statement went away before its end. `sql`: its
+ * text, if that is known.
+ */
 static __always_inline void begin(const struct hit *hit, __u64 sql)
 {
 	struct uspan_open_span *span = span_open(&node_sqlite_in_flight, USPAN_EVENT_NODE_SQLITE, &hit->key);
@@ -83,10 +86,10 @@ static __always_inline void begin(const struct hit *hit, __u64 sql)
 	span->own[0] = sql;
 }
 
-/* Ends it now. Its ids are made only here, as nothing can have it as its parent, and most of what is prepared is no span. */
+/* Ends it now. It gets its ids only here, because it never is a parent, and most of what is prepared makes no span. */
 static __always_inline void end(const struct hit *hit, struct uspan_open_span *span)
 {
-	/* The request it is run for is not known: see docs/nodejs.md. */
+	/* The request that it is run for is unknown: see docs/nodejs.md. */
 	span_begin(span, &hit->config->probe, hit->key.owner, SPAN_ROOT);
 	span->open = 0;
 	span_finish_head(span, hit->site, hit->thread, USPAN_EVENT_NODE_SQLITE, bpf_ktime_get_ns());
@@ -121,7 +124,7 @@ static __always_inline void on_reset(const struct pt_regs *ctx, const struct hit
 	}
 	span = span_find(&node_sqlite_in_flight, &hit->key);
 	if (!span || !span->open)
-		return; /* SQLite's own, or begun before the probes were attached */
+		return; /* SQLite's own, or it began before the probes were attached */
 	end(hit, span);
 	if (span->sampled) {
 		bpf_probe_read_user(&sql, sizeof(sql), (void *)(statement + config->sql));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Node's HTTP parser as it is when it has read a head: where it keeps the target and the headers. */
+/* Node's HTTP parser when it has read a head: where it keeps the target and the headers. */
 #ifndef USPAN_NODE_PARSER_H
 #define USPAN_NODE_PARSER_H
 
 #include "node/hit.h"
 
-/* llhttp.h of the Node.js tree, llhttp_t: the same in llhttp 6 to 9 up to http_minor. */
+/* llhttp.h of the Node.js tree, llhttp_t: unchanged in llhttp 6 to 9 up to http_minor. */
 #define LLHTTP_BYTES 0x60
 #define LLHTTP_TYPE 0x48
 #define LLHTTP_METHOD 0x49
@@ -21,7 +21,7 @@ struct parser_string {
 	__u64 len;
 };
 
-/* The strings of a parser. They point into the buffer just read, or to copies where the head came in pieces. */
+/* The strings of a parser. They point into the buffer that was just read, or to copies if the head came in pieces. */
 struct parser_strings {
 	struct parser_string names[MAX_FIELDS];
 	struct parser_string values[MAX_FIELDS];
@@ -33,8 +33,8 @@ struct parser_strings {
 
 /*
  * src/node_http_parser.cc of the Node.js tree. A Parser is an AsyncWrap and a StreamListener (a virtual table, `stream_`,
- * `previous_listener_`), then `parser_`, an llhttp_t. From 24 on a buffer for strings follows it, then the same in all versions:
- * fields_[32], values_[32], url_, status_message_, num_fields_, num_values_.
+ * `previous_listener_`), then `parser_`, an llhttp_t. From 24 on, a buffer for strings follows it. Then all versions have fields_[32],
+ * values_[32], url_, status_message_, num_fields_, num_values_.
  */
 struct parser {
 	__u64 stream;
@@ -47,7 +47,7 @@ _Static_assert(sizeof(struct parser) == PARSER_BYTES, "scratch memory has room f
 
 #define LLHTTP_AT __builtin_offsetof(struct parser, llhttp)
 #define URL_AT __builtin_offsetof(struct parser_strings, url)
-/* Where the strings follow the llhttp_t at once, one read gets all. */
+/* If the strings directly follow the llhttp_t, one read gets all. */
 #define URL_BEHIND_LLHTTP (LLHTTP_BYTES + URL_AT)
 
 static __always_inline struct parser *parser_in(struct hit_scratch *scratch)
@@ -55,7 +55,7 @@ static __always_inline struct parser *parser_in(struct hit_scratch *scratch)
 	return (struct parser *)scratch->parser;
 }
 
-/* Reads the parser of an llhttp_t at `state`, all but its strings where they are not next to it. */
+/* Reads the parser of an llhttp_t at `state`, without its strings if they are not next to it. */
 static __always_inline bool read_parser(struct hit_scratch *scratch, __u64 state, __u32 parser_url)
 {
 	if (parser_url == URL_BEHIND_LLHTTP)
@@ -70,13 +70,13 @@ static __always_inline bool read_strings(struct hit_scratch *scratch, __u64 stat
 	if (parser_url != URL_BEHIND_LLHTTP &&
 	    bpf_probe_read_user(strings, sizeof(*strings), (void *)(state + parser_url - URL_AT)))
 		return false;
-	/* What contradicts itself is as good as unreadable. */
+	/* A parser that contradicts itself counts as unreadable. */
 	return strings->name_count < MAX_FIELDS && strings->name_count == strings->value_count;
 }
 
 #define HEAD_WINDOW 1024 /* of a head, from the target on */
 
-/* Reads the head from the target to the last value, where it is in one piece, so that what is looked at needs no reads of its own. */
+/* Reads the head from the target to the last value, if it is in one piece, so that its texts need no reads of their own. */
 static __always_inline void read_window(struct hit_scratch *scratch)
 {
 	const struct parser_strings *strings = &parser_in(scratch)->strings;
@@ -96,7 +96,7 @@ static __always_inline void read_window(struct hit_scratch *scratch)
 		scratch->window_len = bytes;
 }
 
-/* Where in scratch->text a text of the process is; HEAD_WINDOW: nowhere. */
+/* Where in scratch->text a text of the process is. HEAD_WINDOW: nowhere. */
 static __always_inline __u64 place_in_window(const struct hit_scratch *scratch, __u64 text, __u64 len)
 {
 	__u64 at = text - scratch->window_address, window_len = scratch->window_len;
@@ -104,7 +104,7 @@ static __always_inline __u64 place_in_window(const struct hit_scratch *scratch, 
 	return at < window_len && len <= window_len - at && window_len <= HEAD_WINDOW ? at : HEAD_WINDOW;
 }
 
-/* Where the headers we want are among the fields; 0: not there, else index + 1. */
+/* Where the wanted headers are among the fields: index + 1. 0: absent. */
 struct wanted_headers {
 	__u32 host;
 	__u32 user_agent;
@@ -147,7 +147,7 @@ static __always_inline void look_at_name(struct wanted_headers *found, __u32 pla
 	}
 }
 
-/* Keeps the place of one header, if it is wanted. */
+/* Keeps the position of one header, if it is wanted. */
 static long look_at_header(__u32 index, struct header_search *search)
 {
 	struct hit_scratch *scratch = search->scratch;
@@ -182,7 +182,7 @@ static __always_inline void find_headers(struct wanted_headers *found, struct hi
 	bpf_loop(parser_in(scratch)->strings.name_count, look_at_header, &search, 0);
 }
 
-/* The value of a header found by find_headers(); empty when it was not. */
+/* The value of a header that find_headers() found. Empty if it did not. */
 static __always_inline struct uspan_text_ref header_value(struct hit_scratch *scratch, __u32 place)
 {
 	struct uspan_text_ref value = {};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * The other end of a server's connection: the kernel knows it, by the descriptor that libuv has in the connection's handle. Looked up
- * once for each connection.
+ * The other end of a server's connection. The kernel knows it, by the descriptor that libuv has in the connection's handle. Looked up once
+ * for each connection.
  */
 #ifndef USPAN_NODE_PEER_H
 #define USPAN_NODE_PEER_H
@@ -15,10 +15,10 @@
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
-/* uv.h: uv_stream_t, the same in libuv 1.43 to 1.52 (uv_fileno() and uv__io_t's place) */
+/* uv.h: uv_stream_t, unchanged in libuv 1.43 to 1.52 (uv_fileno() and the offset of uv__io_t) */
 #define UV_STREAM_FD 184
 
-/* Reads the peer of descriptor `fd` of this process, if it is a socket of IP. */
+/* Reads the peer of descriptor `fd` of this process, if it is an IP socket. */
 static __always_inline void read_peer(struct uspan_node_peer *peer, __u32 fd)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -32,7 +32,7 @@ static __always_inline void read_peer(struct uspan_node_peer *peer, __u32 fd)
 
 	if (fd >= BPF_CORE_READ(size, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
 		return;
-	/* The program's own memory named the descriptor: take its word for nothing. */
+	/* The program's own memory gave the descriptor, so do not trust it. */
 	inode = (struct inode___mode *)BPF_CORE_READ(file, f_inode);
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return;
@@ -50,8 +50,8 @@ static __always_inline void read_peer(struct uspan_node_peer *peer, __u32 fd)
 }
 
 /*
- * The libuv handle of a LibuvStreamWrap, 0 if it is something else. A HandleWrap's last fields are its state and `handle_`, in this order
- * or the other, before the StreamBase; a handle points back to its wrap (src/handle_wrap.h of the Node.js tree).
+ * The libuv handle of a LibuvStreamWrap, or 0 if it is something else. A HandleWrap's last fields are its state and `handle_`, in this
+ * order or the other, before the StreamBase. A handle points back to its wrap (src/handle_wrap.h of the Node.js tree).
  */
 static __always_inline __u64 handle_of(const struct uspan_node_config *config, __u64 stream_base)
 {
@@ -66,7 +66,7 @@ static __always_inline __u64 handle_of(const struct uspan_node_config *config, _
 	return 0;
 }
 
-/* Finds the peer of a server's connection, or of the one below it where it is TLS. */
+/* Finds the peer of a server's connection, or of the one below it if it is TLS. */
 static __always_inline void find_server_peer(const struct uspan_node_config *config, struct uspan_node_peer *peer, __u64 stream_base)
 {
 	__u64 handle = handle_of(config, stream_base), below = 0;

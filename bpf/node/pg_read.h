@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* What PostgreSQL answers: statements that end, and how. */
+/* What PostgreSQL answers: which statements end, and how. */
 #ifndef USPAN_NODE_PG_READ_H
 #define USPAN_NODE_PG_READ_H
 
 #include "node/pg_statement.h"
 
-/* Of one read: rows of a large result are not looked at one by one. */
+/* Messages of one read that are looked at. Rows of a large result are not looked at one by one. */
 #define MAX_MESSAGES_READ 32
 #define READY_BYTES 6
 
-/* Whether what was read ends with ReadyForQuery: 'Z', its length, and idle, in a transaction, or in a failed one. */
+/* Whether a read ends with ReadyForQuery: 'Z', its length, and idle, in a transaction, or in a failed one. */
 static __always_inline bool ends_ready(__u64 base, __u32 len)
 {
 	__u8 tail[8] = {};
@@ -20,7 +20,7 @@ static __always_inline bool ends_ready(__u64 base, __u32 len)
 	       (tail[5] == 'I' || tail[5] == 'T' || tail[5] == 'E');
 }
 
-/* SQLSTATE of an ErrorResponse, of which `len` bytes are in the window: fields of a type and a text that ends with a zero. */
+/* SQLSTATE of an ErrorResponse, of which the window has `len` bytes: fields with a type and a text that ends with a zero. */
 __noinline int read_sqlstate(struct uspan_node_pg *pg, struct hit_scratch *scratch, __u32 len)
 {
 	bool field = true;
@@ -52,7 +52,7 @@ struct messages_read {
 	__u32 done;
 };
 
-/* What is read in one go, from its beginning on: most answers are not longer. */
+/* Bytes of the first read. Most answers are not longer. */
 static __always_inline void read_answer(struct hit_scratch *scratch, __u64 base, __u32 len)
 {
 	__u32 bytes = len < WINDOW_BYTES ? len : WINDOW_BYTES;
@@ -63,7 +63,7 @@ static __always_inline void read_answer(struct hit_scratch *scratch, __u64 base,
 		scratch->window_len = bytes;
 }
 
-/* Puts `bytes` bytes of a message's header behind the `have` that an earlier read ended with. */
+/* Puts `bytes` bytes of a message's header behind the `have` bytes that an earlier read ended with. */
 static __always_inline bool read_header(struct messages_read *messages, __u32 have, __u32 bytes)
 {
 	struct hit_scratch *scratch = messages->scratch;
@@ -154,7 +154,7 @@ static __always_inline void read_messages(const struct hit *hit, const struct us
 			return;
 		pg->unsynced = 1;
 	}
-	/* Rows and rows: the end of what they are the result of is the end of some read. */
+	/* A large result. The end of its statement is at the end of some read. */
 	if (ends_ready(base, len)) {
 		pg->unsynced = 0;
 		pg->left = pg->header_len = 0;

@@ -9,7 +9,7 @@
 
 OPEN_SPANS(node_pg_in_flight);
 
-/* Made when a connection turns out to be one to PostgreSQL, and gone when it is closed. */
+/* Made when a connection turns out to be one to PostgreSQL, and removed when it is closed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -28,7 +28,7 @@ static __always_inline struct uspan_node_pg *find_pg(const struct uspan_open_spa
 	return bpf_map_lookup_elem(&node_pg_connections, key);
 }
 
-/* From here on the connection is one to PostgreSQL; 0: there is no room, which is counted. */
+/* From here on, the connection is one to PostgreSQL. 0: there is no room, which is counted. */
 static __always_inline struct uspan_node_pg *add_pg(const struct uspan_open_span_key *key)
 {
 	struct uspan_node_pg fresh = { .born_ktime_ns = bpf_ktime_get_ns() };
@@ -47,7 +47,7 @@ static __always_inline struct uspan_node_pg *add_pg(const struct uspan_open_span
 	return find_pg(key);
 }
 
-/* A statement that begins now, in the slot that it gets, which is left in `key`; 0: there is no room, which is counted. */
+/* A statement that begins now, in its slot, which is left in `key`. 0: there is no room, which is counted. */
 static __always_inline struct uspan_open_span *push_statement(struct uspan_node_pg *pg, struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *span;
@@ -72,8 +72,8 @@ static __always_inline void put_outcome(struct uspan_open_span *span, struct usp
 }
 
 /*
- * Ends the first statement in flight. One that is not there found no room: it was counted when it came. Global, as it is called from
- * several places.
+ * Ends the first statement in flight. If its entry is missing, there was no room, which was counted when it came. Global, because it is
+ * called from several places.
  */
 __noinline int finish_statement(const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg, __u32 probe_id, __u32 aborted)
 {

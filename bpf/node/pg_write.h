@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* What a program sends to PostgreSQL: statements that begin. */
+/* What a program sends to PostgreSQL: which statements begin. */
 #ifndef USPAN_NODE_PG_WRITE_H
 #define USPAN_NODE_PG_WRITE_H
 
@@ -8,7 +8,7 @@
 #include "node/pg_statement.h"
 #include "node/sniff.h"
 
-/* Bounded by age: a program that prepares more loses the text of the oldest. */
+/* Age bounds it: a program that prepares more loses the text of the oldest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -29,7 +29,7 @@ static __always_inline __u64 hash_name(const __u64 *words)
 	return hash ^ hash >> 29;
 }
 
-/* Reads a name; its bytes with the zero, 1 for an empty one, or 0. Longer ones than PostgreSQL's 63 bytes are no names. */
+/* Reads a name. Returns its bytes with the zero, 1 for an empty one, or 0. Texts longer than PostgreSQL's 63 bytes are not names. */
 static __always_inline __u32 read_name(__u64 *words, __u64 address)
 {
 	long len;
@@ -39,7 +39,7 @@ static __always_inline __u32 read_name(__u64 *words, __u64 address)
 	return len > 0 && len <= NAME_BYTES ? len : 0;
 }
 
-/* What every statement has but its text. */
+/* What every statement has, except its text. */
 static __always_inline void put_connection(struct uspan_open_span *span, struct uspan_node_pg *pg)
 {
 	span->used = put_peer_first(span, &pg->peer, USPAN_NODE_PG_SOCKET);
@@ -68,19 +68,22 @@ static __always_inline void read_statement(struct hit_scratch *scratch, __u64 ad
 	barrier_var(max);
 	if (max >= USPAN_NODE_STATEMENT_BYTES)
 		return;
-	/* With room for one character more, to tell a text that was cut. */
+	/* With room for one more character, to detect a text that was cut. */
 	len = bpf_probe_read_user_str(scratch->text, max + 2, (void *)address) - 1;
 	scratch->marks = len < 0 ? USPAN_FIELD_UNREADABLE : len > (long)max ? USPAN_FIELD_CUT : 0;
 	scratch->text_len = len < 0 ? 0 : len > (long)max ? max : len;
 }
 
-/* The trace that the statement's own comment names: what sends it has said whose it is. */
+/* The trace that the statement's own comment names, because its sender knows the trace. */
 static __always_inline bool stated_trace(struct uspan_open_span *span, struct hit_scratch *scratch)
 {
 	return !scratch->marks && comment_traceparent(scratch->text, scratch->text_len, USPAN_NODE_STATEMENT_BYTES - 1, &span->head);
 }
 
-/* Parse: the statement's name, its text. Query: the text. Not global: Linux 6.1 takes map values from no memory that is passed on. */
+/*
+ * Parse: the statement's name, then its text. Query: the text. Not global, because Linux 6.1 takes no map values from memory that is passed
+ * on.
+ */
 static __noinline int begin_with_text(const struct hit *hit, const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg,
 				      __u64 address, bool named)
 {
@@ -103,7 +106,7 @@ static __noinline int begin_with_text(const struct hit *hit, const struct uspan_
 	if (!named || name_bytes)
 		read_statement(scratch, address, probe->max_statement_bytes);
 	begin_call(span, probe, key.owner, stated_trace(span, scratch));
-	/* A prepared statement that is not sampled now may be when it is executed again. */
+	/* A prepared statement that is not sampled now may be sampled when it is executed again. */
 	if (name_bytes > 1) {
 		name.connection = pg->born_ktime_ns;
 		name.name_hash = hash_name(words);
@@ -116,7 +119,7 @@ static __noinline int begin_with_text(const struct hit *hit, const struct uspan_
 	return 0;
 }
 
-/* Bind: the portal's name, the statement's, whose comment is of whoever prepared it. */
+/* Bind: the portal's name, then the statement's. Its comment belongs to the request that prepared it. */
 static __noinline int begin_with_name(const struct hit *hit, const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg,
 				      __u64 address)
 {
@@ -160,7 +163,7 @@ struct messages_written {
 	__u32 pieces;
 };
 
-/* Reads the first pieces in one go: each message is one. */
+/* Reads the first pieces together, because each message is a piece. */
 static __always_inline void read_pieces(struct hit_scratch *scratch, __u64 bufs, __u32 pieces)
 {
 	__u32 bytes = (pieces < BUFS ? pieces : BUFS) * sizeof(struct uv_buf);

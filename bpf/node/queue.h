@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Requests in flight on a connection, each an entry of its protocol's map of open spans: in slot 0 the first that came while there was no
- * other, so that its entry is kept for the connection's next one, and those that came behind it in slots 1, 2, and so on.
+ * Requests in flight on a connection. Each is an entry of its protocol's map of open spans. Slot 0 has the first one that came while there
+ * was no other, so that its entry is kept for the connection's next one. Those that came behind it are in slots 1, 2, and so on.
  */
 #ifndef USPAN_NODE_QUEUE_H
 #define USPAN_NODE_QUEUE_H
@@ -24,7 +24,7 @@ static __always_inline bool take_slot(struct uspan_node_queue *queue, __u32 *slo
 	return true;
 }
 
-/* The first is over. */
+/* The first has ended. */
 static __always_inline void give_slot(struct uspan_node_queue *queue)
 {
 	queue->first++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Where a response ends: RFC 9112 §6. The same for what a server writes and for what a client reads. */
+/* Where a response ends: RFC 9112 §6. It is the same for what a server writes and for what a client reads. */
 #ifndef USPAN_NODE_RESPONSE_H
 #define USPAN_NODE_RESPONSE_H
 
@@ -19,7 +19,7 @@ static __always_inline __u32 status_of(const struct uspan_node_head *head)
 	return hundreds > 9 || tens > 9 || ones > 9 ? 0 : hundreds * 100 + tens * 10 + ones;
 }
 
-/* Whether the four bytes at `address` begin what ends a chunked body. */
+/* Whether the four bytes at `address` begin the end of a chunked body. */
 static __always_inline bool is_last_chunk(__u64 address)
 {
 	__u32 word = 0;
@@ -28,8 +28,8 @@ static __always_inline bool is_last_chunk(__u64 address)
 }
 
 /*
- * What a client has read of a chunked body ends with these 5 bytes: the last chunk, or perhaps trailers behind it, or data. Nobody knows
- * which until the connection is used again or ends, so that this decides only what such an end means.
+ * What a client has read of a chunked body ends with these 5 bytes: the last chunk, or perhaps trailers behind it, or data. This stays open
+ * until the connection is used again or ends, so it only decides what such an end means.
  */
 static __always_inline void look_at_tail(struct uspan_node_response *response, __u64 address)
 {
@@ -50,7 +50,7 @@ static __always_inline bool takes_over(const struct uspan_node_response *respons
 	return status == 101 || (response->tunnel && status >= 200 && status < 300);
 }
 
-/* Decides by the head just scanned where the body of the response in turn ends. False: nothing follows the head. */
+/* Decides by the head that was just scanned where the body of the current response ends. False: nothing follows the head. */
 static __always_inline bool has_body(struct uspan_node_response *response, __u32 status)
 {
 	if (takes_over(response, status) || status == 204 || status == 304 || response->bodiless)
@@ -69,9 +69,9 @@ static __always_inline bool has_body(struct uspan_node_response *response, __u32
 }
 
 /*
- * Follows the response through `len` more bytes at `address`; returns how many of them belong to it, and sets `ended` when it is over.
- * `pieces`: they come as Node's server made them, in which the end of a chunked body is a piece of its own, or follows the head at once;
- * then `ending` is set for what may be that end, which the next piece decides. Else the end of a body is the end of what was read.
+ * Follows the response through `len` more bytes at `address`. Returns how many of them belong to it, and sets `ended` when it has ended.
+ * With `pieces`, they come as Node's server made them: the end of a chunked body is a piece of its own, or follows the head at once. Then
+ * `ending` is set for what may be that end, and the next piece decides. Otherwise the end of a body is the end of a read.
  */
 __noinline int follow_response(struct uspan_node_response *response, struct hit_scratch *scratch, __u64 address, __u32 len, __u32 pieces)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * Roles of connections that were met lately, each a word in an array. JavaScript runs between two hits and has driven out of the
- * processor's caches what they need, and a look into a hash map needs more of it than one word. Most hits are spared it.
+ * Roles of recent connections, each a word in an array. JavaScript runs between two hits and drives what they need out of the processor's
+ * caches. A look into a hash map needs more of it than one word. Most hits need only the word.
  */
 #ifndef USPAN_NODE_ROLES_H
 #define USPAN_NODE_ROLES_H
@@ -22,8 +22,8 @@ struct {
 } node_roles SEC(".maps");
 
 /*
- * The place of a connection's word, and the word but for the role. The address' lower bits give the place, together with the pid, and its
- * upper bits and the pid are in the word, so that no two connections have the same of both. A word is written and read in one go.
+ * The index of a connection's word, and the word without the role. The lower bits of the address, with the pid, give the index. The word
+ * has its upper bits and the pid. So no two connections share both. A word is written and read in one go.
  */
 static __always_inline __u64 *role_slot(__u64 stream_base, __u32 pid, __u64 *word)
 {

@@ -15,7 +15,7 @@ struct uv_buf {
 
 #define FOUR(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
 
-/* The methods of RFC 9110, PATCH and QUERY, by four bytes; whether it is a request tells the end of the line. */
+/* The methods of RFC 9110, PATCH and QUERY, by four bytes. The end of the line shows whether it is a request. */
 static __always_inline bool begins_request(__u32 word)
 {
 	switch (word) {
@@ -43,7 +43,7 @@ static __always_inline bool begins_http2(__u32 word)
 #define PROTOCOL_3_0 196608
 #define PROTOCOL_3_2 196610
 
-/* A connection's first write, when it is the startup message of PostgreSQL's protocol. */
+/* A connection's first write, if it is the startup message of PostgreSQL's protocol. */
 static __always_inline bool begins_postgres(const struct uv_buf *first, __u64 word)
 {
 	__u32 len = bpf_ntohl((__u32)word), code = bpf_ntohl((__u32)(word >> 32));
@@ -52,8 +52,8 @@ static __always_inline bool begins_postgres(const struct uv_buf *first, __u64 wo
 }
 
 /*
- * Whether a write could be a statement for PostgreSQL on a connection that was there before us: one message that fills its piece. The
- * answer decides: only a connection that answers with ReadyForQuery is taken.
+ * Whether a write could be a statement for PostgreSQL on a connection that is older than the probes: one message that fills its piece. The
+ * answer decides: only a connection that answers with ReadyForQuery counts.
  */
 static __always_inline bool resembles_postgres(const struct uv_buf *first, __u64 word)
 {
@@ -63,7 +63,7 @@ static __always_inline bool resembles_postgres(const struct uv_buf *first, __u64
 	return (type == 'Q' || type == 'P' || type == 'B') && len >= 4 && first->len == (__u64)len + 1;
 }
 
-/* The role whose program is to look at a write of which `word` is the first eight bytes, or the first five; 0: none. */
+/* The role whose program looks at a write that begins with the eight bytes, or the first five, in `word`. 0: none. */
 static __always_inline __u32 sniff(const struct uv_buf *first, __u64 word)
 {
 	if (begins_request(word) || begins_http2(word))
