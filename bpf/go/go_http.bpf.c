@@ -20,7 +20,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -101,7 +101,7 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_s
 	if (!span->sampled)
 		return;
 	span->used = request->peer_bytes;
-	/* First, so that it can stay where it is for the connection's next request. */
+	/* It goes first, so that it can stay there for the connection's next request. */
 	if (!request->peer_bytes) {
 		span_put(span, USPAN_HTTP_SERVER_PEER, texts.peer, MAX_PEER_BYTES);
 		request->peer_bytes = span->used;
@@ -118,8 +118,8 @@ release:
 }
 
 /*
- * The server cancels the connection's context when its background read finds the client gone. That read runs in a goroutine of its
- * own, so a request this short is over before it can tell, and is spared the two reads (80 ns each).
+ * The server cancels the connection's context when its background read finds that the client is gone. That read runs in a goroutine of its
+ * own. A request this short ends before it can tell, so the two reads (80 ns each) are skipped.
  */
 #define ABORT_TOLD_AFTER_NS 100000
 
@@ -134,7 +134,7 @@ static __always_inline bool was_aborted(struct uspan_open_span *span, const stru
 	return connection_ctx && read_u64(connection_ctx + binary->link.cancel_ctx_err);
 }
 
-/* The pattern that ServeMux matched. Most are constants of the program, and one goroutine meets the same again and again. */
+/* The pattern that ServeMux matched. Most are constants of the program, and one goroutine meets the same ones again and again. */
 static __always_inline void put_pattern(struct pt_regs *ctx, struct uspan_open_span *span, const struct uspan_go_http_config *config)
 {
 	struct uspan_go_request *request = go_request(span);
@@ -169,7 +169,7 @@ static __always_inline void put_pattern(struct pt_regs *ctx, struct uspan_open_s
 	span_put_kernel(span, USPAN_HTTP_SERVER_PATTERN, request->pattern_text, sizeof(request->pattern_text), request->pattern_len);
 }
 
-/* What only the end knows. */
+/* What is known only at the end. */
 static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_span *span, const struct uspan_go_http_config *config,
 					const struct uspan_go_binary *binary, __u32 moment, __u64 now)
 {
@@ -182,7 +182,7 @@ static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_s
 		span->head.span_flags |= USPAN_SPAN_PANIC;
 	if (was_aborted(span, binary, now))
 		span->head.span_flags |= USPAN_SPAN_ABORTED;
-	/* A hijacked connection never has a status written through the response. */
+	/* The status of a hijacked connection is never written through the response. */
 	if (status == 0 && config->conn_hijacked != USPAN_FIELD_ABSENT) {
 		connection = read_u64(request->response + config->response_conn);
 		bpf_probe_read_user(&hijacked, 1, (void *)(connection + config->conn_hijacked));

@@ -3,14 +3,14 @@
  * Go net/http client: one span for each attempt on the wire, from two hits in net/http.(*Transport).roundTrip(t, req *Request).
  *
  *   start          its entry, arguments still in registers
- *   end            the branch on the error of (*persistConn).roundTrip, where HTTP/2's first request on a connection comes by too
- *   alternate      the branch on the error of another transport: HTTP/2 on a connection that is open, or net/http.ErrSkipAltProtocol
- *   no_connection  the way taken when (*Transport).getConn gave an error
- *   cancelled      the way taken when the context was done before the attempt
- *   retry          the call of rewindBody on the way to another attempt
+ *   end            the branch on the error of (*persistConn).roundTrip, which HTTP/2's first request on a connection also passes
+ *   alternate      the branch on the error of another transport: HTTP/2 on an open connection, or net/http.ErrSkipAltProtocol
+ *   no_connection  the path taken when (*Transport).getConn returned an error
+ *   cancelled      the path taken when the context was done before the attempt
+ *   retry          the call of rewindBody on the path to another attempt
  *
- * At the branches the results are in registers still: AX *Response, BX and CX error. The body is read later; its time is the caller's.
- * What net/http refuses before it looks for a connection (no host, a bad method) is no attempt, and no span.
+ * At the branches the results are still in registers: AX *Response, BX and CX error. The body is read later, in the caller's time. A
+ * request that net/http refuses before it looks for a connection (no host, a bad method) is not an attempt, and has no span.
  */
 #include "common/vmlinux.h"
 #include "event.h"
@@ -23,7 +23,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 OPEN_SPANS(go_http_client_in_flight);
 
-/* Index: probe id. */
+/* Index: attachment id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, USPAN_MAX_PROBES);
@@ -31,7 +31,7 @@ struct {
 	__type(value, struct uspan_go_http_client_config);
 } go_http_client_configs SEC(".maps");
 
-/* A hit, and what is known of where it is. */
+/* A hit, and what is known of its site. */
 struct hit {
 	const struct uspan_go_http_client_config *config;
 	struct uspan_open_span_key key;
@@ -39,7 +39,7 @@ struct hit {
 	struct site site;
 };
 
-/* The trace that the program itself puts into the call's headers, else one of its own. */
+/* The trace that the program itself puts into the call's headers, otherwise a new one. */
 static __always_inline void begin_root(const struct hit *hit, struct uspan_open_span *span, struct uspan_scratch *raw, __u64 header_map)
 {
 	const struct uspan_go_binary *binary = go_binary(&hit->config->probe);
@@ -92,7 +92,7 @@ release:
 	span_release(&go_http_client_in_flight, USPAN_EVENT_HTTP_CLIENT, &hit->key);
 }
 
-/* The entry of a call that comes; 0: there is no room. */
+/* The entry of a call that begins. 0: there is no room. */
 static __always_inline struct uspan_open_span *start(struct pt_regs *ctx, const struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *span = span_open(&go_http_client_in_flight, USPAN_EVENT_HTTP_CLIENT, key);
@@ -108,7 +108,10 @@ static __always_inline struct uspan_open_span *start(struct pt_regs *ctx, const 
 	return span;
 }
 
-/* The entry of a call whose last attempt is over, for another. That may have been no attempt at all, and still be open: none then. */
+/*
+ * The entry of a call whose last attempt has ended, for another attempt. The last one may have been no attempt at all, and still be open.
+ * Then there is none.
+ */
 static __always_inline struct uspan_open_span *retry(const struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *span = span_find(&go_http_client_in_flight, key);
@@ -119,7 +122,7 @@ static __always_inline struct uspan_open_span *retry(const struct uspan_open_spa
 	return span;
 }
 
-/* Puts how the attempt ended; false when it did not. */
+/* Puts how the attempt ended. False if it did not end. */
 static __always_inline bool put_outcome(const struct hit *hit, struct pt_regs *ctx, struct uspan_open_span *span)
 {
 	struct go_error_walk walk = { .at = { .type = GO_ARG1(ctx), .data = GO_ARG2(ctx) } };
@@ -136,7 +139,7 @@ static __always_inline bool put_outcome(const struct hit *hit, struct pt_regs *c
 	if (moment == USPAN_HTTP_CLIENT_CANCELLED) {
 		walk.at = context_error(go_call(span), hit->config, binary);
 	} else if (saved && moment == USPAN_HTTP_CLIENT_NO_CONNECTION) {
-		/* Both words were saved on the stack on the way here. */
+		/* Go saved both words on the stack before this site. */
 		walk.at.type = go_word(GO_SP(ctx) + (saved >> 16));
 		walk.at.data = go_word(GO_SP(ctx) + (saved & 0xffff));
 	}
@@ -198,7 +201,7 @@ int go_http_client(struct pt_regs *ctx)
 		end(&hit, ctx);
 		return 0;
 	}
-	/* In one place, so that the verifier looks at it once. */
+	/* In one place, so that the verifier walks it once. */
 	if (span)
 		begin(&hit, ctx, span);
 	return 0;

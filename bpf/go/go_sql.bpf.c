@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /*
- * Go database/sql: one span an operation from two hits.
+ * Go database/sql: one span per operation, from two hits.
  *
- * An operation begins where its arguments are in registers: at the entry of the methods of DB and Stmt; for a Tx or Conn, which hold their
- * connection, at the call of the function that all of their methods share. It ends well at an instruction that only success comes to, or
- * that has the error in a register. It ends badly
- *   - from the pool: in (*DB).retry, which makes up to two more attempts when the connection was bad. Its `call errors.Is` has the error,
+ * An operation begins where its arguments are in registers. For methods of DB and Stmt, that is their entry. A Tx or Conn holds its
+ * connection; for them it is the call of the function that all of their methods share. It succeeds at an instruction that only success
+ * reaches, or that has the error in a register. It fails
+ *   - from the pool: in (*DB).retry, which makes up to two more attempts if the connection was bad. Its `call errors.Is` has the error,
  *     the branch behind it the verdict. So the attempts of an operation are one span.
- *   - on a held connection: at the function that it is given back by.
+ *   - on a held connection: at the function that gives it back.
  *
- * A query's third attempt fails without passing a cheap instruction. That is recognised at the goroutine's next operation, see begin().
+ * A query's third attempt fails without passing a cheap instruction. The goroutine's next operation reveals that, see begin().
  *
- * All are keyed by goroutine. One program serves all moments, so a binary needs one link. Own BPF rather than a generic pair because of
- * the attempts, and because driver and error are told by following Go's interfaces.
+ * The goroutine is the key of all. One program serves all moments, so a binary needs one link. A generic pair does not fit, because of the
+ * attempts, and because driver and error are found by following Go's interfaces.
  */
 #include "common/vmlinux.h"
 #include "event.h"

@@ -54,8 +54,8 @@ static __always_inline void of_statement(const struct hit *hit, struct beginning
 }
 
 /*
- * The context of the transaction that ends at `withLock(tx.dc, func() { err = tx.txi.Commit() })`. The function is its code, &err and tx, of
- * Go 1.21 to 1.27. All zero if it is not.
+ * The context of the transaction that ends at `withLock(tx.dc, func() { err = tx.txi.Commit() })`. From Go 1.21 to 1.27, the function is
+ * its code, &err and tx. All zero if it is not.
  */
 static __always_inline struct go_interface transaction_context(const struct hit *hit)
 {
@@ -70,7 +70,7 @@ static __always_inline struct go_interface transaction_context(const struct hit 
 	return context;
 }
 
-/* Fills in what a start has in its registers; false for another moment. */
+/* Fills in what a start has in its registers. False for another moment. */
 static __always_inline bool beginning_of(const struct hit *hit, struct beginning *beginning)
 {
 	beginning->db = hit->argument[0];

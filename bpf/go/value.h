@@ -13,13 +13,13 @@ struct go_interface {
 	__u64 data;
 };
 
-/* Whether a word can be a pointer to something: not to the first page, and in the user's half of the address space. */
+/* Whether a word can be a pointer: not to the first page, and in the user's half of the address space. */
 static __always_inline bool go_pointer(__u64 word)
 {
 	return word >= 4096 && word >> 56 == 0;
 }
 
-/* 0 where it cannot be read. */
+/* 0 if it cannot be read. */
 static __always_inline __u64 go_word(__u64 address)
 {
 	__u64 word = 0;
