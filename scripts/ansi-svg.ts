@@ -1,4 +1,4 @@
-/** A picture of terminal output: text with the SGR escapes picocolors writes (bold, dim, the eight colours) as SVG. */
+/** Terminal output as a picture: text with the SGR escapes that picocolors writes (bold, dim, the eight colours), as SVG. */
 
 interface Style {
   readonly bold: boolean;
@@ -23,7 +23,7 @@ const columnPx = 8.4;
 const linePx = 20;
 const marginPx = 16;
 
-/** @param lines one a terminal line, without line ends */
+/** @param lines one for each terminal line, without line ends */
 export function ansiToSvg(lines: readonly string[], title: string): string {
   const runs = lines.map(parseLine);
   const columns = Math.max(...runs.flat().map(({ column, text }) => column + [...text].length));
@@ -40,7 +40,7 @@ ${rows.join('\n')}
 `;
 }
 
-/** Pieces of one style each; blank ones are left out. */
+/** Pieces of one style each. Blank ones are left out. */
 function parseLine(line: string): Run[] {
   const runs: Run[] = [];
   let style = plain;
@@ -66,7 +66,7 @@ function styled(style: Style, code: number): Style {
   return code === 39 ? { ...style, colour: undefined } : style;
 }
 
-/** `textLength` keeps the columns straight whatever font the viewer has. */
+/** `textLength` keeps the columns straight in any font of the viewer. */
 function textElement({ bold, dim, colour, column, text }: Run, y: number): string {
   const lead = text.length - text.trimStart().length;
   const shown = text.trim();

@@ -1,4 +1,6 @@
-/** Feeds damaged ELF files to the readers until the time is up: `npm run fuzz -- --seconds 60 --seed 1`. Exit code 1 names seed and mutant. */
+/**
+ * Feeds damaged ELF files to the readers until the time is up: `npm run fuzz -- --seconds 60 --seed 1`. Exit code 1 prints seed and mutant.
+ */
 import { parseArgs } from 'node:util';
 import { buildCorpus } from '../test/fuzz/corpus.ts';
 import { exercise } from '../test/fuzz/exercise.ts';
@@ -16,7 +18,7 @@ const seconds = Number(values.seconds);
 if (!Number.isInteger(seed) || !(seconds > 0))
   throw new RangeError(`--seed ${values.seed} --seconds ${values.seconds}`);
 
-/** Longer for one file of at most 2 MB counts as a hang. */
+/** A longer time for one file of at most 2 MB counts as a hang. */
 const maxMs = 10_000;
 const maxRssBytes = 1024 ** 3;
 

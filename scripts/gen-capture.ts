@@ -1,7 +1,7 @@
 /**
- * Runs `uspan demo` in a terminal of its own and keeps what it printed: some lines as text in README.md, more of them in colour as
- * docs/images/demo.svg. As root, after `make build`: `node scripts/gen-capture.ts`. Needs script(1) of util-linux.
- * Lines are as printed, but for the path of the checkout, which is taken out.
+ * Runs `uspan demo` in a terminal of its own and keeps what it printed: some lines as text in README.md, and more of them in colour as
+ * docs/images/demo.svg. As root, after `make build`: `node scripts/gen-capture.ts`. It needs script(1) of util-linux. Lines are as printed,
+ * except that the path of the checkout is taken out.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const spanLines = texts.flatMap((text, index) =>
 const summaryAt = texts.findIndex((text) => text.startsWith('spans '));
 if (spanLines.length < 20 || summaryAt < 0) throw new Error(`this is no capture to show:\n${texts.join('\n')}`);
 
-/** The first of those runs of at most `count` lines, whole traces, that show most different things. */
+/** The first run of at most `count` lines, in whole traces, that shows the most different things. */
 function window(count: number): number[] {
   const starts = spanLines.flatMap((line, at) => (firstOfTrace.test(texts[line]!) ? [at] : []));
   let best = { different: 0, indexes: [] as number[] };

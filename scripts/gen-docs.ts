@@ -1,6 +1,7 @@
 /**
- * Writes the parts of the documents that the code knows better: docs/cli.md from src/cli/flags.ts, the tables of docs/settings.md from
- * src/settings/table.ts, and in README.md the table of supported libraries from src/probes/definitions. `node scripts/gen-docs.ts`; test/unit/docs.test.ts regenerates and compares.
+ * Writes the parts of the documents that come from the code: docs/cli.md from src/cli/flags.ts, the tables of docs/settings.md from
+ * src/settings/table.ts, and the README's table of supported libraries from src/probes/definitions. Run `node scripts/gen-docs.ts`.
+ * test/unit/docs.test.ts regenerates and compares.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { exitCodes } from '../src/cli/exit-codes.ts';
@@ -12,7 +13,7 @@ import { rows } from '../src/settings/table.ts';
 
 const root = new URL('../', import.meta.url);
 
-/** `text` with what is between `<!-- name -->` and `<!-- /name -->` replaced by `body`. @throws when README lost its markers */
+/** `text` with `body` between `<!-- name -->` and `<!-- /name -->`. @throws if `text` lacks the markers */
 export function replaceSection(text: string, name: string, body: string): string {
   const [begin, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
   const from = text.indexOf(begin);
@@ -64,7 +65,7 @@ function flagRow(flag: Flag): string {
   return tableRow([`\`${flag.flag}\``, flag.help, flag.flag.includes('<') ? valueText(flag) : '']);
 }
 
-/** What it can be, and what it is otherwise. */
+/** What the value can be, and its default. */
 function valueText({ value, repeatable, initial, shownInitial }: Setting<unknown>): string {
   const plain = repeatable ? String(initial) : typeof initial === 'object' ? '' : (initial ?? '');
   const shown = shownInitial ?? plain;

@@ -1,5 +1,5 @@
 /**
- * Sends an order of the example shop to a real Jaeger and writes what Jaeger's query API says of it into README.md, as a table. As root,
+ * Sends an order of the example shop to a real Jaeger, and writes what Jaeger's query API says of it into README.md, as a table. As root,
  * after `make test-backends`: `node scripts/gen-jaeger-result.ts`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -14,21 +14,21 @@ import { replaceSection } from './gen-docs.ts';
 const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
 const order = visits.find(({ servers: [[, name, status]] }) => name === 'POST /orders' && status === 201)!;
 
-/** An order's trace as Jaeger stored it. The first orders are for the app to warm up. */
+/** An order's trace as Jaeger stored it. The first orders warm up the app. */
 async function traceAnOrder(): Promise<{ origin: Origin; spans: DecodedSpan[] }> {
   await using jaeger = await startJaeger();
   await using shop = await startShop();
   const agent = await startAgent({ endpoint: jaeger.httpEndpoint, pids: shop.pids });
   for (let n = 0; n < 20; n++) await visit(shop, order);
   const origin = await visit(shop, order);
-  // The server's side of a request ends a moment after its answer is here.
+  // The server's side of a request ends a moment after its answer arrives.
   await sleep(500);
   const { report } = await agent.stop();
   while ((await jaeger.spans()).length < report.exported) await sleep(50);
   return { origin, spans: await jaeger.trace(origin.traceId) };
 }
 
-/** Spans under their parents, each beginning after those before it; those whose parent Jaeger has not come first. */
+/** Spans under their parents, in the order in which they begin. Those whose parent Jaeger does not have come first. */
 function inTreeOrder(spans: readonly DecodedSpan[]): { span: DecodedSpan; depth: number }[] {
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const byTime = spans.toSorted((a, b) => Number(a.startUnixNs - b.startUnixNs));
@@ -39,7 +39,7 @@ function inTreeOrder(spans: readonly DecodedSpan[]): { span: DecodedSpan; depth:
   return below(undefined, 0);
 }
 
-/** What the query API answered, as text in columns. */
+/** The answer of the query API, as text in columns. */
 function table({ origin, spans }: { origin: Origin; spans: readonly DecodedSpan[] }): string {
   const start = spans.reduce(
     (first, span) => (span.startUnixNs < first ? span.startUnixNs : first),

@@ -1,12 +1,12 @@
 /**
- * Writes src/probes/layout.gen.ts from the BTF of build/bpf/contract.bpf.o: `node scripts/gen-layout.ts` after scripts/build-bpf.sh.
- * So every offset, size, enum value and limit of bpf/event.h and bpf/events is typed once. A contract test regenerates and compares.
+ * Writes src/probes/layout.gen.ts from the BTF of build/bpf/contract.bpf.o: `node scripts/gen-layout.ts` after scripts/build-bpf.sh. So
+ * every offset, size, enum value and limit of bpf/event.h and bpf/events is typed once. A contract test regenerates and compares.
  */
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** What `bpftool btf dump file … -j` prints, as far as it is used here. */
+/** The part of the output of `bpftool btf dump file … -j` that is used here. */
 interface BtfType {
   readonly id: number;
   readonly kind: string;
@@ -25,7 +25,7 @@ const eventHeaders = 'bpf/events/*.h';
 const object = 'build/bpf/contract.bpf.o';
 const output = 'src/probes/layout.gen.ts';
 
-/** The BTF of a BPF object file. Needs bpftool, which distributions like to keep out of a user's PATH. */
+/** The BTF of a BPF object file. It needs bpftool, which distributions often keep out of a user's PATH. */
 export function readBtf(objectPath: string): BtfType[] {
   const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` };
   const json = execFileSync('bpftool', ['btf', 'dump', 'file', objectPath, '-j'], { env, maxBuffer: 64 << 20 });
@@ -40,7 +40,7 @@ export function readContract(): string {
 
 /**
  * The text of layout.gen.ts.
- * @throws when `headerText` has a struct, enum or number that contract.bpf.c does not anchor.
+ * @throws if `headerText` has a struct, enum or number that contract.bpf.c does not anchor
  */
 export function generateLayout(types: readonly BtfType[], headerText: string): string {
   refuseMissing(types, headerText);
@@ -76,7 +76,7 @@ function writeStruct(type: BtfType, byId: ReadonlyMap<number, BtfType>): string 
   return `export const ${pascalCase(type.name)} = {\n  size: ${type.size},\n${lines.join('')}} as const;`;
 }
 
-/** A nested struct gives its own offset and those of its fields; an array only its own. */
+/** A nested struct gives its own offset and those of its fields, an array only its own. */
 function flatten(struct: BtfType, byId: ReadonlyMap<number, BtfType>, prefix: string, base: number): Fields {
   return struct.members!.flatMap((member): Fields => {
     if (member.bits_offset % 8 !== 0) throw new Error(`${struct.name}.${member.name} is a bit field`);
@@ -107,7 +107,7 @@ function writeEnum(type: BtfType): string {
   return `${text}\n\n/** By value. */\nexport const ${names} = [\n${list}] as const;`;
 }
 
-/** USPAN_<ENUM>_ where all members have it, else what they have in common up to an underscore. */
+/** USPAN_<ENUM>_ if all members have it, otherwise what they have in common, up to an underscore. */
 function commonPrefix(type: BtfType, names: readonly string[]): string {
   const own = `${type.name.toUpperCase()}_`;
   if (names.every((name) => name.startsWith(own))) return own;

@@ -1,8 +1,9 @@
 /**
- * Prints how many instructions the verifier of this kernel walks for each program, in the configuration that takes most, as
- * test/contract/verifier-measured.json keeps them; with `--write` it puts them there, beside those of other kernels. As root, after
- * scripts/build-bpf.sh. For another kernel: `scripts/kernel-vm 6.1 -- node scripts/measure-verifier.ts --few >FILE`, then
- * `node scripts/measure-verifier.ts --merge FILE`. `--few`: as declared and with a configuration of any bytes only, as emulation is slow.
+ * Prints how many instructions the verifier of this kernel walks for each program, in the most expensive configuration, in the form of
+ * test/contract/verifier-measured.json. With `--write`, it puts them there, beside those of other kernels. As root, after
+ * scripts/build-bpf.sh.
+ * For another kernel: `scripts/kernel-vm 6.1 -- node scripts/measure-verifier.ts --few >FILE`, then `node scripts/measure-verifier.ts
+ * --merge FILE`. `--few` measures only the declared configuration and one of any bytes, because emulation is slow.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
@@ -39,7 +40,7 @@ async function measure(few: boolean): Promise<Measured> {
   return measured;
 }
 
-/** Keeps the other kernels' numbers of the objects and programs there still are. */
+/** Keeps the other kernels' numbers for objects and programs that still exist. */
 function merge(before: Measured, now: Measured): Measured {
   const merged = Object.entries(now).map(([object, programs]) => {
     const kept = Object.keys(programs).length > 0 ? programs : (before[object] ?? {});

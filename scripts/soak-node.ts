@@ -1,6 +1,6 @@
 /**
- * `make soak-node`: real servers of every Node.js release under load, while uspan attaches and detaches every few seconds and sometimes is
- * killed. Fails when a request is not answered as it should, or when a server ends. As root, after `make build examples`.
+ * `make soak-node`: real servers of every Node.js release under load, while uspan attaches and detaches every few seconds, and is sometimes
+ * killed. Fails if a request gets a wrong answer, or if a server ends. As root, after `make build examples`.
  *
  *   node scripts/soak-node.ts [--requests 200000] [--release 18 …]
  */
@@ -23,7 +23,7 @@ import { type PostgresServer, startPostgres } from '../test/support/postgres.ts'
 const { values: options } = parseArgs({
   options: { requests: { type: 'string', default: '200000' }, release: { type: 'string', multiple: true } },
 });
-/** Of them all, these go to the service with a database, which takes some fifty times as long. */
+/** Of all requests, these go to the service with a database, which takes some fifty times as long. */
 const shopShare = 0.05;
 const connections = 50;
 
@@ -65,7 +65,7 @@ function visit(port: number, { path, method = 'GET', body, tls, answer }: Visit)
   });
 }
 
-/** Visits until `count` requests were answered; the first wrong answer rejects. */
+/** Visits until `count` requests were answered. The first wrong answer rejects. */
 async function load(count: number, stop: AbortSignal, one: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const visitor = async () => {
@@ -74,7 +74,7 @@ async function load(count: number, stop: AbortSignal, one: (index: number) => Pr
   await Promise.all(Array.from({ length: connections }, visitor));
 }
 
-/** Attaches and detaches until told to stop; how often. Every fourth time the agent is killed. */
+/** Attaches and detaches until it has to stop. Returns how often. Every fourth time it kills the agent. */
 async function attachAndDetach(pids: readonly number[], stop: AbortSignal): Promise<{ cycles: number; spans: number }> {
   const receiver = await startOtlpReceiver({ countOnly: true });
   let cycles = 0;
@@ -99,7 +99,7 @@ async function soak(release: NodeRelease, requests: number, postgres: PostgresSe
     args: [`--upstream=http://127.0.0.1:${server.port}`],
     env: postgres.env,
   });
-  // node:sqlite, where the release has it without a flag.
+  // node:sqlite, if the release has it without a flag.
   const sqlite = Number(release) >= 22 ? await startNodeFixture(binary, 'node-sqlite') : undefined;
   const fixtures: readonly NodeFixture[] = [server, shop, ...(sqlite ? [sqlite] : [])];
   const over = new AbortController();

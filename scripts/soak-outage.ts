@@ -1,5 +1,5 @@
 /**
- * `make soak-outage`: a Go server under a steady load while its collector is away. Fails when a span is missing at the end, or comes twice.
+ * `make soak-outage`: a Go server under a steady load while its collector is away. Fails if a span is missing at the end, or comes twice.
  * As root, after `make build`.
  *
  *   node scripts/soak-outage.ts [--seconds 300] [--rate 500]
@@ -17,11 +17,11 @@ const { values: options } = parseArgs({
 });
 const seconds = Number(options.seconds);
 const rate = Number(options.rate);
-/** Of the load before the collector goes and after it is back. */
+/** Seconds of load before the collector goes, and after it is back. */
 const aroundMs = 5000;
 const ticksPerSecond = 20;
 
-/** `rate` requests a second, one after another on one connection, until told to stop; how many were answered. */
+/** `rate` requests a second, one after another on one connection, until it has to stop. Returns how many were answered. */
 async function load(port: number, stop: AbortSignal): Promise<number> {
   const connection = await RawConnection.open(port);
   const startedAt = performance.now();
