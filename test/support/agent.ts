@@ -17,29 +17,29 @@ export interface AgentOptions {
   readonly extra?: readonly string[];
   /** What starts it, such as `setpriv …`: these words come before the program's own name. */
   readonly launcher?: readonly string[];
-  /** What to start instead of bin/uspan: the words in front of `run`. */
+  /** What to start in place of bin/uspan: the words in front of `run`. */
   readonly program?: readonly string[];
 }
 
 export interface StoppedAgent extends Exit {
-  /** Undefined when it ended without one. */
+  /** Undefined if it ended without one. */
   readonly report: Report | undefined;
   readonly stderr: string;
 }
 
-/** `uspan run` as a user starts it: a process of its own, told to stop by a signal. */
+/** `uspan run` as a user starts it: a process of its own that a signal stops. */
 export interface RunningAgent {
   readonly pid: number;
   /** Spans, with `--json`. */
   stdout(): string;
   stderr(): string;
-  /** Resolves when its log says that this process's probes are on. */
+  /** Resolves when its log says that this process has its probes. */
   attached(pid: number, deadlineMs?: number): Promise<void>;
-  /** SIGTERM; its report. Rejects when it did not exit 0 with a report. */
+  /** Sends SIGTERM. Gives its report. Rejects if it did not exit 0 with a report. */
   stop(): Promise<StoppedAgent & { readonly report: Report }>;
-  /** However it ends. */
+  /** Resolves with its end, of any kind. */
   readonly exited: Promise<StoppedAgent>;
-  /** SIGKILL; resolves when it is gone. */
+  /** Sends SIGKILL. Resolves when it is gone. */
   kill9(): Promise<void>;
 }
 
@@ -48,7 +48,7 @@ const program = process.env.USPAN_BIN || join(import.meta.dirname, '..', '..', '
 /** Start-up takes 0.3 s, or 20 s in an emulated machine. */
 const readyDeadlineMs = 120_000;
 
-/** Starts the agent without waiting for anything but its process: for start-ups that must fail. */
+/** Starts the agent and waits only for its process: for start-ups that must fail. */
 export async function launchAgent(options: AgentOptions): Promise<RunningAgent & { ready(): Promise<void> }> {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-agent-'));
   // A launcher may make it another user.
@@ -66,7 +66,7 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: options.endpoint,
       ...(options.protocol && { OTEL_EXPORTER_OTLP_PROTOCOL: options.protocol }),
-      // Tests wait for spans: send them soon.
+      // Tests wait for spans, so send them soon.
       OTEL_BSP_SCHEDULE_DELAY: '50',
       ...options.env,
     },

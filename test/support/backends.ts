@@ -13,7 +13,7 @@ export function backendPath(name: BackendName): string {
 }
 
 /**
- * Are the real backends here? Without them tests against them are not registered, and a line says so; under `make test-backends`
+ * Whether the real backends are here. Without them, tests against them are not registered, and a line says so. Under `make test-backends`
  * (REQUIRE_BACKENDS) that is an error.
  */
 export function haveBackends(): boolean {

@@ -8,26 +8,26 @@ import { type DecodedSpan, decodeOtlpJson } from './otlp-decode.ts';
 import { startProcess } from './process.ts';
 
 export interface CollectorOptions {
-  /** Files of deploy/, or `yaml:…` texts, each merged over those before. */
+  /** Files of deploy/, or `yaml:…` texts. Each is merged over those before. */
   readonly configs: readonly string[];
-  /** For ${env:…} of the configurations. */
+  /** For ${env:…} in the configurations. */
   readonly env?: Readonly<Record<string, string>>;
-  /** What else of them listens, `extensions::health_check`: gets a free port too. */
+  /** What else in them listens, `extensions::health_check`. It also gets a free port. */
   readonly listeners?: readonly string[];
 }
 
 /** A real OpenTelemetry Collector on free loopback ports. */
 export interface Collector extends AsyncDisposable {
-  /** On 127.0.0.1; whether plain or TLS is the configuration's. */
+  /** On 127.0.0.1. The configuration decides whether it is plain or TLS. */
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** What its file exporter wrote so far: the spans as they left its pipeline. */
+  /** What its file exporter has written so far: the spans as they left its pipeline. */
   spans(): DecodedSpan[];
 }
 
 const deploy = join(import.meta.dirname, '..', '..', 'deploy');
 
-/** Resolves when it is ready. The configurations must have a `file` exporter, whose path is chosen here. */
+/** Resolves when it is ready. The configurations must have a `file` exporter. This function chooses its path. */
 export async function startCollector({ configs, env = {}, listeners = [] }: CollectorOptions): Promise<Collector> {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-collector-'));
   const file = join(directory, 'spans.jsonl');
@@ -49,7 +49,7 @@ export async function startCollector({ configs, env = {}, listeners = [] }: Coll
     httpPort: ports[1]!,
     spans: () => {
       const text = readFileSync(file, 'utf8');
-      // The last line may still be under way.
+      // The last line may still be incomplete.
       return text
         .slice(0, text.lastIndexOf('\n') + 1)
         .split('\n')

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** A program that takes commands on stdin, a line each, and answers each with a line. */
+/** A program that takes commands on stdin, one per line, and answers each with a line. */
 export interface Commanded {
   readonly pid: number;
-  /** Resolves with the answer; rejects when the program ends instead. */
+  /** Resolves with the answer. Rejects if the program ends instead. */
   ask(command: string): Promise<string>;
-  /** Closes its stdin and waits for its end: the exit code, or the signal. */
+  /** Closes its stdin and waits for its end. Gives the exit code, or the signal. */
   stop(): Promise<number | NodeJS.Signals>;
   readonly exited: Promise<number | NodeJS.Signals>;
 }

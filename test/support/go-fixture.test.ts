@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildGoFixture, type GoFixture, type GoRelease, startGoFixture } from './go-fixture.ts';
 import { concurrently, encodeRequest, get, RawConnection, requestOnce } from './http.ts';
 
-// The fixture and its client are what kernel tests judge spans by, so both are held to account here, on the oldest and newest release.
+// Kernel tests judge spans by the fixture and its client. So both are tested here, on the oldest and newest release.
 describe.each<GoRelease>(['1.21', '1.27'])('the Go HTTP fixture, Go %s', (go) => {
   let fixture: GoFixture;
   beforeAll(async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { requestOnce } from './http.ts';
 import { type Exit, runProcess, startProcess } from './process.ts';
 
-/** The patch release that stands for each Go release in tests. The go command fetches it as a module. */
+/** The patch release that represents each Go release in tests. The go command fetches it as a module. */
 export const goReleases = {
   '1.21': '1.21.13',
   '1.22': '1.22.12',
@@ -31,7 +31,7 @@ export const allGoVariants = Object.keys(buildArgs) as readonly GoVariant[];
 /** Programs of test/fixtures. */
 export type GoFixtureName = 'go-http' | 'go-link' | 'go-sql' | 'go-sql-drivers';
 
-/** Builds a fixture (default: go-http) once per source, release and variant; gives the path of the binary. */
+/** Builds a fixture (default: go-http) once per source, release and variant. Gives the path of the binary. */
 export async function buildGoFixture(build: {
   readonly fixture?: GoFixtureName;
   readonly go: GoRelease;
@@ -49,7 +49,7 @@ export async function buildGoFixture(build: {
   if (await exists(binary)) return binary;
 
   await mkdir(dir, { recursive: true });
-  // Built beside and renamed: two test files that build the same thing at once never see half a binary.
+  // Built beside and renamed, so that two test files that build the same thing at once never see half a binary.
   const unfinished = `${binary}.${process.pid}`;
   const env = {
     GOTOOLCHAIN: `go${version}`,
@@ -72,16 +72,16 @@ export async function buildGoFixture(build: {
   return binary;
 }
 
-/** The server's own count of what it did (test/fixtures/go-http/counters.go): the oracle for spans. */
+/** The server's own counts (test/fixtures/go-http/counters.go): the oracle for spans. */
 export interface GoFixtureStats {
   /** Requests that reached the handler. */
   readonly started: number;
-  /** Of those, the ones that left it, by return or by panic. */
+  /** Those of them that left it, by return or by panic. */
   readonly finished: number;
-  /** Of the finished, the ones that left by panic, http.ErrAbortHandler included. */
+  /** Those of the finished that left by panic, http.ErrAbortHandler included. */
   readonly panicked: number;
   readonly hijacked: number;
-  /** /big streams cut short by the client. */
+  /** /big streams that the client cut short. */
   readonly aborted: number;
   /** Requests that wait at /gate now. */
   readonly gated: number;
@@ -89,14 +89,14 @@ export interface GoFixtureStats {
 
 export interface GoFixture {
   readonly pid: number;
-  /** Loopback ports of the plain, the TLS and the control listener. Control traffic is not served by net/http's server. */
+  /** Loopback ports of the plain, the TLS and the control listener. net/http's server does not serve control traffic. */
   readonly port: number;
   readonly tlsPort: number;
   readonly statsPort: number;
   stats(): Promise<GoFixtureStats>;
-  /** Waits until the statistics satisfy a condition; rejects at the deadline (10 s). */
+  /** Waits until the statistics satisfy a condition. Rejects at the deadline (10 s). */
   until(condition: (stats: GoFixtureStats) => boolean, deadlineMs?: number): Promise<GoFixtureStats>;
-  /** Lets everybody who waits at /gate go on; gives how many did. */
+  /** Lets all that wait at /gate go on. Gives their number. */
   release(): Promise<number>;
   stderr(): string;
   stop(): Promise<Exit>;

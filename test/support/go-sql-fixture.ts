@@ -6,9 +6,9 @@ import { startProcess } from './process.ts';
 /** A started test/fixtures/go-sql or go-sql-drivers. */
 export interface GoSqlFixture {
   readonly pid: number;
-  /** Where it serves HTTP; go-sql-drivers does not. */
+  /** Where it serves HTTP. go-sql-drivers does not. */
   readonly httpPort: number;
-  /** Tells it what to do, in a goroutine of its own; resolves when it is done with what it says behind `done`. */
+  /** Tells it what to do, in a goroutine of its own. Resolves when that is done, with what it says behind `done`. */
   order(order: string): Promise<string>;
   stop(): Promise<unknown>;
 }

@@ -18,8 +18,8 @@ interface Head extends Omit<RawResponse, 'body' | 'informational'> {
 }
 
 /**
- * Takes one response off the front of `bytes` (RFC 9112 §6): undefined while it is incomplete.
- * `closed` says that no more bytes will come, which ends a body that has no length.
+ * Takes one response off the front of `bytes` (RFC 9112 §6). Undefined while it is incomplete. `closed` means that no more bytes will come,
+ * which ends a body without a length.
  */
 export function takeResponse(
   bytes: Buffer,

@@ -5,19 +5,19 @@ import { type RawResponse, takeResponse } from './http-response.ts';
 export type { RawResponse } from './http-response.ts';
 
 export interface RawRequest {
-  /** Any bytes; GET by default. */
+  /** Any bytes. GET by default. */
   readonly method?: string;
-  /** The request target, sent as it is: a string as latin1, so every byte from 0x00 to 0xff can be written. */
+  /** The request target, sent unchanged: a string as latin1, so that it can have every byte from 0x00 to 0xff. */
   readonly target?: string | Buffer;
   readonly version?: 'HTTP/1.0' | 'HTTP/1.1';
-  /** Added to `Host`, which is sent unless named here or the version is 1.0. */
+  /** Added to `Host`, which is sent unless it is named here or the version is 1.0. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
-  /** Send the body in chunks of this many bytes, in place of a Content-Length. */
+  /** Sends the body in chunks of this many bytes, in place of a Content-Length. */
   readonly chunkBytes?: number;
 }
 
-/** The bytes of a request. Nothing is checked or escaped: tests send what no proper client would. */
+/** The bytes of a request. Nothing is checked or escaped, because tests send what no proper client would. */
 export function encodeRequest(request: RawRequest): Buffer {
   const { method = 'GET', target = '/', version = 'HTTP/1.1', headers = {}, body, chunkBytes } = request;
   const names = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
@@ -49,9 +49,9 @@ export interface ConnectOptions {
   readonly tls?: boolean;
 }
 
-/** One HTTP/1 connection: keep-alive by sending again, pipelining by several sends before the first read. */
+/** One HTTP/1 connection. Sending again makes keep-alive. Several sends before the first read make pipelining. */
 export class RawConnection {
-  /** What is spoken over: the TCP socket, or TLS on top of it. */
+  /** What it speaks over: the TCP socket, or TLS on top of it. */
   readonly #socket: Socket;
   readonly #tcp: Socket;
   #received = Buffer.alloc(0);
@@ -70,7 +70,7 @@ export class RawConnection {
     socket.on('error', (error) => {
       this.#error = error;
     });
-    // After 'end' nothing comes any more; 'close' also tells of a reset.
+    // After 'end' nothing comes any more. 'close' also reports a reset.
     for (const event of ['end', 'close']) {
       socket.on(event, () => {
         this.#closed = true;
@@ -95,7 +95,7 @@ export class RawConnection {
     });
   }
 
-  /** The client's port: what the server sees as the peer's. */
+  /** The client's port, which the server sees as the peer's. */
   get localPort(): number {
     return this.#tcp.localPort!;
   }
@@ -104,7 +104,7 @@ export class RawConnection {
     this.#socket.write(bytes);
   }
 
-  /** The next response; `method` is the request's, as HEAD decides about the body. Rejects when the connection ends first. */
+  /** The next response. `method` is the request's, because HEAD decides about the body. Rejects if the connection ends first. */
   async receive(method = 'GET'): Promise<RawResponse> {
     for (;;) {
       const taken = takeResponse(this.#received, method, this.#closed);
@@ -129,15 +129,15 @@ export class RawConnection {
     return this.receive(request.method);
   }
 
-  /** Resets the connection, as a client that died. */
+  /** Resets the connection, like a client that died. */
   abort(): void {
-    // A reset after our own FIN, which answers the peer's, fails in libuv and leaves a handle that spins.
+    // A reset after our own FIN, which answers the peer's FIN, fails in libuv and leaves a handle that spins.
     if (!this.#closed && !this.#tcp.writableEnded) this.#tcp.resetAndDestroy();
     this.#tcp.destroy();
     this.#socket.destroy();
   }
 
-  /** Stops sending, waits until the peer has closed too. */
+  /** Stops sending, and waits until the peer has also closed. */
   async close(): Promise<void> {
     this.#socket.end();
     this.#socket.resume();
@@ -178,6 +178,6 @@ export async function requestOnce(
 export const get = (port: number, target: string, options: ConnectOptions = {}): Promise<RawResponse> =>
   requestOnce(port, { target }, options);
 
-/** Runs `task` `count` times at once, with its number; all results in order, the first failure rejects. */
+/** Runs `task` `count` times at once, with its number. Gives all results in order. The first failure rejects. */
 export const concurrently = <T>(count: number, task: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => task(index)));

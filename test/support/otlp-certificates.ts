@@ -34,7 +34,7 @@ export function makeCertificates(): Certificates {
   };
 }
 
-/** The `tls` option of a receiver that asks clients for a certificate of the same authority. */
+/** The `tls` option of a receiver that requires a client certificate of the same authority. */
 export function mutualTls({ ca, server }: Certificates): { cert: string; key: string; clientCa: string } {
   const read = (path: string): string => readFileSync(path, 'utf8');
   return { cert: read(server.cert), key: read(server.key), clientCa: read(ca) };

@@ -21,7 +21,7 @@ export interface DecodedSpan {
   kind: number;
   startUnixNs: bigint;
   endUnixNs: bigint;
-  /** 64-bit integers are numbers where they are safe, else bigint. */
+  /** 64-bit integers are numbers if they are safe, otherwise bigint. */
   attributes: Record<string, AttributeValue | bigint>;
   status: { code: number; message: string };
   flags: number;
@@ -29,12 +29,12 @@ export interface DecodedSpan {
   scope: { name: string; version: string; schemaUrl: string };
 }
 
-/** All spans of an encoded `ExportTraceServiceRequest`, in order. Throws on bytes that are not one, bad UTF-8 included. */
+/** All spans of an encoded `ExportTraceServiceRequest`, in order. Throws on bytes that are not one, including bad UTF-8. */
 export function decodeExportRequest(bytes: Uint8Array): DecodedSpan[] {
   return decodedSpans(ExportTraceServiceRequest.decode(new StrictReader(bytes)));
 }
 
-/** The same from OTLP's JSON form, where ids are hex: what Jaeger's query API and the Collector's file exporter give. */
+/** The same from OTLP's JSON form, where ids are hex. Jaeger's query API and the Collector's file exporter give it. */
 export function decodeOtlpJson(text: string): DecodedSpan[] {
   const bytesOfHex = (key: string, value: unknown): unknown =>
     /^(traceId|spanId|parentSpanId)$/.test(key) ? Buffer.from(value as string, 'hex') : value;
@@ -71,7 +71,7 @@ function decoded(span: ProtoSpan, resource: DecodedSpan['resource'], scope: Deco
   };
 }
 
-// JSON leaves an empty list out.
+// JSON leaves out an empty list.
 function attributes(pairs: readonly KeyValue[] = []): Record<string, AttributeValue | bigint> {
   return Object.fromEntries(pairs.map(({ key, value }) => [key, plain(value)]));
 }

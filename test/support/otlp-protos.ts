@@ -1,11 +1,11 @@
 /**
- * The official OTLP messages as protobufjs classes. @opentelemetry/otlp-transformer carried the code generated from
- * opentelemetry-proto up to 0.208; `otlp-protos` in package.json is that release, used here only as an oracle for decoding.
+ * The official OTLP messages as protobufjs classes. @opentelemetry/otlp-transformer contained the code generated from opentelemetry-proto
+ * up to 0.208. `otlp-protos` in package.json is that release, used here only as an oracle for decoding.
  */
 import { createRequire } from 'node:module';
 import root from 'otlp-protos/build/src/generated/root.js';
 
-/** protobufjs' int64: a `Long`, or a number where it fits. */
+/** protobufjs' int64: a `Long`, or a number if it fits. */
 export type Int64 = number | { toString(): string };
 
 export interface AnyValue {
@@ -67,7 +67,7 @@ const require = createRequire(createRequire(import.meta.url).resolve('otlp-proto
 const { Reader } = require('protobufjs/minimal') as { Reader: new (bytes: Uint8Array) => ProtoReader };
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** protobufjs reads bad UTF-8 without a word; Go's protobuf refuses the whole message, and so does this reader. */
+/** protobufjs reads bad UTF-8 silently. Go's protobuf refuses the whole message, and so does this reader. */
 export class StrictReader extends Reader {
   override string(): string {
     return utf8.decode(this.bytes());

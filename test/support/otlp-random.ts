@@ -29,7 +29,7 @@ const texts = [
   'x'.repeat(300),
 ];
 
-/** Writes a random span, nasty bytes and extreme numbers included, and flushes nothing. */
+/** Writes a random span, with nasty bytes and extreme numbers. It does not flush. */
 export function writeRandomSpan(random: () => number, resources: readonly Resource[], writer: ClockedSpanWriter): void {
   const below = (n: number): number => Math.floor(random() * n);
   const pick = <T>(items: readonly T[]): T => items[below(items.length)]!;

@@ -1,5 +1,5 @@
 /**
- * A small OTLP trace receiver on loopback for tests, gRPC or HTTP/protobuf, that decodes with the official protobuf code.
+ * A small OTLP trace receiver on loopback for tests, gRPC or HTTP/protobuf. It decodes with the official protobuf code.
  *
  *     await using receiver = await startOtlpReceiver();
  *     // run something with OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint
@@ -14,35 +14,35 @@ import { encodeStatus } from './rpc-status.ts';
 
 export type { DecodedSpan } from './otlp-decode.ts';
 
-/** How the receiver treats requests; can be changed while it runs. */
+/** How the receiver treats requests. It can be changed while it runs. */
 export type Behaviour =
   | { readonly kind: 'accept' }
   /** Answers UNAVAILABLE / 503: worth a retry. */
   | { readonly kind: 'unavailable' }
   /** Answers INVALID_ARGUMENT / 400: no retry helps. */
   | { readonly kind: 'refuse' }
-  /** Answers UNAVAILABLE with a RetryInfo / 503 with a Retry-After of so many seconds. */
+  /** Answers UNAVAILABLE with a RetryInfo / 503 with a Retry-After of this many seconds. */
   | { readonly kind: 'throttle'; readonly seconds: number }
-  /** Answers RESOURCE_EXHAUSTED without a RetryInfo / 413, as of a request too large: no retry helps. */
+  /** Answers RESOURCE_EXHAUSTED without a RetryInfo / 413, as for a request that is too large: no retry helps. */
   | { readonly kind: 'exhausted' }
-  /** Takes the request and says that `rejectedSpans` of it were not. */
+  /** Takes the request, but says that it refused `rejectedSpans` of it. */
   | { readonly kind: 'partial'; readonly rejectedSpans: number }
   /** Accepts after `delayMs`. */
   | { readonly kind: 'slow'; readonly delayMs: number };
 
 export interface OtlpReceiverOptions {
-  /** Default `http/protobuf`, as the agent's. */
+  /** Default `http/protobuf`, as for the agent. */
   readonly protocol?: 'grpc' | 'http/protobuf';
   /** Default 0: any free port. Give the port of a closed receiver to come back. */
   readonly port?: number;
-  /** Counts spans without decoding or keeping them: for high rates. Spans of a request are counted, nothing else is known. */
+  /** Counts spans without decoding or keeping them, for high rates. Nothing else is known of a request. */
   readonly countOnly?: boolean;
-  /** Server certificate and key, and a CA that clients must be signed by (mTLS). PEM. */
+  /** Server certificate and key, and a CA that must have signed clients (mTLS). PEM. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
   readonly behaviour?: Behaviour;
 }
 
-/** What a request looked like on the wire. */
+/** A request on the wire. */
 export interface ReceivedRequest {
   readonly spans: number;
   /** Encoded bytes, decompressed. */
@@ -90,7 +90,7 @@ export class OtlpReceiver {
     return this.#spans;
   }
 
-  /** Resolves with all spans once there are `count`; throws with the names of those seen after `withinMs`. */
+  /** Resolves with all spans when there are `count`. Throws after `withinMs`, with the names of those seen. */
   async waitForSpans(count: number, withinMs: number): Promise<readonly DecodedSpan[]> {
     const deadline = performance.now() + withinMs;
     while (this.spanCount < count) {
@@ -110,7 +110,7 @@ export class OtlpReceiver {
     this.spanCount = 0;
   }
 
-  /** Stops at once, running requests included: what a killed collector looks like. Idempotent. */
+  /** Stops at once, including running requests, like a killed collector. Idempotent. */
   close(): Promise<void> {
     return this.#server.close();
   }

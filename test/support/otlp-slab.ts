@@ -26,7 +26,7 @@ export function putSpanHead(slab: Slab, at: number, values: SpanHeadValues): voi
   view.setUint32(at + spanHead.traceFlags, values.flags ?? 1, true);
 }
 
-/** A slab with one head at 0 and `text` after it; `text` is at `textAt`. */
+/** A slab with one head at 0 and `text` after it. `text` is at `textAt`. */
 export function slabWith(
   values: SpanHeadValues,
   text: Uint8Array | string = '',

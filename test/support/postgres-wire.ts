@@ -1,6 +1,6 @@
 /**
- * PostgreSQL's protocol, message by message: a driver would decide itself what to prepare, and when to send Sync.
- * Messages: https://www.postgresql.org/docs/current/protocol-message-formats.html
+ * PostgreSQL's protocol, message by message. A driver would itself decide what to prepare, and when to send Sync. Messages:
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -18,9 +18,9 @@ export interface WireSession {
   readonly pid: number;
   /** This end's TCP port, undefined over a Unix socket. */
   readonly port: number | undefined;
-  /** Sends messages in one piece and waits for as many ReadyForQuery as are due: one for each Query and Sync. */
+  /** Sends messages in one piece and waits for the ReadyForQuery of each Query and Sync. */
   send(...messages: readonly Buffer[]): Promise<Reply[]>;
-  /** Sends without waiting for anything. */
+  /** Sends without waiting. */
   push(...messages: readonly Buffer[]): void;
   /** Waits for a message of this type. */
   reply(type: string): Promise<Reply>;
@@ -39,7 +39,7 @@ const message = (type: string, ...body: readonly Buffer[]) => {
   return Buffer.concat([Buffer.from(type), int32(bytes.length + 4), bytes]);
 };
 
-/** Client messages. Statements and portals are unnamed unless said otherwise. */
+/** Client messages. Statements and portals are unnamed by default. */
 export const wire = {
   query: (sql: string) => message('Q', text(sql)),
   parse: (sql: string, name = '') => message('P', text(name), text(sql), int16(0)),
@@ -76,7 +76,7 @@ export function sqlStates(replies: readonly Reply[]): string[] {
     );
 }
 
-/** Opens a session; `database` and so on as in the startup message. */
+/** Opens a session. `database` and others are as in the startup message. */
 export async function openSession(
   server: PostgresServer,
   options: { readonly application: string; readonly unix?: boolean; readonly database?: string },
@@ -104,7 +104,7 @@ export async function openSession(
     wake();
   });
 
-  /** Takes replies up to and with the `count`th of a type, or all there are when the session ends. */
+  /** Takes replies up to the `count`th of a type, or all there are if the session ends. */
   const take = async (type: string, count: number): Promise<Reply[]> => {
     for (;;) {
       let seen = 0;

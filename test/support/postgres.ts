@@ -1,4 +1,4 @@
-/** A real PostgreSQL server for a test, from the newest one Debian's packages put on this machine. */
+/** A real PostgreSQL server for a test, from the newest version that Debian's packages installed on this machine. */
 import { chmod, chown, copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,9 +6,9 @@ import { freePorts } from './free-ports.ts';
 import { type RunningProcess, runProcess, startProcess } from './process.ts';
 
 export interface PostgresServer {
-  /** Of the postmaster; every backend is a fork of it. */
+  /** Pid of the postmaster. Every backend is a fork of it. */
   readonly pid: number;
-  /** Its executable: a copy of the package's, so that probes on it see no other server. */
+  /** Its executable, a copy of the package's, so that probes on it see no other server. */
   readonly exe: string;
   /** Of the package's programs: psql, pgbench. */
   readonly binDirectory: string;
@@ -16,26 +16,26 @@ export interface PostgresServer {
   readonly majorVersion: number;
   readonly host: '127.0.0.1';
   readonly port: number;
-  /** To connect by Unix socket: give it as the host. */
+  /** To connect by Unix socket, give it as the host. */
   readonly socketDirectory: string;
   /** A superuser without a password. */
   readonly user: 'postgres';
   readonly database: 'postgres';
   /** `postgres://…`, over TCP. */
   readonly url: string;
-  /** PGHOST and so on, over TCP: what libpq, pgx and `pg` connect by. */
+  /** PGHOST and the like, over TCP: libpq, pgx and `pg` use them to connect. */
   readonly env: Readonly<Record<string, string>>;
   /** What it logged. */
   log(): string;
-  /** Runs psql over TCP; what it printed, unaligned and without headings. Rejects when a statement failed. */
+  /** Runs psql over TCP. Gives what it printed, unaligned and without headings. Rejects if a statement failed. */
   psql(...statements: readonly string[]): Promise<string>;
-  /** Ends it, sessions and all, and removes its files. Idempotent. */
+  /** Ends it with all sessions, and removes its files. Idempotent. */
   stop(): Promise<void>;
 }
 
 const packages = '/usr/lib/postgresql';
 
-/** Makes a cluster in a temporary directory and starts a server on a free loopback port; 2 s. Settings as in postgresql.conf. */
+/** Makes a cluster in a temporary directory and starts a server on a free loopback port. Takes 2 s. Settings are as in postgresql.conf. */
 export async function startPostgres(settings: Readonly<Record<string, string | number>> = {}): Promise<PostgresServer> {
   const majorVersion = await newestInstalled();
   const binDirectory = join(packages, String(majorVersion), 'bin');
@@ -43,7 +43,7 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
   const directory = await mkdtemp(join(tmpdir(), 'uspan-postgres-'));
   try {
     if (user) await chown(directory, user.uid, user.gid);
-    // Clients may be any user: they reach the socket, not the data.
+    // Clients may be any user: they reach the socket, but not the data.
     await chmod(directory, 0o755);
     const exe = join(directory, 'postgres');
     await copyFile(join(binDirectory, 'postgres'), exe);
@@ -60,7 +60,7 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
       fsync: 'off',
       shared_buffers: '32MB',
       log_checkpoints: 'off',
-      // Who connects while it shuts down, and says nothing, holds it up for so long.
+      // A client that connects while it shuts down, and says nothing, delays it for this long.
       authentication_timeout: '5s',
       ...settings,
     };
@@ -85,7 +85,7 @@ export async function startPostgres(settings: Readonly<Record<string, string | n
       psql: (...statements) =>
         run(join(binDirectory, 'psql'), ['-XAtq', ...statements.flatMap((statement) => ['-c', statement])], { env }),
       async stop() {
-        // Immediate shutdown: it waits for nobody's transaction.
+        // Immediate shutdown: it waits for no transaction.
         await server.stop(10_000, 'SIGQUIT');
         await rm(directory, { recursive: true, force: true });
       },
@@ -102,7 +102,7 @@ async function newestInstalled(): Promise<number> {
   return Math.max(...versions);
 }
 
-/** The server refuses to run as root; the package made a user for it. */
+/** The server refuses to run as root. The package made a user for it. */
 async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const [uid, gid] = await Promise.all(

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** A line that a program prints at its start takes it less than a second, or a minute in an emulated machine. */
+/** A program prints a line at its start in less than a second, or a minute in an emulated machine. */
 const slowestMs = 60_000;
 
 /** How a process ended: exactly one of the two is set. */
@@ -16,11 +16,11 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Runs as this user in place of root. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Standard input stays open until this process ends; else it is empty. */
+  /** Standard input stays open until this process ends. Otherwise it is empty. */
   readonly lifeline?: boolean;
 }
 
-/** A started process. It dies with this one: whatever still runs when Node exits is killed. */
+/** A started process. It dies with this one: when Node exits, it kills whatever still runs. */
 export interface RunningProcess {
   readonly pid: number;
   /** Everything written so far, the last 8 MiB of it. */
@@ -29,7 +29,7 @@ export interface RunningProcess {
   /** The first line, on stdout or stderr, past or future, that matches. Rejects at the deadline or when the process ends. */
   waitForLine(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
   readonly exited: Promise<Exit>;
-  /** SIGTERM (or another signal), and SIGKILL when that was not enough. Idempotent. */
+  /** Sends SIGTERM (or another signal), and SIGKILL if that was not enough. Idempotent. */
   stop(graceMs?: number, signal?: NodeJS.Signals): Promise<Exit>;
 }
 
@@ -39,7 +39,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Starts a program (no shell). Rejects when it can't be executed. */
+/** Starts a program (no shell). Rejects if it can't be executed. */
 export async function startProcess(
   command: string,
   args: readonly string[] = [],
@@ -117,7 +117,7 @@ export async function startProcess(
   return { pid, stdout: () => output.stdout, stderr: () => output.stderr, waitForLine, exited, stop };
 }
 
-/** Runs a program to its end. Does not reject on a non-zero exit, only when it can't start or outlives the deadline. */
+/** Runs a program to its end. A non-zero exit does not reject, but it rejects if the program can't start or outlives the deadline. */
 export async function runProcess(
   command: string,
   args: readonly string[] = [],

@@ -1,6 +1,6 @@
 import protobuf from 'protobufjs';
 
-/** google/rpc/status.proto, google/rpc/error_details.proto and what they need, as googleapis has them. */
+/** google/rpc/status.proto, google/rpc/error_details.proto and what they need, as in googleapis. */
 const { root } = protobuf.parse(`
   syntax = "proto3";
   message Any { string type_url = 1; bytes value = 2; }
@@ -11,7 +11,7 @@ const { root } = protobuf.parse(`
 const Status = root.lookupType('Status');
 const RetryInfo = root.lookupType('RetryInfo');
 
-/** An encoded `google.rpc.Status`, with a `RetryInfo` among its details if there is a pause. */
+/** An encoded `google.rpc.Status`. If there is a pause, its details have a `RetryInfo`. */
 export function encodeStatus(message: string, retryAfterSeconds?: number): Uint8Array {
   const other = { typeUrl: 'type.googleapis.com/google.rpc.Help', value: new Uint8Array(3) };
   const details = retryAfterSeconds === undefined ? [] : [other, retryInfo(retryAfterSeconds)];

@@ -10,7 +10,7 @@ export function readExportSettings(environment: Environment): ExportSettings {
   return exportSettingsOf(settingsOf({ environment }));
 }
 
-/** What `uspan run FLAGS` reads, with these variables and the text of a configuration file `u.yaml`. */
+/** What `uspan run FLAGS` reads, with these variables and the text of a settings file `u.yaml`. */
 export function readRun(flags: string, environment: Environment = {}, yaml = ''): Settings {
   const request = parseCommandLine(['run', ...flags.split(' ').filter(Boolean)]);
   if (request.command !== 'run') throw new Error(`${flags} asks for ${request.command}`);

@@ -1,4 +1,4 @@
-/** The example shop as the traced programs of a test: started as `make demo` starts it, visited with traces of the test's own. */
+/** The example shop as the traced programs of a test: started like `make demo` starts it, and visited with traces of the test's own. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { startProcess } from './process.ts';
 const root = join(import.meta.dirname, '..', '..');
 
 export interface Shop extends AsyncDisposable {
-  /** Of its services, PostgreSQL's postmaster among them. */
+  /** Pids of its services, including PostgreSQL's postmaster. */
   readonly pids: readonly number[];
   /** Of the front. */
   readonly port: number;
@@ -20,16 +20,16 @@ export interface Visit {
   readonly servers: readonly [ServerSpan, ...ServerSpan[]];
 }
 
-/** Service, name, and the status that was answered: undefined after a panic. */
+/** Service, name, and the status of the answer. Undefined after a panic. */
 export type ServerSpan = readonly [service: string, name: string, status: number | undefined];
 
-/** One of every kind of answer the front gives. */
+/** One of every kind of answer that the front gives. */
 export const visits: readonly Visit[] = [
   { request: { target: '/products' }, servers: [['front', 'GET /products', 200]] },
   {
     request: {
       target: '/products/3?ref=a%20b&sig=secret',
-      // Not UTF-8: what Go's protobuf would refuse a whole request for.
+      // Not UTF-8: Go's protobuf would refuse a whole request over it.
       headers: { 'User-Agent': 'caf\xe9/1.0', tracestate: 'vendor=a1,other=b2' },
     },
     servers: [
@@ -44,7 +44,7 @@ export const visits: readonly Visit[] = [
       ['inventory', 'POST /reservations', 201],
       ['pricing', 'POST', 201],
       ['inventory', 'GET /stock/{id}', 200],
-      // pricing passes the trace on in a comment of the statement.
+      // pricing forwards the trace in a comment of the statement.
       ['postgres', 'SELECT discounts', undefined],
       ['postgres', 'INSERT quotes', undefined],
     ],
@@ -68,11 +68,11 @@ export interface Origin {
   readonly spanId: string;
 }
 
-/** With a PostgreSQL of its own for the Node.js half: `make test` installs it. */
+/** With a PostgreSQL of its own for the Node.js half. `make test` installs it. */
 export async function startShop(): Promise<Shop> {
   execFileSync('make', ['-C', root, 'examples'], { stdio: 'ignore' });
   const launcher = join(root, 'examples', 'shop', 'main.mjs');
-  // A node of its own: the agent leaves alone what runs the same file as itself.
+  // A node of its own, because the agent leaves alone processes that run the same file as itself.
   const args = [launcher, '--node', join(root, 'build', 'examples', 'node')];
   const parts = await startProcess(process.execPath, args, { lifeline: true });
   await parts.waitForLine(/^ready$/, 30_000);
@@ -89,7 +89,7 @@ export async function startShop(): Promise<Shop> {
   };
 }
 
-/** Makes the request as a part of a new trace. A connection that ends without an answer is what a panic looks like. */
+/** Makes the request as part of a new trace. A panic looks like a connection that ends without an answer. */
 export async function visit(shop: Shop, { request, servers: [[, , due]] }: Visit): Promise<Origin> {
   const origin = { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
   const traceparent = `00-${origin.traceId}-${origin.spanId}-01`;

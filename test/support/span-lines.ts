@@ -1,12 +1,12 @@
 import type { DecodedSpan } from './otlp-decode.ts';
 
-/** A span as `--json` prints it: all but the scope. */
+/** A span as `--json` prints it: everything but the scope. */
 export type ReportedSpan = Omit<DecodedSpan, 'scope'>;
 
 const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
 const statusCodes = ['unset', 'ok', 'error'];
 
-/** The spans of `uspan run --json`, in the form that a collector's decode to. Throws on a line that is no span. */
+/** The spans of `uspan run --json`, in the form of decoded spans of a collector. Throws on a line that is not a span. */
 export function parseSpanLines(stdout: string): ReportedSpan[] {
   const whole = stdout.slice(0, stdout.lastIndexOf('\n') + 1);
   return whole.split('\n').filter(Boolean).map(parseSpanLine);

@@ -1,10 +1,10 @@
-/** Records that describe themselves (bpf/events/record.h), made by hand. */
+/** Records (bpf/events/record.h), made by hand. */
 import { FieldHead, FieldMark, SpanHead } from '../../src/probes/layout.gen.ts';
 import { putSpanHead, type SpanHeadValues, slabOf } from './otlp-slab.ts';
 
 export interface RecordField {
   readonly field: number;
-  /** Text is latin1, so that any byte can be had; a number takes 4 bytes. */
+  /** Text is latin1, so that it can have any byte. A number takes 4 bytes. */
   readonly value: string | number | Uint8Array;
   readonly cut?: boolean | undefined;
   readonly unreadable?: boolean | undefined;
@@ -19,7 +19,7 @@ export interface SpanRecordValues {
   readonly head?: SpanHeadValues;
   readonly pid?: number;
   readonly probeId?: number;
-  /** What the record says of its length instead of the truth. */
+  /** The length that the record claims, in place of the true one. */
   readonly claimedBytes?: number | undefined;
 }
 
