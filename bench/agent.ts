@@ -76,7 +76,7 @@ async function main(): Promise<void> {
         lost += result.lost;
         if (result.cpuNsPerSpan < (results.get(stage)?.cpuNsPerSpan ?? Infinity)) results.set(stage, result);
       }
-      // Once more, for what is profiled costs more.
+      // Once more, because a profiled round costs more.
       if (options.profile && stage === chosen.at(-1)) await replay({ ...job, profile: options.profile });
     }
     const received = await receiver.spans();

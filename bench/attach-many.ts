@@ -1,7 +1,6 @@
 /**
- * What a busy server loses while the agent attaches many other programs: 50 different Go binaries start beside one that is under load.
- * Prints spans lost, and the longest time in which the ring was not drained.
- * Run as root: node bench/attach-many.ts [BINARIES] [REQUESTS A SECOND]
+ * What a busy server loses while the agent attaches to many other programs: 50 different Go binaries start beside one that is under load.
+ * Prints the spans lost, and the longest time between two drains. Run as root: node bench/attach-many.ts [BINARIES] [REQUESTS A SECOND]
  */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -21,7 +20,7 @@ const connections = 64;
 
 const root = join(import.meta.dirname, '..');
 
-/** The fixture, linked again with another text in it: the same program in other bytes. */
+/** The fixture, linked again with another text in it: the same program with other bytes. */
 async function variant(n: number): Promise<string> {
   const directory = join(root, 'build', 'bench', 'attach-many');
   await mkdir(directory, { recursive: true });

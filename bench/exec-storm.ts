@@ -1,7 +1,6 @@
 /**
  * What the agent costs a host on which programs come and go that it does not trace: some 100 short ones a second, among them a large Go
- * program. Prints its share of a core, from /proc/PID/stat, and how many files it read.
- * Run as root: node bench/exec-storm.ts [SECONDS]
+ * program. Prints its share of a core, from /proc/PID/stat, and how many files it read. Run as root: node bench/exec-storm.ts [SECONDS]
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ import { cpuSnapshot, memoryUse } from './support/usage.ts';
 const seconds = Number(process.argv[2] ?? 20);
 const perSecond = 100;
 
-/** A Go program of some 20 MB that builds start by the hundred, without any library uspan knows. */
+/** A Go program of some 20 MB that builds start by the hundred, without any library that uspan knows. */
 const compiler = join(execFileSync('go', ['env', 'GOTOOLDIR']).toString().trim(), 'compile');
 
 /** What scripts and builds start: small C programs, a shell, and one time in ten the Go program. */
@@ -25,7 +24,7 @@ const commands: readonly (readonly [string, ...string[]])[] = [
   [compiler, '-V'],
 ];
 
-/** Starts programs at an even pace until `untilMs`; how many. */
+/** Starts programs at an even pace until `untilMs`. Returns how many. */
 async function storm(untilMs: number): Promise<number> {
   const from = performance.now();
   let started = 0;
@@ -48,7 +47,7 @@ for (const [rules, args] of [
 ] as const) {
   const agent = await startAgent(receiver, args);
   try {
-    // The first round is what everything is met in for the first time.
+    // In the first round, the agent meets everything for the first time.
     await storm(performance.now() + 3000);
     const { pid } = agent.process;
     const before = cpuSnapshot(pid).ticks;
@@ -61,7 +60,7 @@ for (const [rules, args] of [
       ((started * 1000) / ms).toFixed(0),
       ((100 * cpuMs) / ms).toFixed(2),
       memoryUse(pid).nowMiB.toFixed(0),
-      // Somebody else's: then the row says little.
+      // They are somebody else's, and then the row says little.
       String(agent.process.stderr().split('attached {').length - 1),
     ]);
     await agent.stop();

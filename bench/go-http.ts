@@ -48,7 +48,7 @@ const usage = `node bench/go-http.ts [options]
   --json            print every round as JSON
 `;
 
-/** Why the uspan column is left out, once that is known. */
+/** Why there is no uspan column, once that is known. */
 let withoutAgent: string | undefined;
 
 async function main(): Promise<void> {
@@ -99,7 +99,7 @@ function contestOf(programs: Programs): Contest {
   };
 }
 
-/** Round by round, each column in turn, so that what changes on the machine meanwhile meets all of them. */
+/** Round by round, each column in turn, so that changes of the machine affect all of them. */
 async function alternate(programs: Programs, load: Load, rounds: number, seconds: number) {
   const trials = new Map<Column, Trial[]>();
   for (let round = 0; round < rounds; round++) {

@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   const machine = await describeMachine();
   const programs = { ...(await buildHitsPrograms()), node: await buildNodePrograms() };
   const [receiverProgram, countingAgent] = [await buildReceiver(), await buildCountingAgent()];
-  // What is measured gets the other one.
+  // The measured program gets the other one.
   await pinToCpu(process.pid, otherCpu);
   const receiver = await startReceiver(receiverProgram);
   console.log(`${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}`);
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
 function tableOf(all: readonly LoadHits[]): string {
   const heading = ['', 'hits', 'ns a hit', 'BPF ns', 'lowest', 'empty', 'times', 'reads'];
   const rows = all.flatMap(({ name, unit, programs: each, emptyNsPerSpan }) => {
-    // One hit in a thousand spans is a connection that was made or closed.
+    // One hit in a thousand spans comes from a connection that was made or closed.
     const programs = each.filter(({ hitsPerSpan }) => hitsPerSpan >= 0.001);
     const total = programs.reduce((sum, { nsPerSpan }) => sum + nsPerSpan, 0);
     const lowest = programs.reduce((sum, { lowestNsPerSpan }) => sum + lowestNsPerSpan, 0);
@@ -101,7 +101,7 @@ function tableOf(all: readonly LoadHits[]): string {
   return alignTable([heading, ...rows]);
 }
 
-/** Once the programs of all definitions are loaded: the number of maps no longer grows. */
+/** When the programs of all definitions are loaded: the number of maps no longer grows. */
 async function measureMapMemory(receiver: Receiver) {
   const agent = await startAgent(receiver, ['--exe', '/nowhere/nothing']);
   try {

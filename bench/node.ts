@@ -17,7 +17,7 @@ const usage = `node bench/node.ts [options]
   --json        print every round as JSON
 `;
 
-/** One Node.js thread is what is measured: more connections only queue. */
+/** One Node.js thread is measured, so more connections would only queue. */
 const load: Load = { name: 'full speed', threads: 1, connections: 32 };
 const paths = { hello: '/hello', order: '/order/3' } as const;
 type Server = keyof typeof paths;

@@ -1,6 +1,6 @@
 /**
- * Encoding cost of a span with 10 attributes: our writer from a slab against the official serializer from span objects that are
- * already there (the cost of making those is not counted). Both results are decoded and compared first.
+ * Encoding cost of a span with 10 attributes: uspan's writer from a slab, against the official serializer from existing span objects
+ * (without the cost of making those). Both results are decoded and compared first.
  *
  *     node bench/otlp-encode.ts [rounds]
  */
@@ -37,7 +37,7 @@ const texts = {
 };
 const ints = { 'http.response.status_code': 200, 'server.port': 8080 };
 
-// Texts from the slab, in the order of `texts`, one record of 512 bytes a span.
+// Texts from the slab, in the order of `texts`, with one record of 512 bytes per span.
 const recordBytes = 512;
 const slab = slabOf(new Uint8Array(batchSpans * recordBytes));
 const textRanges: { key: ReturnType<typeof attributeKey>; offset: number; length: number }[] = [];
@@ -100,7 +100,7 @@ const writer = new OtlpSpanWriter((batch) => void batches.push(batch), limits, p
 writer.setClockOffsetNs(offsetNs);
 const builder = new ExportRequestBuilder(scope, pool);
 
-/** The bytes hold until the next call, as if they had been sent. */
+/** The bytes are valid until the next call, as if they had been sent. */
 function ours(): Uint8Array {
   writeOurs(slab, writer);
   writer.flush();
@@ -113,7 +113,7 @@ function official(): Uint8Array {
   return ProtobufTraceSerializer.serializeRequest(officialSpans)!;
 }
 
-/** Time a span takes over the rounds, in ns: the best round, which other load disturbs least, and the median. */
+/** Time per span over the rounds, in ns: the best round, which other load disturbs least, and the median. */
 function nsPerSpan(encode: () => Uint8Array): string {
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {

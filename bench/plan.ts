@@ -1,6 +1,6 @@
 /**
- * What it takes to look into a file: reading it, asking it for the facts that the definitions need, and choosing sites. First as an agent
- * that has just started does it, then again and again (median of 20 rounds). Each file in a process of its own.
+ * How long it takes to look into a file: reading it, finding the facts that the definitions need, and choosing sites. First like an agent
+ * that has just started, then again and again (median of 20 rounds). Each file has a process of its own.
  *
  *     node bench/plan.ts FILE…
  */
@@ -13,7 +13,7 @@ import { plan } from '../src/probes/plan.ts';
 const rounds = 20;
 const options = { allowSingleStep: false, allowInstrumented: true };
 
-/** Milliseconds of each stage, and what the whole took from the heap: MB. */
+/** Milliseconds of each stage, and the heap that the whole took, in MB. */
 interface Look {
   readonly open: number;
   readonly facts: number;
@@ -27,7 +27,7 @@ function look(path: string): Look {
   const began = performance.now();
   const binary = openBinary({ ...file, bytes: file.bytes, path });
   const opened = performance.now();
-  // The binary remembers its answers, so that what the plan takes then is the choice of sites.
+  // The binary remembers its answers, so the plan then only has to choose the sites.
   for (const definition of definitions) {
     const isFor = definition.runtime === binary.runtime || definition.runtime === 'any';
     if (isFor && definition.matches(binary)) definition.constants(binary);
@@ -58,7 +58,7 @@ if (first === '--one') {
   console.log(row(path, 'again', again));
 } else {
   console.log(`${['open ms', 'facts ms', 'sites ms', 'heap MB'].map((name) => name.padStart(8)).join('')}`);
-  // So much room for what is new that nothing is collected while a look is measured.
+  // Enough room for new objects that no collection runs while a look is measured.
   const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
   for (const path of [first, ...others].filter((each) => each !== undefined)) {
     spawnSync(process.execPath, [...flags, import.meta.filename, '--one', path], { stdio: 'inherit' });

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   }
   const machine = await describeMachine();
   const receiver = await startReceiver(await buildReceiver());
-  // Two servers: probes belong to an inode, and the bare one's executable must have none.
+  // Two servers, because probes belong to an inode, and the bare one's executable must have none.
   const [bare, observed] = [await startPostgres(), await startPostgres()];
   try {
     for (const server of [bare, observed]) {
@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** In turn, so that what changes on the machine meanwhile meets both. */
+/** In turn, so that changes of the machine affect both. */
 async function measure(
   bare: PostgresServer,
   observed: PostgresServer,

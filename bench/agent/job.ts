@@ -1,8 +1,8 @@
-/** How far records go: written to nobody; encoded and dropped; made into requests that nobody sends; sent. Each has the ones before in it. */
+/** How far records go: read and dropped; encoded and dropped; made into requests and dropped; sent. Each stage includes those before it. */
 export const stages = ['decode', 'write', 'batch', 'send'] as const;
 export type Stage = (typeof stages)[number];
 
-/** What bench/agent/replay.ts is to do: its only argument, as JSON. */
+/** The job of bench/agent/replay.ts: its only argument, as JSON. */
 export interface ReplayJob {
   /** The agent's compiled modules. */
   readonly dist: string;
@@ -12,12 +12,12 @@ export interface ReplayJob {
   readonly endpoint: string;
   readonly records: number;
   readonly ratePerSecond: number;
-  /** Where a CPU profile goes; absent: nowhere. */
+  /** Where a CPU profile goes. Absent: no profile. */
   readonly profile?: string;
 }
 
 export interface ReplayResult {
-  /** User and system, all threads. */
+  /** User and system time, of all threads. */
   readonly cpuNsPerSpan: number;
   readonly systemNsPerSpan: number;
   /** Garbage collection, of all CPU time: 0 to 1. */

@@ -1,6 +1,6 @@
 /**
- * Preloaded into the agent (`NODE_OPTIONS=--import`), it copies every drained record to the file RECORD_RING, and at the end writes which
- * BPF object each attachment's records come from to that name with `.json` behind it. It only knows the addon: native/native.d.ts.
+ * Preloaded into the agent (`NODE_OPTIONS=--import`), it copies every drained record to the file RECORD_RING. At the end it writes to that
+ * name, with `.json` behind it, which BPF object each attachment's records come from. It knows only the addon: native/native.d.ts.
  */
 import { openSync, writeFileSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,6 +1,7 @@
 /**
- * Runs recorded rings through the agent's own way of a record, up to a stage, and prints what it used as JSON. bench/agent.ts turns it into
- * JavaScript and starts it as bin/uspan starts the agent, so that memory is the agent's. All it knows of the agent is in open() and below.
+ * Runs recorded rings through the agent's own path of a record, up to a stage, and prints what it used as JSON. bench/agent.ts turns it
+ * into JavaScript and starts it as bin/uspan starts the agent, so that its memory is like the agent's. Everything that it knows of the
+ * agent is in open() and below.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
@@ -15,7 +16,7 @@ import type { ReplayJob, ReplayResult } from './job.ts';
 const job = JSON.parse(process.argv[2]!) as ReplayJob;
 const load = <T>(path: string): Promise<T> => import(pathToFileURL(join(job.dist, path)).href) as Promise<T>;
 
-/** As the agent's drain loop: a slab of 1 MiB at a time, every 50 ms under load. */
+/** Like the agent's drain loop: a slab of 1 MiB at a time, every 50 ms under load. */
 const slabBytes = 1 << 20;
 const roundMs = 50;
 const warmUpRecords = 100_000;
@@ -39,7 +40,7 @@ const nowhere: SpanWriter = {
 
 interface Pipeline {
   write(slab: Slab, length: number): void;
-  /** All that was written is where it has to be; how many spans were lost on the way. */
+  /** Waits until everything written has arrived. Returns how many spans were lost on the way. */
   finish(): Promise<number>;
 }
 
@@ -94,7 +95,7 @@ function boundaries(): Uint32Array {
   return Uint32Array.from(ends);
 }
 
-/** The recording over and over, at the rate that was asked for. */
+/** The recording over and over, at the given rate. */
 async function replay(count: number): Promise<void> {
   const from = performance.now();
   for (let made = 0, round = 1; made < count; round++) {
@@ -107,7 +108,7 @@ async function replay(count: number): Promise<void> {
   }
 }
 
-/** At most `most` records, as many as fit a slab and come before the recording begins anew. */
+/** At most `most` records, as many as fit into a slab and come before the recording begins anew. */
 function writeSlab(most: number): number {
   const start = next === 0 ? 0 : records[next - 1]!;
   let to = next;
@@ -152,7 +153,7 @@ async function open(): Promise<Pipeline> {
   };
 }
 
-/** As many attributes as a process has that runs on a host. */
+/** As many attributes as a process on a real host has. */
 function describe(pid: number): Resource {
   return {
     attributes: {

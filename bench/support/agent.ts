@@ -10,14 +10,14 @@ export interface Agent {
   readonly process: RunningProcess;
   /** From its start to its `ready` line, Node's own start included. */
   readonly readyMs: number;
-  /** SIGTERM; gives what the agent wrote to its report file and how long it took to end. */
+  /** Sends SIGTERM. Gives what the agent wrote to its report file, and how long it took to end. */
   stop(): Promise<{ readonly report: AgentReport; readonly stopMs: number }>;
 }
 
 /** The report file as the benchmark reads it. */
 export interface AgentReport {
   readonly lost: number;
-  /** Spans the collector took. */
+  /** Spans that the collector took. */
   readonly exported: number;
   readonly all: Report;
 }
@@ -26,12 +26,12 @@ export interface AgentReport {
 const uspan = process.env.USPAN_BIN || join(import.meta.dirname, '..', '..', 'bin', 'uspan');
 
 export interface AgentStart {
-  /** Its `bin/uspan`, when it is not the one built here. */
+  /** Its `bin/uspan`, if it is not the one built here. */
   readonly program?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts `uspan run` with more arguments, to send by its default protocol, and waits until it is ready. */
+/** Starts `uspan run` with more arguments and its default protocol, and waits until it is ready. */
 export async function startAgent(
   receiver: Receiver,
   args: readonly string[],

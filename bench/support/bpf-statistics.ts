@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const file = '/proc/sys/kernel/bpf_stats_enabled';
 
-/** Has the kernel time every run of a BPF program (sysctl kernel.bpf_stats_enabled) while `measure` runs, and then as it did before. */
+/**
+ * Makes the kernel time every run of a BPF program (sysctl kernel.bpf_stats_enabled) while `measure` runs, and then restores the setting.
+ */
 export async function withBpfStatistics<T>(measure: () => Promise<T>): Promise<T> {
   const before = readFileSync(file, 'utf8');
   const restore = () => writeFileSync(file, before);

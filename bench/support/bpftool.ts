@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { runProcess } from '../../test/support/process.ts';
 
-/** What the kernel tells of a loaded program. Times only count while statistics are on. */
+/** What the kernel says of a loaded program. Times count only while statistics are on. */
 export interface BpfProgram {
   readonly id: number;
   readonly name: string;
@@ -18,7 +18,7 @@ export interface BpfSite {
   readonly refCtrOffset: number;
 }
 
-/** Fails with the command that installs bpftool when it is not there. */
+/** Fails with the command that installs bpftool, if it is missing. */
 export async function requireBpftool(): Promise<void> {
   await runProcess('bpftool', ['version']).catch((cause: unknown) => {
     throw new Error('bpftool is missing. Install it: sudo apt-get install bpftool', { cause });
@@ -47,7 +47,7 @@ export async function uprobePrograms(pid: number): Promise<BpfProgram[]> {
     }));
 }
 
-/** Every place where a process has attached programs by uprobe_multi, from fdinfo of its links (since Linux 6.16). */
+/** Every site where a process has attached programs by uprobe_multi, from fdinfo of its links (since Linux 6.16). */
 export function attachedSites(pid: number): BpfSite[] {
   return fdinfos(pid)
     .filter((text) => /^link_type:\s+uprobe_multi$/m.test(text))
@@ -61,7 +61,7 @@ export function attachedSites(pid: number): BpfSite[] {
     });
 }
 
-/** The first u64 of the section's map that one of these programs uses, by its name (`.data.reads`); undefined: none has it. */
+/** The first u64 of the section's map that one of these programs uses, by its name (`.data.reads`). Undefined: none has it. */
 export async function firstWord(program: BpfProgram, section: string): Promise<number | undefined> {
   const maps = (await bpftool('map', 'show')) as readonly { readonly id: number; readonly name?: string }[];
   const map = maps.find(({ id, name }) => name === section && program.mapIds.includes(id));

@@ -7,9 +7,9 @@ import type { Trial } from './trial.ts';
 
 /** A benchmark of a program that makes calls. */
 export interface CallBench<P> {
-  /** `bench/go-sql.ts`, for its usage. */
+  /** `bench/go-sql.ts`, for its usage text. */
   readonly file: string;
-  /** What a request of the table is. */
+  /** What the table calls a request. */
   readonly call: string;
   readonly loads: readonly CallLoad[];
   build(): Promise<P>;
@@ -22,7 +22,7 @@ const usage = (file: string) => `node ${file} [options]
   --json       print every round as JSON
 `;
 
-/** Runs it from the command line: every load, round by round, each column in turn. Ends the process with 1 when it fails. */
+/** Runs it from the command line: every load, round by round, each column in turn. Ends the process with 1 if it fails. */
 export async function runCallBench<P>(bench: CallBench<P>): Promise<void> {
   await main(bench).catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : error);

@@ -10,7 +10,7 @@ import { cpuSnapshot, cpuUsedUs, memoryUse } from './usage.ts';
 export interface CallLoad {
   readonly name: string;
   readonly goroutines: number;
-  /** Calls a second of all goroutines; absent: as fast as it goes. */
+  /** Calls a second of all goroutines. Absent: as fast as possible. */
   readonly rate?: number;
 }
 
@@ -22,8 +22,8 @@ interface Called {
 }
 
 /**
- * As runTrial() of trial.ts, of a program that makes calls and is told when by SIGUSR1 (bench/go-client/calls): one call is one request of
- * the table. `args` are the program's own.
+ * Like runTrial() of trial.ts, for a program that makes calls and starts them on SIGUSR1 (bench/go-client/calls). One call is one request
+ * of the table. `args` are the program's own.
  */
 export async function runCallTrial(
   programs: CallPrograms,
@@ -77,7 +77,7 @@ export async function runCallTrial(
   }
 }
 
-/** Has the program call, for the `nth` time: a second the first time, then for as long as it was told. */
+/** Makes the program call, for the `nth` time: the first time for a second, then for as long as its arguments say. */
 async function callOnce(client: RunningProcess, nth: number): Promise<Called> {
   process.kill(client.pid, 'SIGUSR1');
   const [, ...numbers] = await client.waitForLine(new RegExp(`^called ${nth} (\\d+) (\\d+) (\\d+) (\\d+)$`), 60_000);

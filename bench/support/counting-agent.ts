@@ -8,7 +8,7 @@ const copy = join(root, 'build', 'bench', 'counting');
 
 /**
  * A copy of the built agent whose BPF programs count their reads of user memory (bench/bpf/count_reads.h). The agent looks for its objects
- * beside its own files, so it is copied whole; what it is made of stays as it is.
+ * beside its own files, so the copy is whole. The original stays as it is.
  * @returns the path of its `bin/uspan`
  */
 export async function buildCountingAgent(): Promise<string> {
@@ -26,7 +26,7 @@ export async function buildCountingAgent(): Promise<string> {
   }
   for (const source of globSync('{*,*/*}.bpf.c', { cwd: join(root, 'bpf') })) {
     const wrapped = join(copy, 'sources', basename(source));
-    // Both are found from bpf/, where the compiler looks for what is included.
+    // Both are found from bpf/, where the compiler looks for included files.
     await writeFile(wrapped, `#include "../bench/bpf/count_reads.h"\n#include "../bpf/${source}"\n`);
     const object = join(copy, 'build', 'bpf', basename(source).replace(/\.c$/, '.o'));
     const { code, stderr } = await runProcess('scripts/build-bpf.sh', [wrapped, object], { cwd: root });

@@ -15,20 +15,20 @@ export interface LoadPrograms extends HitsPrograms {
   readonly node: NodePrograms;
 }
 
-/** A program under way, on a processor of its own, and what makes it work. */
+/** A running program, on a processor of its own, and what makes it work. */
 export interface RunningLoad {
   /** What the agent attaches to. */
   readonly exe: string;
   /** A configuration file for the agent. */
   readonly config?: string;
-  /** About a second of work; how many spans there should be of the kind that is measured. */
+  /** About a second of work. Gives how many spans of the measured kind there should be. */
   run(): Promise<number>;
   stop(): Promise<void>;
 }
 
 /** One row of the table. */
 export interface HitsLoad {
-  /** The definition, and how it is met. */
+  /** The definition, and the kind of load. */
   readonly name: string;
   /** What makes one span. */
   readonly unit: string;
@@ -137,7 +137,7 @@ function pgbenchLoad(name: string, mode: PgbenchMode): HitsLoad {
   };
 }
 
-/** A program can end more pairs at a time than the ring holds. */
+/** A program can end more pairs at once than the ring holds. */
 const pairsAtOnce = 2000;
 const bursts = 10;
 const burstPauseMs = 100;

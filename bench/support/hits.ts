@@ -20,7 +20,7 @@ export interface ProgramHits {
   /** Medians and the lowest of the rounds. */
   readonly nsPerSpan: number;
   readonly lowestNsPerSpan: number;
-  /** Reads of user memory; undefined: they were not counted. */
+  /** Reads of user memory. Undefined: they were not counted. */
   readonly readsPerSpan: number | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface LoadHits {
   /** The agent's, at the end of the rounds. */
   readonly memory: MemoryUse;
   readonly programs: readonly ProgramHits[];
-  /** All sites with the program that does nothing; undefined: this kernel does not tell where they are. */
+  /** All sites with the program that does nothing. Undefined: this kernel does not show where they are. */
   readonly emptyNsPerSpan: number | undefined;
 }
 
@@ -45,8 +45,8 @@ export interface HitsOptions {
 }
 
 /**
- * Runs a load with uspan attached, with an empty program in its place, and with uspan counting its reads. Needs the kernel's statistics on.
- * Every attach is followed by a round that does not count.
+ * Runs a load with uspan attached, with an empty program in its place, and with uspan counting its reads. It needs the kernel's statistics
+ * on. A round that does not count follows every attach.
  */
 export async function measureHits(load: HitsLoad, options: HitsOptions): Promise<LoadHits> {
   const running = await load.start(options.programs);
@@ -106,7 +106,7 @@ async function measureEmpty(running: RunningLoad, sites: readonly BpfSite[]): Pr
   }
 }
 
-/** By the name of the program. What is hit as a program is loaded or unloaded counts, too: it is little. */
+/** By the name of the program. Hits while a program is loaded or unloaded count too, but there are few. */
 async function countReads(running: RunningLoad, options: HitsOptions): Promise<Map<string, number>> {
   const agent = await attach(running, options.receiver, options.countingAgent);
   try {

@@ -14,7 +14,7 @@ async function startShop(programs: Programs): Promise<RunningProcess> {
 /** The agent's word that a process is attached, with the ms from first look to last probe. */
 const attachedLine = (pid: number) => new RegExp(`\\battached\\b.*\\b${pid}\\b.*"ms":(\\d+)`);
 
-/** Agent start to `ready`, its attach alone, SIGTERM to exit, against a running idle process; idle CPU in between. */
+/** Agent start to `ready`, its attach alone, and SIGTERM to exit, with a running idle process. Idle CPU in between. */
 export async function measureAttachAndIdle(programs: Programs, idleSeconds: number) {
   const receiver = await startReceiver(programs.receiver);
   const shop = await startShop(programs);
@@ -39,14 +39,14 @@ export async function measureAttachAndIdle(programs: Programs, idleSeconds: numb
   }
 }
 
-/** From the start of a new process to the agent's line that says it is attached to that process. */
+/** From the start of a new process to the agent's line that it is attached to that process. */
 export async function measureExecToAttached(programs: Programs): Promise<number> {
   const receiver = await startReceiver(programs.receiver);
   try {
     const agent = await startAgent(receiver, ['--exe', programs.shop]);
     try {
       const from = performance.now();
-      // Not until it listens: the probes can be there first.
+      // It does not wait until the process listens, because the probes can be there first.
       const shop = await startProcess(programs.shop, ['-role', 'inventory']);
       try {
         await agent.process.waitForLine(attachedLine(shop.pid), 10_000);

@@ -1,7 +1,7 @@
 import { cpus, release, totalmem } from 'node:os';
 import { runProcess } from '../../test/support/process.ts';
 
-/** What the numbers were measured on; printed above them. */
+/** The machine of the numbers, printed above them. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;

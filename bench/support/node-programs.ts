@@ -10,15 +10,15 @@ const outDir = join(import.meta.dirname, '..', '..', 'build', 'bench');
 /** Paths of what the Node.js benchmark runs. */
 export interface NodePrograms {
   readonly server: string;
-  /** This Node.js twice: probes belong to an inode, and the bare server must have none; nor does the agent look at its own. */
+  /** This Node.js twice, because probes belong to an inode, and the bare server must have none. The agent also ignores its own. */
   readonly bareNode: string;
   readonly observedNode: string;
-  /** What `--require` puts the SDK in by. */
+  /** The file with which `--require` loads the SDK. */
   readonly sdk: string;
   readonly receiver: string;
 }
 
-/** Fetches bench/node's packages where they are not the locked ones, and copies and builds the rest. */
+/** Fetches bench/node's packages if they are not the locked ones, and copies and builds the rest. */
 export async function buildNodePrograms(): Promise<NodePrograms> {
   await installPackages();
   await mkdir(outDir, { recursive: true });
@@ -34,7 +34,7 @@ export async function buildNodePrograms(): Promise<NodePrograms> {
   };
 }
 
-/** What was installed is told by a copy of the lock file. */
+/** A copy of the lock file shows what was installed. */
 async function installPackages(): Promise<void> {
   const [lock, installed] = [join(nodeDir, 'package-lock.json'), join(nodeDir, 'node_modules', '.installed-lock.json')];
   const wanted = await readFile(lock, 'utf8');

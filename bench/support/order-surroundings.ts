@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { type PostgresServer, startPostgres } from '../../test/support/postgres.ts';
 import { startProcess } from '../../test/support/process.ts';
 
-/** What an order needs: a database with goods, and the service that is called, which answers at once. */
+/** What an order needs: a database with goods, and a service to call, which answers at once. */
 export interface Surroundings {
   readonly postgres: PostgresServer;
-  /** UPSTREAM, and PGHOST and so on. */
+  /** UPSTREAM, and PGHOST and the like. */
   readonly env: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }

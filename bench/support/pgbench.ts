@@ -11,7 +11,7 @@ export interface PgbenchRun {
   /** Of one statement each. */
   readonly transactions: number;
   readonly perSecond: number;
-  /** Time on the processor of all backends, user and system. */
+  /** Processor time of all backends, user and system. */
   readonly backendCpuUs: number;
 }
 
@@ -20,12 +20,12 @@ export async function fillPgbench(server: PostgresServer): Promise<void> {
   await pgbench(server, ['-i', '-q', '-s', '1']);
 }
 
-/** `pgbench -S` with 4 clients over the Unix socket, the least time a statement can take. */
+/** `pgbench -S` with 4 clients over the Unix socket: the least time that a statement can take. */
 export async function runPgbench(server: PostgresServer, mode: PgbenchMode, seconds: number): Promise<PgbenchRun> {
   const before = endedChildrenCpuUs(server.pid);
   const running = children(server.pid).length;
   const stdout = await pgbench(server, ['-S', '-n', '-c4', '-j1', `-M${mode}`, `-T${seconds}`], (seconds + 60) * 1000);
-  // The postmaster knows what a backend used when it has ended.
+  // The postmaster knows what a backend used after it has ended.
   while (children(server.pid).length > running) await sleep(5);
   return {
     transactions: numberIn(stdout, /transactions actually processed: (\d+)/),

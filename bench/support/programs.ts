@@ -8,7 +8,7 @@ const outDir = join(benchDir, '..', 'build', 'bench');
 /** Paths of the benchmark's Go programs. */
 export interface Programs {
   readonly bare: string;
-  /** The same bytes as `bare` in another file: probes belong to an inode, and the bare server must have none. */
+  /** The same bytes as `bare` in another file, because probes belong to an inode, and the bare server must have none. */
   readonly observed: string;
   readonly sdk: string;
   readonly receiver: string;

@@ -8,7 +8,7 @@ export interface Receiver {
   readonly httpEndpoint: string;
   /** Spans received since the start. */
   spans(): Promise<number>;
-  /** Waits until no span came for `quietMs`, for at most `deadlineMs`; gives the count. */
+  /** Waits until no span came for `quietMs`, for at most `deadlineMs`. Gives the count. */
   settle(quietMs: number, deadlineMs: number): Promise<number>;
   stop(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export async function startReceiver(path: string): Promise<Receiver> {
   };
 }
 
-/** An environment for a program that exports: this process's OpenTelemetry settings don't leak into it. */
+/** An environment for a program that exports, without this process's OpenTelemetry settings. */
 export function exportEnv(
   endpoint: string,
   protocol: 'grpc' | 'http/protobuf' = 'grpc',

@@ -9,10 +9,13 @@ import { measuredCpu } from './pin.ts';
 const root = join(import.meta.dirname, '..', '..');
 const script = join(root, 'build', 'bench', 'replay.mjs');
 
-/** Runs bench/agent/replay.ts on a processor of its own, as bin/uspan runs the agent: its environment and options of Node.js are read from there. */
+/**
+ * Runs bench/agent/replay.ts on a processor of its own, as bin/uspan runs the agent: it reads the environment and the options of Node.js
+ * from there.
+ */
 export async function replay(job: Omit<ReplayJob, 'dist'>): Promise<ReplayResult> {
   await mkdir(join(root, 'build', 'bench'), { recursive: true });
-  // As JavaScript: what strips types at run time takes memory that the agent has no use for.
+  // As JavaScript, because stripping types at run time takes memory that the agent does not use.
   await writeFile(script, stripTypeScriptTypes(await readFile(join(root, 'bench', 'agent', 'replay.ts'), 'utf8')));
   const { options, env } = howTheAgentStarts(await readFile(join(root, 'bin', 'uspan'), 'utf8'));
   const node = [process.execPath, ...options, script, JSON.stringify({ ...job, dist: join(root, 'dist') })];

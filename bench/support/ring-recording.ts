@@ -22,8 +22,8 @@ export interface RecordingPrograms extends HitsPrograms {
 
 /**
  * A file of records as the agent drained them: a Go server that calls another and runs a query for each request, a Node.js server that does
- * the same, and the PostgreSQL it asks, all at the same time. Which object the attachments' records come from is in that name with `.json`
- * behind it. Made again when the layout of records has changed.
+ * the same, and the PostgreSQL that they query, all at the same time. The same name with `.json` behind it says which object each
+ * attachment's records come from. It is made again when the layout of records has changed.
  */
 export async function ringRecording(programs: RecordingPrograms, again: boolean): Promise<string> {
   const layout = createHash('sha256').update(readFileSync(join(root, 'src', 'probes', 'layout.gen.ts')));

@@ -1,4 +1,4 @@
-/** The middle value; the mean of the middle two when the number is even. Throws on an empty list. */
+/** The middle value, or the mean of the middle two if the number is even. Throws on an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;

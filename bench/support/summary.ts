@@ -3,7 +3,7 @@ import { median, readable } from './statistics.ts';
 import { alignTable } from './table.ts';
 import type { Trial } from './trial.ts';
 
-/** All rounds of one load, by column. A column that could not be run is absent. */
+/** All rounds of one load, by column. A column that could not run is absent. */
 export type Trials = ReadonlyMap<Column, readonly Trial[]>;
 
 const titles: Readonly<Record<Column, string>> = { bare: 'bare', uspan: 'uspan', sdk: 'OTel SDK' };
@@ -60,14 +60,14 @@ export function summarize(trials: Trials): string {
 const total = (rounds: readonly Trial[], pick: (trial: Trial) => number) =>
   rounds.reduce((sum, trial) => sum + pick(trial), 0);
 
-/** A cell of the median round by agent CPU, so that numbers of one cell belong together. */
+/** A cell of the median round by agent CPU, so that the numbers of one cell belong together. */
 function agentCell(rounds: readonly Trial[], show: (trial: Trial) => string): string {
   const sorted = rounds.filter((t) => t.agent).sort((a, b) => a.agent!.cpuUsPerSpan - b.agent!.cpuUsPerSpan);
   const middle = sorted[Math.floor(sorted.length / 2)];
   return middle ? show(middle) : '–';
 }
 
-/** The median of the differences round by round: what drifts during the run cancels out. */
+/** The median of the differences round by round, so that drift during the run cancels out. */
 function added(trials: Trials, column: Column): string {
   const bare = trials.get('bare')!;
   if (column === 'bare') return '–';
@@ -75,7 +75,7 @@ function added(trials: Trials, column: Column): string {
   return signed(median(differences));
 }
 
-/** Between the least disturbed round of each: on a busy machine other work only ever adds. */
+/** The difference between the least disturbed rounds. On a busy machine, other work only ever adds. */
 function addedToLowest(trials: Trials, column: Column): string {
   if (column === 'bare') return '–';
   const lowest = (each: Column) => Math.min(...trials.get(each)!.map((t) => t.appCpuUsPerRequest));

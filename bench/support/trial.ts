@@ -4,21 +4,21 @@ import { exportEnv, startReceiver } from './receiver.ts';
 import { cpuSnapshot, cpuUsedUs, type MemoryUse, memoryUse } from './usage.ts';
 import { type Load, wrk } from './wrk.ts';
 
-/** What one run of one column under one load gave. */
+/** The result of one run of one column under one load. */
 export interface Trial {
   readonly requestsPerSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly appCpuUsPerRequest: number;
-  /** Requests the server handled from start to end, the warm-up included: how many spans there should be. */
+  /** Requests that the server handled from start to end, including the warm-up. It is the number of spans that there should be. */
   readonly handled: number;
   readonly spansReceived?: number;
   readonly agent?: { readonly cpuUsPerSpan: number; readonly memory: MemoryUse; readonly report: AgentReport };
 }
 
 /**
- * Starts a server (and the agent, attached before the first request), warms it up, loads it and stops everything.
- * CPU is counted until the spans have been delivered, so that work put off until after the load counts too.
+ * Starts a server (and the agent, attached before the first request), warms it up, loads it, and stops everything. CPU counts until the
+ * spans have arrived, so work that is put off until after the load counts too.
  */
 export async function runTrial(
   contest: Contest,
@@ -52,7 +52,7 @@ export async function runTrial(
         memory: memoryUse(agent.process.pid),
       };
 
-    // The agent first: it must not see its target end. Then the server, whose SDK exports the rest before it ends.
+    // The agent first, because it must not see its target end. Then the server, whose SDK exports the rest before it ends.
     const stopped = await agent?.stop();
     await server.stop();
     const [, handled] = await server.waitForLine(/^handled (\d+)$/);

@@ -15,13 +15,13 @@ export function cpuSnapshot(pid: number): CpuSnapshot {
     const text = readIfThere(`/proc/${pid}/task/${tid}/schedstat`);
     if (text !== undefined) threadNs.set(tid, Number(text.split(' ')[0]));
   }
-  // The command name, in parentheses, may contain spaces: count fields from its end. utime and stime are fields 14 and 15.
+  // The command name, in parentheses, may contain spaces, so count fields from its end. utime and stime are fields 14 and 15.
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { threadNs, ticks: Number(fields[11]) + Number(fields[12]) };
 }
 
-/** CPU time between two snapshots in microseconds. Exact while no thread ended; else as coarse as the clock tick. */
+/** CPU time between two snapshots in microseconds. It is exact if no thread ended, otherwise as coarse as the clock tick. */
 export function cpuUsedUs(before: CpuSnapshot, after: CpuSnapshot): number {
   const allAlive = [...before.threadNs.keys()].every((tid) => after.threadNs.has(tid));
   if (!allAlive) return (after.ticks - before.ticks) * 10_000;

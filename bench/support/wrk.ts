@@ -6,7 +6,7 @@ export interface Load {
   readonly name: string;
   readonly threads: number;
   readonly connections: number;
-  /** Mean pause of a connection before each request, in milliseconds; absent: as fast as it goes. */
+  /** Mean pause of a connection before each request, in milliseconds. Absent: as fast as possible. */
   readonly pauseMs?: number;
 }
 
@@ -19,14 +19,17 @@ export interface WrkResult {
 
 const script = join(import.meta.dirname, '..', 'wrk-report.lua');
 
-/** Fails with the command that installs wrk when it is not there. */
+/** Fails with the command that installs wrk, if it is missing. */
 export async function requireWrk(): Promise<void> {
   await runProcess('wrk', ['--version']).catch((cause: unknown) => {
     throw new Error('wrk is missing. Install it: sudo apt-get install wrk', { cause });
   });
 }
 
-/** Loads a URL for some seconds, each request with these headers. Any failed request fails the run: a benchmark of errors says nothing. */
+/**
+ * Loads a URL for some seconds, each request with these headers. Any failed request fails the run, because a benchmark of errors says
+ * nothing.
+ */
 export async function wrk(
   url: string,
   load: Load,
