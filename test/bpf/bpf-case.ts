@@ -7,7 +7,7 @@ import { loadNative } from '../../src/native.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** Compiles test/bpf/NAME.bpf.c as the real objects are compiled, and loads it. */
+/** Compiles test/bpf/NAME.bpf.c like the real objects, and loads it. */
 export function openBpfTest(name: string): BpfObject {
   const directory = mkdtempSync(join(tmpdir(), 'uspan-bpf-'));
   try {
@@ -20,7 +20,7 @@ export function openBpfTest(name: string): BpfObject {
   }
 }
 
-/** Puts `input` into the object's only case, runs a program, gives what the case is then. */
+/** Puts `input` into the object's only case, runs a program, and returns the case. */
 export function runCase(object: BpfObject, program: string, input: Uint8Array): DataView {
   const cases = object.map('cases');
   const key = new Uint8Array(4);

@@ -20,13 +20,13 @@ const caseBytes = Scratch.size + 32;
 const maxBytes = 448;
 
 interface Head {
-  /** Bytes up to the blank line and with it; undefined: there is none. */
+  /** Bytes up to the blank line, including it. Undefined: there is none. */
   readonly end: number | undefined;
   readonly values: Readonly<Record<string, string | undefined>>;
   readonly traceparents: number;
 }
 
-/** The same, by lines and a regular expression. Undefined: a line goes on in the next, or has more blanks than are looked at. */
+/** The same, by lines and a regular expression. Undefined: a line goes on in the next one, or has more blanks than are looked at. */
 function oracle(text: string): Head | undefined {
   const values: Record<string, string | undefined> = {};
   let traceparents = 0;
@@ -42,7 +42,7 @@ function oracle(text: string): Head | undefined {
       const key = name.toLowerCase();
       if (/^[ \t]{5}|[ \t]{5}$/.test(value!)) return undefined;
       if (key === 'traceparent') traceparents++;
-      // A header that is there and empty has no place of its own.
+      // A header that is there but empty has no address of its own.
       values[key] ??= value!.replaceAll(/^[ \t]+|[ \t]+$/g, '');
     }
     at = newline + 1;
@@ -59,7 +59,7 @@ describeKernel('headers in a head', () => {
 
   function scan(text: string): Head | undefined {
     const input = Buffer.alloc(caseBytes);
-    // What was there before: nothing of it may be found.
+    // What was there before must not be found.
     input.write('\r\nHost: stale\r\n\r\n'.repeat(32), 0, Scratch.size, 'latin1');
     input.write(text, 0, 'latin1');
     input.writeUInt16LE(text.length, layout.bytes);
@@ -121,13 +121,13 @@ describeKernel('headers in a head', () => {
       text = text.slice(0, maxBytes);
       const expected = oracle(text);
       const found = scan(text);
-      // Whether a blank too many or a line that goes on comes first does not matter: the header map is asked then.
+      // It does not matter whether a blank too many or a continued line comes first, because the header map is used in both cases.
       if (found === undefined || expected === undefined) {
         if (expected !== undefined) expect([text, expected.end]).toEqual([text, undefined]);
         continue;
       }
       expect([text, found.end]).toEqual([text, expected.end]);
-      // Without an end nothing of it is used.
+      // Without an end, nothing of it is used.
       if (expected.end === undefined) continue;
       whole++;
       expect([text, found]).toEqual([text, expected]);

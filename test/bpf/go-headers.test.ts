@@ -1,4 +1,4 @@
-/** How BPF finds headers in a Go map, on maps laid out by hand in this process: every case the runtime can leave behind. */
+/** How BPF finds headers in a Go map, on maps laid out by hand in this process: every state that the runtime can leave. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { BpfObject } from '../../native/native.d.ts';
 import type { GoMapLayout as Layout } from '../../src/contract/binary.ts';
@@ -29,7 +29,7 @@ const wanted: readonly Slot[] = [
   { key: 'User-Agent', values: ['curl'] },
 ];
 
-/** `count` headers that nobody looks for, a few of them as long as one that is. */
+/** `count` headers that are not wanted, a few of them as long as a wanted one. */
 function others(count: number, from = 0): Slot[] {
   return Array.from({ length: count }, (_, i) => {
     const number = String(from + i);
@@ -54,7 +54,7 @@ describeKernel('headers in a Go map', () => {
     const input = new Uint8Array(caseBytes);
     new DataView(input.buffer).setBigUint64(layout.map, map, true);
     input.set(goMapLayout(mapLayout), layout.mapLayout);
-    // A scratch that was used before.
+    // Scratch memory that was used before.
     input.fill(0xee, raw);
     const output = runCase(object, 'test_scan', input);
     const u64 = (at: number) => output.getBigUint64(at, true);
@@ -133,7 +133,7 @@ describeKernel('headers in a Go map', () => {
       const groups = Array.from({ length: 64 }, (_, g) => others(7, 10 * g));
       groups[63] = [...wanted];
       expect(scan(build(groups), mapLayout)).toEqual({ ...none, complete: false });
-      // What lies in front is found all the same.
+      // What lies in front is still found.
       groups[0] = [...wanted];
       expect(scan(build(groups), mapLayout)).toEqual({ ...all, complete: false });
     });
@@ -154,7 +154,7 @@ describeKernel('headers in a Go map', () => {
   });
 
   test('swiss: a group with its tail on a page that was never touched', () => {
-    // Control bytes and four slots lie before the page, the rest on it.
+    // Control bytes and four slots lie before the page, and the rest on it.
     const group = memory.beforeLastPage(8 + 4 * 40);
     const map = smallSwissMap(memory, [...others(1), ...wanted], group);
     memory.cutLastPage();

@@ -5,7 +5,7 @@
 import type { GoMapLayout } from '../../src/contract/binary.ts';
 import type { UserMemory } from './user-memory.ts';
 
-/** A header and its values; `deleted` leaves the slot as Go's delete does, `empty` as one never used. */
+/** A header and its values. `deleted` leaves the slot as Go's delete does, `empty` as one never used. */
 export interface Slot {
   readonly key: string;
   readonly values?: readonly string[];
@@ -43,7 +43,7 @@ export const hmapLayout: GoMapLayout = {
 const isFull = ({ state = 'full' }: Slot) => state === 'full';
 const fullSlots = (groups: readonly (readonly Slot[])[]) => BigInt(groups.flat().filter(isFull).length);
 
-/** A map small enough for one group and no directory; both can be at addresses of the caller's. */
+/** A map small enough for one group and no directory. Both can be at addresses of the caller's. */
 export function smallSwissMap(
   memory: UserMemory,
   slots: readonly Slot[],
@@ -54,7 +54,7 @@ export function smallSwissMap(
   return swissMap(memory, fullSlots([slots]), group, 0n, map);
 }
 
-/** One table of groups (a power of two of them); its directory has `repeated` entries for it. */
+/** One table of groups (a power of two of them). Its directory has `repeated` entries for it. */
 export function swissMapOfGroups(memory: UserMemory, groups: readonly (readonly Slot[])[], repeated = 1): bigint {
   const data = memory.allocate(groups.length * swissGroupBytes);
   groups.forEach((slots, index) => {
@@ -94,7 +94,7 @@ function writeSwissGroup(memory: UserMemory, group: bigint, slots: readonly Slot
 /** A bucket and its overflow buckets. */
 export type Chain = readonly (readonly Slot[])[];
 
-/** A power of two of chains. While the map grows, `old` is what is not moved yet. */
+/** A power of two of chains. While the map grows, `old` has what is not moved yet. */
 export function hmap(memory: UserMemory, chains: readonly Chain[], old?: readonly Chain[]): bigint {
   const map = memory.allocate(48);
   memory.u64(map, fullSlots([...chains, ...(old ?? [])].flat()));

@@ -1,4 +1,4 @@
-/** A goroutine whose first call may have been forgotten is not taken to be started for a request that began much later. */
+/** If a goroutine's first call may have been forgotten, uspan must not take it to be started for a request that began much later. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { BpfObject } from '../../native/native.d.ts';
 import { GoGoroutineKey, GoNewest } from '../../src/probes/layout.gen.ts';
@@ -6,7 +6,7 @@ import { describeKernel } from '../kernel/native-fixture.ts';
 import { openBpfTest, runCase } from './bpf-case.ts';
 
 const pid = 4711;
-/** Half of the goroutines that are remembered. */
+/** Half of the remembered goroutines. */
 const slack = 16384n;
 /** `struct newest_case` of go_newest.bpf.c. */
 const startAt = GoGoroutineKey.size;
@@ -56,15 +56,15 @@ describeKernel('the newest goroutines of a process', () => {
   });
 
   test.each([
-    // By the newer of the two times, when the request began after it.
+    // By the newer of the two times, if the request began after it.
     [2_000n, 100_000n - slack - 1n, true],
     [2_000n, 100_000n - slack, false],
     [9_000n, 1n, true],
-    // By the older one, when it began between them.
+    // By the older one, if it began between them.
     [1_999n, 50_000n - slack - 1n, true],
     [1_999n, 50_000n - slack, false],
     [1_000n, 1n, true],
-    // Before both, nothing can be said.
+    // Before both, nothing is certain.
     [999n, 1n, false],
   ])('a request that began at %i, goroutine %i: %s', (start, goid, expected) => {
     set({ now: 200_000n, goid: [50_000n, 100_000n], ktimeNs: [1_000n, 2_000n] });
@@ -81,7 +81,7 @@ describeKernel('the newest goroutines of a process', () => {
     expect(after).toMatchObject({ now: 9n, goid: [5n, 9n] });
     expect(after.ktimeNs[0]).toBe(2n);
     expect(after.ktimeNs[1]).toBeGreaterThan(2n);
-    // Not a second later, nor by an older goroutine.
+    // Not within a second, and not by an older goroutine.
     set({ ...after, ktimeNs: [after.ktimeNs[0], 2n ** 62n] });
     run('test_note', 8n);
     expect(get()).toMatchObject({ now: 9n, goid: [5n, 9n] });

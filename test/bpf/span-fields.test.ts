@@ -15,7 +15,7 @@ interface Text {
   readonly max?: number;
   /** Its memory is not there. */
   readonly unreadable?: boolean;
-  /** Its NUL tells its length. */
+  /** Its NUL gives its length. */
   readonly string?: boolean;
 }
 

@@ -29,7 +29,7 @@ interface Parent {
   readonly flags: number;
 }
 
-/** The same by the text of the recommendation: an oracle that shares no code with BPF. */
+/** The same from the text of the recommendation: an oracle that shares no code with BPF. */
 function parentOf(header: string): Parent | undefined {
   const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(.*)$/s.exec(header);
   if (!match) return undefined;
@@ -46,7 +46,7 @@ describeKernel('trace context in BPF', () => {
   });
   afterAll(() => object.close());
 
-  /** As take_traceparent() calls it: only headers of 55 bytes and more, of which 56 are read. */
+  /** As take_traceparent() calls it: only for headers of 55 bytes and more, of which it reads 56. */
   const parse = (header: string): Parent | undefined => {
     const text = Buffer.from(header, 'latin1');
     if (text.length < 55) return undefined;
@@ -143,7 +143,7 @@ describeKernel('trace context in BPF', () => {
       const id = span.toString('hex', SpanHead.traceId, SpanHead.traceId + 16);
       expect(id).not.toMatch(/^0+$/);
       expect(span.toString('hex', SpanHead.parentSpanId, SpanHead.parentSpanId + 8)).toBe('0'.repeat(16));
-      // Bit 8: whether the parent is remote is known; bit 9: it is not.
+      // Bit 8: it is known whether the parent is remote. Bit 9: it is not.
       expect(span.readUInt32LE(SpanHead.traceFlags)).toBe(0x101);
       seen.add(id);
       spans.add(span.toString('hex', SpanHead.spanId, SpanHead.spanId + 8));
@@ -151,7 +151,7 @@ describeKernel('trace context in BPF', () => {
     expect(seen.size).toBe(2000);
     expect(spans.size).toBe(2000);
     for (const id of spans) expect(id).not.toMatch(/^0+$/);
-    // Every byte but the last, of which one bit is always set, takes many values.
+    // Every byte takes many values, except the last one, which always has one bit set.
     for (let byte = 0; byte < 16; byte++) {
       expect(new Set([...seen].map((id) => id.slice(2 * byte, 2 * byte + 2))).size).toBeGreaterThan(
         byte === 15 ? 100 : 200,
@@ -175,8 +175,8 @@ describeKernel('trace context in BPF', () => {
       ({ kind: 'traceidratio', parentBased, ratio: value }) as const;
 
     /**
-     * TraceIdRatioBased as the Go SDK defines it (and so agrees with services that sample by it): bits 1 to 63 of the
-     * trace id, its last bit left out, against ratio × 2^63.
+     * TraceIdRatioBased as the Go SDK defines it, so that uspan agrees with services that sample by it: bits 1 to 63 of the trace id,
+     * without its last bit, against ratio × 2^63.
      */
     const oracle = (value: number, id: string) => Number(BigInt(`0x${id.slice(16)}`) >> 1n) < value * 2 ** 63;
 
@@ -192,7 +192,7 @@ describeKernel('trace context in BPF', () => {
           expect([value, id, answer]).toEqual([value, id, oracle(value, id)]);
           if (answer) kept++;
         }
-        // Six standard deviations: a wrong half of the id, or wrong end of it, is far outside.
+        // Six standard deviations: the wrong half of the id, or its wrong end, would be far outside.
         expect(Math.abs(kept - value * count)).toBeLessThanOrEqual(6 * Math.sqrt(count * value * (1 - value)));
       }
     });

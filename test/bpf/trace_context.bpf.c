@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
-/* bpf/span/{traceparent,ids}.h, one function a program: what is in `cases` goes in, what it says comes out. */
+/* bpf/span/{traceparent,ids}.h, one function per program: `cases` has its input, and then its output. */
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
@@ -10,7 +10,7 @@ char LICENSE[] SEC("license") = "GPL";
 struct trace_case {
 	struct uspan_probe_head probe;
 	struct uspan_span_head span;
-	__u64 len; /* of the header, of which `text` is the beginning */
+	__u64 len; /* of the header, whose beginning is in `text` */
 	__u32 parented;
 	__u32 result;
 	__u8 text[64];

@@ -7,8 +7,8 @@ import { loadNative } from '../../src/native.ts';
 const pageBytes = 4096;
 
 /**
- * Memory of this very process at a known address, for programs that read user memory: a file mapped by the addon, written through
- * the file. Everything lies in the page tables from the start, as a BPF program that must not sleep needs it.
+ * Memory of this very process at a known address, for programs that read user memory. It is a file that the addon maps, and that is written
+ * through the file. All of it is in the page tables from the start, which a BPF program that must not sleep needs.
  */
 export class UserMemory {
   readonly address: bigint;
@@ -32,7 +32,7 @@ export class UserMemory {
     this.address = BigInt(`0x${line!.split('-')[0]}`);
   }
 
-  /** Room of `bytes` bytes, zeroed, on an 8-byte boundary. */
+  /** Room for `bytes` bytes, zeroed, on an 8-byte boundary. */
   allocate(bytes: number): bigint {
     this.#used = (this.#used + 7) & ~7;
     const at = this.address + BigInt(this.#used);
@@ -41,7 +41,7 @@ export class UserMemory {
     return at;
   }
 
-  /** An address `before` bytes ahead of the last page, not taken from what allocate() gives. */
+  /** An address `before` bytes ahead of the last page, apart from what allocate() gives. */
   beforeLastPage(before: number): bigint {
     return this.address + BigInt(this.sizeBytes - pageBytes - before);
   }
@@ -64,10 +64,10 @@ export class UserMemory {
     return Buffer.from(bytes.subarray(from, from + Number(view.getBigUint64(header + 8, true)))).toString('latin1');
   }
 
-  /** Takes the last page away: it cannot be read any more. */
+  /** Takes the last page away, so that it is unreadable. */
   cutLastPage(): void {
     ftruncateSync(this.#file, this.sizeBytes - pageBytes);
-    // Splitting a large folio of the page cache takes its other pages out of the page tables too.
+    // Splitting a large folio of the page cache also takes its other pages out of the page tables.
     this.#touch(this.sizeBytes - pageBytes);
   }
 

@@ -9,7 +9,7 @@ import { encodeKernelConfig, type KernelConfig, type SamplerConfig } from '../..
 import { definitions } from '../../src/probes/definitions/index.ts';
 import { Config, Constant } from '../../src/probes/layout.gen.ts';
 
-/** BTF only: it is not for loading. */
+/** Only for BTF, and not for loading. */
 const anchors = 'contract';
 
 /** Names of the objects that scripts/build-bpf.sh makes, without `.bpf.o`. */
@@ -51,7 +51,10 @@ const kernelConfigs: readonly (readonly [label: string, config: KernelConfig])[]
   ['largest maps', { ...base, maxInFlight: 1 << 20, ringBytes: 64 << 20 }],
 ];
 
-/** The kinds of link that this kernel can load an object for: `usdt_sleepable` is for uprobe_multi only, as nothing else lets a probe sleep. */
+/**
+ * The kinds of link that this kernel can load an object for. `usdt_sleepable` is only for uprobe_multi, because nothing else lets a probe
+ * sleep.
+ */
 export function linkKinds(object: string): readonly ('uprobe_multi' | 'perf')[] {
   const native = loadNative();
   const multi = native.probeFeature('uprobeMulti').supported ? (['uprobe_multi'] as const) : [];
@@ -80,7 +83,7 @@ export function configurationsOf(object: string, link: 'uprobe_multi' | 'perf'):
         },
       },
     })),
-    // The verifier knows .rodata; a value the agent never writes must not be what makes the program safe.
+    // The verifier knows .rodata. The safety of a program must not depend on a value that the agent never writes.
     ...[0, 255].map((byte) => ({
       label: `a configuration whose every byte is ${byte}`,
       options: { uprobeMulti, rodata: { uspan_config: new Uint8Array(Config.size).fill(byte) } },
@@ -88,7 +91,7 @@ export function configurationsOf(object: string, link: 'uprobe_multi' | 'perf'):
   ];
 }
 
-/** Loads, and lets go. The instructions that the verifier walked, by program. */
+/** Loads and closes it. Returns the instructions that the verifier walked, by program. */
 export async function verifiedInstructions(object: string, { options }: Configuration): Promise<Map<string, number>> {
   const loaded = loadNative().openObject({ object: readBpfObject(object), name: object, ...options });
   try {

@@ -1,11 +1,14 @@
-/** Every BPF object loads in every configuration the agent can ask for, within a budget of instructions the verifier walks. */
+/** Every BPF object loads in every configuration that the agent can ask for, within a budget of instructions that the verifier walks. */
 import { describe, expect, test } from 'vitest';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { builtObjects, configurationsOf, linkKinds, verifiedInstructions } from './verifier-configurations.ts';
 import measured from './verifier-measured.json' with { type: 'json' };
 
-/** A program may grow so much over what was measured; the kernel's own limit is a million. `node scripts/measure-verifier.ts` measures anew. */
+/**
+ * How much a program may grow over its measured size. The kernel's own limit is a million. `node scripts/measure-verifier.ts` measures
+ * again.
+ */
 const headRoom = 1.3;
 const programs: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>> = measured;
 
@@ -13,7 +16,7 @@ test('every object that is built is in the table', () => {
   expect(builtObjects()).toEqual(Object.keys(programs).sort());
 });
 
-/** Of the kernels it was measured under, the one that walks most. */
+/** Of the measured kernels, the one that walks most. */
 function budgetOf(object: string, program: string): number {
   return Math.ceil(headRoom * Math.max(...Object.values(programs[object]?.[program] ?? {})));
 }

@@ -1,4 +1,4 @@
-/** The agent is built and shipped on Node.js 24; what package.json allows besides must carry it too. */
+/** The agent is built for Node.js 24. The other versions that package.json allows must also run it. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { spansOf, useWorld } from '../kernel/go-world.ts';

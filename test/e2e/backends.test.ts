@@ -1,7 +1,7 @@
 /**
- * The example shop's traces at their destination: everything the agent reports is there, equal in every field, and nothing else. The
- * agent reports by `--json`, which another writer makes than the protobuf it sends. Always against our own receiver; against the real
- * Jaeger and OpenTelemetry Collector where `make test-backends` has built them.
+ * The example shop's traces at their destination. Everything that the agent reports is there, equal in every field, and nothing else. The
+ * agent reports by `--json`, which comes from another writer than the protobuf that it sends. The tests always run against our own
+ * receiver, and against the real Jaeger and OpenTelemetry Collector if `make test-backends` has built them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,10 +21,10 @@ import { parseSpanLines, type ReportedSpan } from '../support/span-lines.ts';
 const serverKind = 2;
 const errorStatus = 2;
 
-/** A visit and the trace that was made for it. */
+/** A visit, and the trace that was made for it. */
 type Visited = Visit & { readonly origin: Origin };
 
-/** Polls until `check` gives something. */
+/** Polls until `check` returns something. */
 async function until<T>(check: () => Promise<T | undefined> | T | undefined, withinMs = 20_000): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {
@@ -35,7 +35,7 @@ async function until<T>(check: () => Promise<T | undefined> | T | undefined, wit
   }
 }
 
-/** Polls until there are `count` spans. More, or fewer at the deadline, is for the caller's comparison to tell. */
+/** Polls until there are `count` spans. The caller's comparison reports more, or fewer at the deadline. */
 async function spansWithin(count: number, read: () => Promise<DecodedSpan[]> | DecodedSpan[]): Promise<DecodedSpan[]> {
   let last: DecodedSpan[] = [];
   const enough = async () => {
@@ -67,7 +67,7 @@ function serversOf(spans: readonly ReportedSpan[], visited: readonly Visited[]):
   return spans.filter((span) => span.kind === serverKind && traces.has(span.traceId));
 }
 
-/** Are the server spans of every visit among these, in its trace, with the visitor as the front's parent? */
+/** Whether these have the server spans of every visit, in its trace, with the visitor as the front's parent. */
 function expectVisits(spans: readonly ReportedSpan[], visited: readonly Visited[]): void {
   for (const each of visited) {
     const servers = serversOf(spans, [each]);
@@ -108,14 +108,14 @@ describeKernel('the example shop, as a backend sees it', () => {
     return visited;
   };
 
-  /** The server's side of a request ends a moment after its answer is here. */
+  /** The server's side of a request ends a moment after its answer arrives. */
   const untilReported = (agent: RunningAgent, visited: readonly Visited[]): Promise<true> =>
     until(() => {
       const due = visited.reduce((sum, { servers }) => sum + servers.length, 0);
       return serversOf(parseSpanLines(agent.stdout()), visited).length >= due || undefined;
     });
 
-  /** Runs an agent over some rounds of all visits; what it reported must be what was visited. */
+  /** Runs an agent over some rounds of all visits. It must report exactly what was visited. */
   async function traceVisits(
     options: Omit<AgentOptions, 'pids' | 'extra'>,
     rounds = 5,
@@ -164,7 +164,7 @@ describeKernel('the example shop, as a backend sees it', () => {
     await using collector = await startCollector({
       configs: [
         'collector.yaml',
-        // Beside the pipeline that is deployed one that changes nothing.
+        // Beside the pipeline that is deployed, one that changes nothing.
         'yaml:{exporters: {file: {}}, service: {pipelines: {traces/all: {receivers: [otlp], exporters: [file]}}}}',
       ],
       env: { BACKEND: `127.0.0.1:${jaeger.ports[0]}` },
@@ -196,15 +196,15 @@ describeKernel('the example shop, as a backend sees it', () => {
     const { reported } = await traceVisits({ endpoint: `http://127.0.0.1:${collector.httpPort}` }, rounds);
     const failed = new Set(reported.filter((span) => span.status.code === errorStatus).map((span) => span.traceId));
     const due = reported.filter((span) => failed.has(span.traceId));
-    // `/fail`, `/panic`, and the order that the inventory refuses: that is an error of the front's client.
+    // `/fail`, `/panic`, and the order that the inventory refuses, which is an error of the front's client.
     expect(failed.size).toBeGreaterThanOrEqual(3 * rounds);
 
     const kept = async () => (await jaeger.spans()).filter((span) => failed.has(span.traceId));
     expect(comparable(await spansWithin(due.length, kept))).toEqual(comparable(due));
-    // The last visit of all failed, and traces are decided in the order they came: the others are decided, too.
+    // The very last visit failed. Traces are decided in the order in which they came, so the others are decided too.
     const others = traceIds(reported).filter((id) => !failed.has(id));
     const keptOthers = traceIds(await jaeger.spans()).filter((id) => !failed.has(id));
-    // A tenth of 100 or more: none at all has a chance below 3e-5, the half one below 1e-20.
+    // A tenth of 100 or more. None at all has a chance below 3e-5, half of them one below 1e-20.
     expect(others.length).toBeGreaterThanOrEqual(5 * rounds);
     expect(keptOthers.length).toBeGreaterThan(0);
     expect(keptOthers.length).toBeLessThan(others.length / 2);

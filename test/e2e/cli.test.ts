@@ -1,4 +1,4 @@
-/** Every command as a user types it: what it prints where, and what it exits with. */
+/** Every command as a user types it: what it prints and where, and its exit code. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -112,7 +112,7 @@ describe.skipIf(!asRoot && !process.env.REQUIRE_KERNEL)('with a Go server', () =
       const exit = agent.exited.finally(() => {
         ended = true;
       });
-      // One line for head, another that nobody reads.
+      // One line for head, and another one that is never read.
       while (!ended) await get(server.port, '/hello');
       expect(await exit).toEqual({ code: 0, signal: null });
       expect(JSON.parse(readFileSync(report, 'utf8')).spans.server).toBeGreaterThan(0);
@@ -163,7 +163,7 @@ describe.skipIf(!asRoot && !process.env.REQUIRE_KERNEL)('demo', () => {
     await new Promise((resolve) => setTimeout(resolve, ms));
     process.kill(demo.pid, 'SIGINT');
     const { code, signal } = await demo.exited;
-    // Before its first line runs, Node itself ends by the signal, and nothing was begun.
+    // Before its first line runs, the signal ends Node itself, and nothing was begun.
     expect(code === 0 || (signal === 'SIGINT' && demo.stderr() === '')).toBe(true);
     expect(await leftovers(temporary)).toEqual([]);
   });

@@ -13,7 +13,7 @@ import { runProcess } from '../support/process.ts';
 const lostBy = (report: Report, reason: string) =>
   report.lost.filter((loss) => loss.reason === reason).reduce((sum, { count }) => sum + count, 0);
 
-/** Connections of a loopback port that its server has not closed yet: those that still have requests to serve are among them. */
+/** Connections of a loopback port that its server has not closed yet, including those that still have requests to serve. */
 function openConnections(port: number): number {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const closed = ['06' /* TIME_WAIT */, '0A' /* LISTEN */];
@@ -24,17 +24,20 @@ function openConnections(port: number): number {
   }).length;
 }
 
-/** Full speed on `connections` for `seconds`, beside `others`; resolves when the server is done. Gives the requests it ever finished. */
+/**
+ * Full speed on `connections` for `seconds`, beside `others`. Resolves when the server is done, with the number of requests that it has
+ * finished so far.
+ */
 async function hammer(server: GoFixture, seconds: number, connections = 64, others = 0): Promise<number> {
   const args = [`-c${connections}`, '-t2', `-d${seconds}s`, `http://127.0.0.1:${server.port}/hello`];
   const { code, stdout, stderr } = await runProcess('wrk', args);
   expect(code, stdout + stderr).toBe(0);
-  // What wrk sent last may not have been read yet.
+  // The server may not have read yet what wrk sent last.
   await server.until(() => openConnections(server.port) === others, 30_000);
   return (await server.stats()).finished;
 }
 
-// The server counts its requests itself; wrk does not know of those that it broke off at its end.
+// The server counts its requests itself. wrk does not know of those that it broke off at its end.
 describeKernel('every request is a span or a counted loss', () => {
   leavesNothingInKernel();
   let receiver: OtlpReceiver;
@@ -70,7 +73,7 @@ describeKernel('every request is a span or a counted loss', () => {
   });
 
   test('fewer requests followed at a time than there are: counted', async () => {
-    // Kept are twice as many: see in_flight in bpf/go/go_http.bpf.c.
+    // The map keeps twice as many: see in_flight in bpf/go/go_http.bpf.c.
     const extra = ['--max-in-flight=64'];
     const agent = await startAgent({ pids: [server.pid], endpoint: receiver.endpoint, extra });
     const gated = concurrently(128, () => get(server.port, '/gate'));
@@ -114,7 +117,7 @@ describeKernel('a program the agent does not know yet', () => {
   const world = useWorld();
 
   test('a first request in a fresh process has all its texts', async () => {
-    // Nothing of the program's own pages was touched before: what a probe reads must be there all the same.
+    // Nothing touched the program's own pages before. What a probe reads must be there nevertheless.
     const path = await world.binary('1.26');
     const agent = await world.agent({ exeGlobs: [path] });
     const first = await world.server(path);

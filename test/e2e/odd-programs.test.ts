@@ -1,4 +1,4 @@
-/** Programs that run, but whose files are not what they should be: the agent says why it leaves them alone, and traces the others. */
+/** Programs that run, but whose files are damaged. The agent says why it leaves them alone, and traces the others. */
 import { execFileSync } from 'node:child_process';
 import { appendFile, chmod, copyFile, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ async function patch(path: string, edits: readonly [at: number, bytes: Buffer][]
 const u16 = (value: number) => Buffer.from(Uint16Array.of(value).buffer);
 const u64 = (value: bigint) => Buffer.from(BigUint64Array.of(value).buffer);
 
-/** End of the last loaded byte of the file: what is behind it, the program does not need. */
+/** End of the last loaded byte of the file. The program does not need what is behind it. */
 async function endOfSegments(path: string): Promise<number> {
   const loads = execFileSync('readelf', ['-lW', path])
     .toString()
@@ -34,7 +34,7 @@ async function endOfSegments(path: string): Promise<number> {
   return Math.max(...[...loads].map(([, offset, size]) => Number(offset) + Number(size)));
 }
 
-/** What was said of the HTTP server: that the fixture lacks other libraries says nothing. A file that cannot be read has no definition. */
+/** What was said of the HTTP server. It means nothing that the fixture lacks other libraries. An unreadable file has no definition. */
 function skippedServers(report: Report) {
   return report.skipped.filter(({ definition }) => definition === undefined || definition === 'go/net/http/server');
 }

@@ -1,4 +1,4 @@
-/** Where the agent may find itself: too few rights, just enough, a read-only /sys, nothing to trace. */
+/** Surroundings of the agent: too few rights, just enough, a read-only /sys, nothing to trace. */
 import { expect, test } from 'vitest';
 import { spansOf, useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
@@ -52,7 +52,7 @@ describeKernel('surroundings', () => {
     const script = 'mount -o remount,bind,ro / && exec "$@"';
     const launcher = ['unshare', '--mount', 'sh', '-c', script, 'sh'];
     const agent = await launchAgent({ pids: [server.pid], endpoint: world.receiver.endpoint, launcher });
-    // Where / is read-only, so is the place of the report: said at once, and not after hours of work.
+    // If / is read-only, so is the directory of the report. The agent says so at once, and not after hours of work.
     const { code, stderr } = await agent.exited;
     expect(stderr).toContain('E_REPORT');
     expect(code).toBe(1);

@@ -21,7 +21,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** What is printed, but for the directory; USPAN_UPDATE renews what is expected. */
+/** The output, without the directory. USPAN_UPDATE renews the expected text. */
 async function expectGolden(args: readonly string[], file: string): Promise<void> {
   const { code, stdout, stderr } = await runProcess(uspan, ['usdt', ...args], { env: { NO_COLOR: '1' } });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -21,7 +21,7 @@ test('any bytes are instructions one behind the other, up to some that are none'
       expect(address).toBe(next);
       expect(length).toBeGreaterThan(0);
       expect(length).toBeLessThanOrEqual(x64.maxInstructionBytes);
-      // One in front of address 0 is none in a program.
+      // There is no instruction in front of address 0 in a program.
       if (target !== undefined) expect(target).toBeGreaterThanOrEqual(0);
       next += length;
     }

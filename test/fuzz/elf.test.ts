@@ -4,7 +4,7 @@ import { exercise } from './exercise.ts';
 import { type Mutant, overlappingLoads, randomMutant, sweepHeaders, truncations } from './mutate.ts';
 import { randomFrom } from './random.ts';
 
-/** What became of the mutants, by outcome; an error names the mutant. */
+/** What became of the mutants, by outcome. An error names the mutant. */
 function outcomes(seed: Seed, mutants: Iterable<Mutant>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { what, bytes } of mutants) {

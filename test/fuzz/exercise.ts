@@ -15,8 +15,8 @@ const fieldPaths: [string, ...string[]][] = [
 ];
 
 /**
- * Asks everything that discovery asks of a file, and checks what is true of any answer. Returns the error code the file was refused with, or
- * `read`. Throws for any other error, and for an answer outside of the file.
+ * Asks everything that discovery asks of a file, and checks what must be true of any answer. Returns the error code with which the file was
+ * refused, or `read`. Throws for any other error, and for an answer outside the file.
  */
 export function exercise(bytes: Uint8Array): string {
   try {

@@ -37,7 +37,7 @@ function edgeValues(fileBytes: number): bigint[] {
   ];
 }
 
-/** Every field of the file, program and section headers (two bytes wide in the first only) set to every edge value, one at a time. */
+/** Sets every field of the file, program and section headers (two bytes wide in the first only) to every edge value, one at a time. */
 export function* sweepHeaders(seed: Seed): Generator<Mutant, void, undefined> {
   const tables = seed.regions.filter(({ name }) => name === 'headers' || name === 'section headers');
   for (const { name, offset, sizeBytes } of tables) {
@@ -98,7 +98,7 @@ export function randomMutant(seed: Seed, random: Random): Mutant {
   return { what: what.join(', '), bytes };
 }
 
-/** Every program header a writable PT_LOAD of the whole file: each pass over the segments is as long as can be. */
+/** Makes every program header a writable PT_LOAD of the whole file, so that each pass over the segments is as long as possible. */
 export function overlappingLoads(seed: Seed): Mutant {
   const bytes = copy(seed.bytes);
   const view = new DataView(bytes.buffer);

@@ -1,6 +1,6 @@
 /**
- * Each source of spans makes right ones under every supported kernel: scripts/test-kernels.sh also runs it in qemu. USDT pairs and Go
- * servers are in core.test.ts. Nothing is compiled or fetched in a guest.
+ * Each source of spans makes correct spans under every supported kernel. scripts/test-kernels.sh also runs it in qemu. USDT pairs and Go
+ * servers are in core.test.ts. A guest compiles and fetches nothing.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentSpanId = '00f067aa0ba902b7';
 const traceparent = `00-${traceId}-${parentSpanId}-01`;
 
-/** Hits of a definition by the name of the moment. */
+/** Hits of a definition, by the name of the moment. */
 function hits({ probes }: Report, definition: string): Record<string, number> {
   const its = probes.filter((probe) => probe.definition === definition);
   return Object.fromEntries(its.map(({ moment, hits }) => [moment, hits]));
@@ -115,7 +115,7 @@ describeKernel('every source of spans', () => {
       const program = await world.fixture(await world.binary(), 'node-pg', { env: postgres.env });
       const agent = await world.agent({ pids: [program.pid, postgres.pid] });
       const run = (...statements: { text: string }[]) => program.control(`run ${JSON.stringify(statements)}`);
-      // The connection is known from the answer to its first statement on.
+      // uspan knows the connection from the answer to its first statement on.
       await run({ text: 'SELECT 1' });
       await run(
         { text: `SELECT id FROM items /*traceparent='${traceparent}'*/` },

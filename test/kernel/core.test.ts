@@ -1,6 +1,6 @@
 /**
- * The least that must work under every supported kernel; scripts/test-kernels.sh also runs it under others in qemu. Nothing is
- * compiled or fetched there: the Go fixture comes from the cache that the run on this kernel fills.
+ * The least that must work under every supported kernel. scripts/test-kernels.sh also runs it under others in qemu. A guest compiles and
+ * fetches nothing: the Go fixture comes from the cache that the run on this kernel fills.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ describeKernel('the core of uspan', () => {
     expect(names).toContain('go_http.bpf.o');
   });
 
-  // It is for kernels where a probe can sleep, and on no other is it ever opened.
+  // It is for kernels where a probe can sleep, and is opened on no others.
   const sleepable = 'usdt_sleepable.bpf.o';
   const sleeps = loadNative().probeFeature('copyFromUserStr').supported;
   const open = (name: string, uprobeMulti: boolean) =>
@@ -89,7 +89,7 @@ describeKernel('the core of uspan', () => {
     expect(stopped.report.lost).toEqual([]);
     for (const { link } of stopped.report.probes) expect(link).toBe(multi ? 'uprobe_multi' : 'perf');
     await watch.assertNothingLeft(withinMs);
-    // Detached: the program goes on as if nothing had been.
+    // After the detach the program goes on as if nothing had happened.
     expect((await get(server.port, '/hello')).status).toBe(200);
   });
 

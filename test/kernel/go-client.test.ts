@@ -14,7 +14,7 @@ const builds: readonly (readonly [GoRelease, GoVariant])[] = [
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 
-/** What is expected of one span: its URL behind the scheme's origin, and its status code or `error.type`. */
+/** The expected values of one span: its URL behind the scheme's origin, and its status code or `error.type`. */
 interface Expected {
   readonly url: string;
   readonly method?: string;
@@ -27,7 +27,7 @@ interface Expected {
 interface Scenario {
   readonly name: string;
   readonly query?: Readonly<Record<string, string>>;
-  /** The URL of the call, where it is not the upstream's plain one. */
+  /** The URL of the call, if it is not the upstream's plain one. */
   readonly to?: 'https' | string;
   readonly spans: readonly Expected[];
 }
@@ -64,7 +64,7 @@ const scenarios: readonly Scenario[] = [
   // Credentials and secrets.
   { name: 'get', query: { path: '/s?sig=secret&b=1' }, spans: [{ url: '/s?sig=REDACTED&b=1', status: 200 }] },
   { name: 'opaque-host', query: { path: '/q' }, spans: [{ url: '/q', error: '*net.DNSError' }] },
-  // TLS, by HTTP/1 and HTTP/2, on a new connection and on one that is open.
+  // TLS, by HTTP/1 and HTTP/2, on a new connection and on an open one.
   { name: 'http1', to: 'https', spans: [{ url: '/', status: 200 }] },
   { name: 'http2', to: 'https', spans: [{ url: '/', status: 200, version: '2' }] },
   {
@@ -87,7 +87,7 @@ const scenarios: readonly Scenario[] = [
   { name: 'cancel', query: { path: '/slow' }, spans: [{ url: '/slow', ...canceled }] },
   { name: 'cancelled-before', spans: [{ url: '', ...canceled }] },
   { name: 'get', query: { path: '/hang-up' }, spans: [{ url: '/hang-up', error: 'EOF' }] },
-  // The server drops the open connection as the second request comes; the transport sends it again on a new one.
+  // The server drops the open connection when the second request comes. The transport sends it again on a new one.
   {
     name: 'twice',
     query: { path: '/drop' },
@@ -99,7 +99,7 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** One agent for all builds at once: what differs between them is told by their spans' process.pid. */
+/** One agent for all builds at once. Their spans' process.pid tells them apart. */
 describeKernel('Go HTTP client spans, every Go release', () => {
   leavesNothingInKernel();
   let receiver: OtlpReceiver;
@@ -168,7 +168,7 @@ describeKernel('Go HTTP client spans, every Go release', () => {
     const { app } = programs.get('1.26 pie')!;
     expect(await app.run('no-host')).toMatchObject({ error: expect.stringContaining('no Host') });
     expect(await app.run('bad-method')).toMatchObject({ error: expect.stringContaining('invalid method') });
-    // The next call of a goroutine finds out that the last one came to nothing.
+    // The next call of a goroutine finds out that the last one failed.
     for (let n = 0; n < 8; n++) await app.run('get');
     await spansByKind(receiver, app.pid, { server: 0, client: due.get(app.path)! + 8 });
     due.set(app.path, due.get(app.path)! + 8);
@@ -236,14 +236,14 @@ function spanOf(base: URL, { url, method = 'GET', status, error, version = '1.1'
   };
 }
 
-/** Every start has one end, and a call has two hits, or three when another transport was asked first. */
+/** Every start has one end. A call has two hits, or three if another transport was asked first. */
 function expectConserved(report: Report, path: string, spans: number): void {
   const probes = report.probes.filter((probe) => probe.definition === 'go/net/http/client' && probe.binary === path);
   const hits = Object.fromEntries(probes.map((probe) => [probe.moment, probe.hits])) as Record<string, number>;
   expect(probes.map((probe) => probe.class)).not.toContain('stepped');
   const { start, end, alternate, no_connection: noConnection, cancelled, retry } = hits;
   expect(Object.keys(hits)).toHaveLength(6);
-  // HTTP/2 on an open connection ends at `alternate`; every other call by TLS passes it on its way.
+  // HTTP/2 on an open connection ends at `alternate`. Every other call by TLS passes it on its way.
   const byAlternate = 1;
   expect(end! + noConnection! + cancelled! + byAlternate).toBeGreaterThanOrEqual(spans);
   expect(start! + retry!).toBeGreaterThanOrEqual(spans);

@@ -12,7 +12,7 @@ const statusOf = (span: DecodedSpan) => span.attributes['http.response.status_co
 describeKernel('every way in which a request can end', () => {
   leavesNothingInKernel();
 
-  // What the deferred function of conn.serve calls after a panic has changed in 1.23.
+  // Go 1.23 changed what the deferred function of conn.serve calls after a panic.
   describe.each<GoRelease>(['1.21', '1.22', '1.23', '1.27'])('Go %s', (go) => {
     let world: World;
     let server: GoFixture;

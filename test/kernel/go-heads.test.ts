@@ -1,6 +1,6 @@
 /**
- * Texts of requests are taken from a connection's buffer where the head is known to lie there, else from the header map. Whatever comes over
- * a connection, in whatever pieces: each span has the texts of its own request.
+ * Texts of requests come from a connection's buffer if the head is certain to be there, otherwise from the header map. Whatever comes over
+ * a connection, in whatever pieces, each span has the texts of its own request.
  */
 import { expect, test } from 'vitest';
 import { randomFrom } from '../fuzz/random.ts';
@@ -20,7 +20,7 @@ describeKernel('heads of Go requests', () => {
   leavesNothingInKernel();
   const world = useWorld();
 
-  /** Requests whose paths have one length, so that nothing but their place tells the heads apart. */
+  /** Requests whose paths have the same length, so that only their position tells the heads apart. */
   function requestsOf(random: ReturnType<typeof randomFrom>, from: number, count: number): Sent[] {
     return Array.from({ length: count }, (_, i) => {
       const n = String(from + i).padStart(5, '0');
@@ -31,7 +31,7 @@ describeKernel('heads of Go requests', () => {
         undefined,
         undefined,
         `body ${n}`,
-        // What looks like the next head, and is none.
+        // It looks like the next head, but is not one.
         `x\r\n\r\nGET /hello?${n} HTTP/1.1\r\nHost: evil.test\r\nUser-Agent: evil\r\n\r\n`,
         `GET /hello?99999 HTTP/1.1\r\nHost: evil.test\r\nUser-Agent: evil\r\nX: `,
         'b'.repeat(random.below(6000)),

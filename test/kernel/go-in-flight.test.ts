@@ -20,7 +20,7 @@ describeKernel('requests in flight', () => {
     const spans = await spansOf(world.receiver, server.pid, count);
     expect(new Set(spans.map((span) => span.attributes['url.query'])).size).toBe(count);
     for (const span of spans) expect(span.attributes['http.response.status_code']).toBe(200);
-    // They were all open at one moment, and their times say so.
+    // They were all open at the same moment, and their times show it.
     const lastStart = spans.reduce((max, { startUnixNs }) => (startUnixNs > max ? startUnixNs : max), 0n);
     for (const { endUnixNs } of spans) expect(endUnixNs).toBeGreaterThan(lastStart);
     const stopped = await agent.stop();
@@ -36,7 +36,7 @@ describeKernel('requests in flight', () => {
     await server.until(({ gated }) => gated === count, 30_000);
     await server.release();
     await answers;
-    // Twice the limit, as there are no finished requests whose entries are kept.
+    // Twice the limit, because there are no finished requests whose entries are kept.
     const kept = 128;
     const spans = await spansOf(world.receiver, server.pid, kept);
     expect(new Set(spans.map((span) => span.attributes['url.query'])).size).toBe(kept);

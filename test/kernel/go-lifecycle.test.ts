@@ -9,7 +9,7 @@ import { startProcess } from '../support/process.ts';
 import { spansOf, useWorld } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
-/** Requests without a pause on keep-alive connections until told to stop; a failed request rejects. */
+/** Requests without a pause on keep-alive connections until it has to stop. A failed request rejects. */
 function load(server: GoFixture, connections: number): { stop(): Promise<number> } {
   let running = true;
   const workers = Array.from({ length: connections }, async () => {
@@ -73,7 +73,7 @@ describeKernel('agents and targets that come and go', () => {
     await stopped.assertNothingLeft();
     expect(await traffic.stop()).toBe((await server.stats()).finished);
     expect(world.receiver.spanCount).toBe(report.spans.server);
-    // What was between start and end when the probes went.
+    // Requests that were between start and end when the probes went.
     for (const { reason } of report.lost) expect(reason).toBe('unfinished_at_exit');
   });
 
@@ -89,7 +89,7 @@ describeKernel('agents and targets that come and go', () => {
       await server.stop();
     }
     const { report } = await agent.stop();
-    // One line a site, however often the program was attached.
+    // One line for each site, no matter how often the program was attached.
     expect(report.probes.map(({ moment, hits }) => [moment, hits])).toEqual([
       ['start', 6],
       ['end', 6],
@@ -104,7 +104,7 @@ describeKernel('agents and targets that come and go', () => {
     const old = await world.server(path);
     await agent.attached(old.pid);
     await old.stop();
-    // The same inode with other code, as `cp` leaves it; started at once.
+    // The same inode with other code, as `cp` leaves it, started at once.
     await copyFile(await buildGoFixture({ go: '1.27', variant: 'stripped' }), path);
     const renewed = await world.server(path);
     await agent.attached(renewed.pid);
@@ -189,9 +189,9 @@ describeKernel('agents and targets that come and go', () => {
   test('programs that end while they are looked at harm nothing', async () => {
     const path = await world.binary();
     const agent = await world.agent({ exeGlobs: [`${path}*`] });
-    // Each on an inode of its own, so that each is opened, parsed and attached, or is gone in the middle of it.
+    // Each on an inode of its own, so that each is opened, parsed and attached, or ends in the middle of that.
     const delaysMs = Array.from({ length: 24 }, (_, n) => n * 4);
-    // All copied before the first is started: a fork in between would hold a copy open for writing (ETXTBSY).
+    // All are copied before the first one starts, because a fork in between would hold a copy open for writing (ETXTBSY).
     const copies = await Promise.all(
       delaysMs.map(async (_, n) => {
         await copyFile(path, `${path}-${n}`);
@@ -220,7 +220,7 @@ describeKernel('agents and targets that come and go', () => {
     const path = await world.binary();
     const agent = await world.agent({ exeGlobs: [path] });
     const pids: number[] = [];
-    // Probes stay on a file for as long as something runs it.
+    // Probes stay on a file as long as something runs it.
     await agent.attached((await world.server(path)).pid);
     for (let n = 0; n < 4; n++) {
       const server = await world.server(path);
@@ -256,7 +256,7 @@ describeKernel('agents and targets that come and go', () => {
       'process.executable.path': path,
       'uspan.process.ended': true,
     });
-    // The next look at /proc gives its places in the map back.
+    // The next look at /proc frees its entries in the map.
     for (let seen = 0; seen === 0; ) {
       await get(first.port, '/hello');
       await sleep(200);
@@ -264,7 +264,7 @@ describeKernel('agents and targets that come and go', () => {
     }
     const { report } = await agent.stop();
     const { count } = report.lost.find(({ reason }) => reason === 'process_ended')!;
-    // Twice the limit; one entry less when no goroutine took over that of the finished request.
+    // Twice the limit, or one entry less if no goroutine took over that of the finished request.
     expect([127, 128]).toContain(count);
   });
 });

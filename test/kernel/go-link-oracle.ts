@@ -1,11 +1,11 @@
-/** What is due of requests to test/fixtures/go-link, whose calls and statements carry the id of the request they are made for. */
+/** What requests to test/fixtures/go-link must give. Their calls and statements carry the id of the request that they are made for. */
 import { RawConnection } from '../support/http.ts';
 import type { DecodedSpan } from '../support/otlp-receiver.ts';
 import type { LinkProgram } from './go-link-world.ts';
 
 type Parent = 'request' | 'none';
 
-/** Routes of test/fixtures/go-link/ways.go, and the parents due to their calls, by hop. */
+/** Routes of test/fixtures/go-link/ways.go, and the right parents of their calls, by hop. */
 const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
   same: { 0: 'request' },
   'same-no-context': { 0: 'request' },
@@ -37,7 +37,9 @@ const ways: Readonly<Record<string, Readonly<Record<string, Parent>>>> = {
 };
 export const wayNames = Object.keys(ways);
 
-/** Sends `count` requests over as many connections as `concurrent`, every way in turn; each connection serves `perConnection` of them. */
+/**
+ * Sends `count` requests over as many connections as `concurrent`, with every way in turn. Each connection serves `perConnection` of them.
+ */
 export async function load(app: LinkProgram, concurrent: number, count: number, perConnection = count): Promise<void> {
   let sent = 0;
   const worker = async () => {
@@ -54,7 +56,7 @@ export async function load(app: LinkProgram, concurrent: number, count: number, 
   await Promise.all(Array.from({ length: concurrent }, worker));
 }
 
-/** The operations of a call that have a table; its name ends in the id and the hop. */
+/** The operations of a call with a table. The table's name ends in the id and the hop. */
 const operations = [
   'SELECT query',
   'UPDATE exec',
@@ -64,7 +66,7 @@ const operations = [
   'DELETE tx_exec',
 ];
 
-/** The spans that are due for requests 0 to `count`, each as a line that has its parent. */
+/** The spans that requests 0 to `count` must give, each as a line with its parent. */
 export interface Due {
   readonly server: number;
   readonly client: number;
@@ -72,7 +74,7 @@ export interface Due {
   readonly lines: readonly string[];
 }
 
-/** What must come of requests 0 to `count`. */
+/** What requests 0 to `count` must give. */
 export function dueOf(count: number): Due {
   const calls: string[] = [];
   const statements: string[] = [];
@@ -90,7 +92,7 @@ export function dueOf(count: number): Due {
   return { server: count, client: calls.length, sql: statements.length, lines: [...calls, ...statements] };
 }
 
-/** What of the spans is not as due: lines of spans that did not come, and of such as should not have. */
+/** What is wrong with the spans: lines of spans that are missing, and of spans that should not be there. */
 export function differences(server: readonly DecodedSpan[], made: readonly DecodedSpan[], due: Due) {
   const requests = new Map(server.map((span) => [span.spanId, span]));
   const left = new Map<string, number>();
@@ -116,5 +118,5 @@ function callOf({ name, attributes }: DecodedSpan): string {
   return `${name} ${searchParams.get('id')} ${searchParams.get('hop') ?? ''}`;
 }
 
-/** The id of the request that a server span is of. */
+/** The id of the request of a server span. */
 export const idOf = ({ attributes }: DecodedSpan) => new URLSearchParams(String(attributes['url.query'])).get('id')!;

@@ -13,7 +13,7 @@ export interface LinkProgram {
   readonly path: string;
   readonly port: number;
   readonly tlsPort: number;
-  /** Runs a scenario of test/fixtures/go-link/scenarios.go; the client's own account of how it went. */
+  /** Runs a scenario of test/fixtures/go-link/scenarios.go. Gives the client's own account of how it went. */
   run(scenario: string, query?: Readonly<Record<string, string>>): Promise<Outcome>;
   stdout(): string;
   stop(): Promise<unknown>;
@@ -27,7 +27,7 @@ export interface Outcome {
   readonly error: string;
 }
 
-/** The app and what it calls, each from a file of its own: probes go by inode. */
+/** The app and what it calls, each from a file of its own, because probes belong to an inode. */
 export interface LinkPrograms {
   readonly app: LinkProgram;
   readonly upstream: LinkProgram;
@@ -79,7 +79,7 @@ function programOf(child: RunningProcess, path: string): LinkProgram {
   };
 }
 
-/** The spans of one process by kind, oldest first; waits until there are as many. More than that is an error. */
+/** The spans of one process by kind, oldest first. Waits until there are as many. More than that is an error. */
 export async function spansByKind(
   receiver: OtlpReceiver,
   pid: number,

@@ -1,4 +1,7 @@
-/** Which request a call belongs to: the app carries an id from each request into its calls and statements, so that every parent can be checked. */
+/**
+ * Which request a call belongs to. The app carries an id from each request into its calls and statements, so that the test can check every
+ * parent.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningAgent, startAgent } from '../support/agent.ts';
 import { allGoReleases } from '../support/go-fixture.ts';
@@ -44,7 +47,7 @@ describeKernel('which request a call belongs to, every Go release', () => {
     const get = (flags: string, target: string) =>
       connection.request({ target, headers: { traceparent: `00-${traceId}-00f067aa0ba902b7-${flags}` } });
     await get('01', '/same?id=a');
-    // Not sampled: neither the request nor what is done for it, by whatever goroutine.
+    // Not sampled: neither the request nor what any goroutine does for it.
     for (const way of ['same', 'go-no-context', 'pool', 'group']) await get('00', `/${way}?id=b`);
     await get('01', '/pool?id=c');
     await connection.close();
@@ -75,7 +78,7 @@ describeKernel('which request a call belongs to, every Go release', () => {
 const loads = [
   { concurrent: 100, perConnection: 5000 },
   { concurrent: 200, perConnection: 5000 },
-  // Goroutines and the memory of contexts are used again and again.
+  // Goroutines and the memory of contexts are reused again and again.
   { concurrent: 20, perConnection: 3 },
 ];
 for (const { concurrent, perConnection } of loads)

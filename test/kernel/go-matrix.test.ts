@@ -13,10 +13,10 @@ const parentId = '00f067aa0ba902b7';
 const traceparent = `00-${traceId}-${parentId}-01`;
 const headers = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, n) => [`X-Header-${n}`, `${n}`]));
-/** Go's mux keeps the pattern it matched since 1.22. */
+/** Go's mux keeps the matched pattern since 1.22. */
 const routed = (go: GoRelease, route: string) => (go === '1.21' ? undefined : route);
 
-/** One agent for all builds at once: what differs between them is told by their spans' process.pid. */
+/** One agent for all builds at once. Their spans' process.pid tells them apart. */
 describeKernel('Go HTTP server spans, every Go release and build', () => {
   let watch: KernelWatch;
   let world: World;
@@ -79,7 +79,7 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
       traceId,
       parentSpanId: parentId,
       traceState: 'a=1,b=2',
-      // Sampled; and OTLP's mark of a parent that is known to be remote.
+      // Sampled, and OTLP's mark of a parent that is known to be remote.
       flags: 0x301,
       status: ok,
       scope: { name: 'uspan' },
@@ -140,7 +140,7 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
       { ...child, ...fixed('/none') },
       { ...child, name: 'GET', path: '/nowhere', route: undefined, status: 404 },
       { ...child, name: name('GET', '/files/{path...}'), path: '/files/a/b.txt', route: files, status: 200 },
-      // The outer mux matched `/nested/`; what a copy of the request met further down is not known outside.
+      // The outer mux matched `/nested/`. What a copy of the request met further down is not visible from outside.
       { ...root, name: name('GET', '/nested/'), path: '/nested/hello', route: routed(go, '/nested/'), status: 200 },
       { ...root, name: 'GET', path: '/wrapped/hello', route: undefined, status: 200 },
       { ...root, ...fixed('/double'), status: 201 },
@@ -157,7 +157,7 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
       expect(span.endUnixNs).toBeGreaterThan(span.startUnixNs);
       expect(span.traceId).not.toBe('0'.repeat(32));
     }
-    // Ids are drawn for each span; roots have traces of their own.
+    // Ids are drawn for each span. Roots have traces of their own.
     expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(16);
     expect(new Set(spans.map((span) => span.traceId)).size).toBe(13);
   });
@@ -196,7 +196,7 @@ describeKernel('Go HTTP server spans, every Go release and build', () => {
     const total = [...started.values()].reduce((sum, requests) => sum + requests, 0);
     expect(world.receiver.spanCount).toBe(total);
     expect(report).toMatchObject({ spans: { server: total }, exported: total, lost: [], lostTotal: 0 });
-    // A library that the program does not have is no failure.
+    // A library that the program does not have is not a failure.
     expect(report.skipped.filter(({ reason }) => reason !== 'library_absent')).toEqual([]);
     expect(report.counters).toMatchObject({ spans: total, refired: 0, bad_traceparent: 0, headers_not_scanned: 0 });
   });

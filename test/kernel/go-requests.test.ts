@@ -19,7 +19,7 @@ describeKernel('every way in which a request can look', () => {
   beforeAll(async () => {
     watch = watchKernel();
     world = await openWorld('http/protobuf');
-    // Without a ServeMux: it would clean paths and answer by redirects.
+    // Without a ServeMux, which would clean paths and answer by redirects.
     server = await world.server(await world.binary('1.27'), { handler: 'func', h2: true });
     agent = await world.agent({ pids: [server.pid], extra: ['--max-path-bytes=2048'] });
   });
@@ -32,7 +32,7 @@ describeKernel('every way in which a request can look', () => {
     seen += count;
     return (await spansOf(world.receiver, server.pid, seen)).slice(-count);
   };
-  /** Sends one request on a connection of its own; its span's attributes. */
+  /** Sends one request on a connection of its own. Gives its span's attributes. */
   const traced = async (request: RawRequest): Promise<DecodedSpan['attributes']> => {
     await requestOnce(server.port, request);
     return (await next(1))[0]!.attributes;
@@ -187,7 +187,7 @@ describeKernel('every way in which a request can look', () => {
   test('everything is accounted for', async () => {
     const { started } = await server.stats();
     const { report } = await agent.stop();
-    // The HTTP/2 requests have no span; `OPTIONS *` has one, although net/http itself answers it.
+    // The HTTP/2 requests have no span. `OPTIONS *` has one, although net/http itself answers it.
     expect(started).toBe(seen + 5 - 1);
     expect(world.receiver.spanCount).toBe(seen);
     expect(report).toMatchObject({ spans: { server: seen }, exported: seen, lost: [] });

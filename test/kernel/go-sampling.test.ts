@@ -4,7 +4,7 @@ import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { openWorld, spansOf } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
-/** Trace ids by the last 8 bytes, which the ratio sampler decides by. */
+/** Trace ids by their last 8 bytes, which the ratio sampler uses. */
 const lowest = `4bf92f3577b34da6${'0'.repeat(15)}1`;
 const highest = `4bf92f3577b34da6${'f'.repeat(16)}`;
 const parentId = '00f067aa0ba902b7';
@@ -21,7 +21,7 @@ const parents = Object.keys(traceparents) as Parent[];
 interface Case {
   readonly sampler: string | undefined;
   readonly argument?: string;
-  /** Whose spans come, by the specification of each sampler. */
+  /** Which spans come, by the specification of each sampler. */
   readonly taken: readonly Parent[];
 }
 
@@ -38,7 +38,7 @@ const cases: readonly Case[] = [
 describeKernel('sampling', () => {
   leavesNothingInKernel();
 
-  /** Sends `count` requests of each kind; the query tells which. */
+  /** Sends `count` requests of each kind. The query says which kind. */
   async function spansUnder(
     { sampler, argument }: Pick<Case, 'sampler' | 'argument'>,
     kinds: readonly Parent[],
@@ -87,7 +87,7 @@ describeKernel('sampling', () => {
     const count = 2000;
     const spans = await spansUnder({ sampler: 'traceidratio', argument: '0.25' }, parents, count);
     const of = (parent: Parent) => spans.filter(({ kindOfParent }) => kindOfParent === parent);
-    // Binomial: mean 500, standard deviation 19.4; six of them either way.
+    // Binomial: mean 500, standard deviation 19.4. Six of them either way.
     expect(of('none').length).toBeGreaterThan(384);
     expect(of('none').length).toBeLessThan(616);
     for (const { traceId } of of('none')) {

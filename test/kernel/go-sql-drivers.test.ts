@@ -1,4 +1,4 @@
-/** Go database/sql with the drivers people use, on a real PostgreSQL and SQLite, and on a MySQL that is not there. */
+/** Go database/sql with popular drivers, on a real PostgreSQL and SQLite, and on a MySQL that is not there. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunningAgent } from '../support/agent.ts';
 import { type GoSqlFixture, startGoSqlFixture } from '../support/go-sql-fixture.ts';
@@ -29,7 +29,7 @@ describeKernel('Go database/sql, driver by driver', () => {
     await postgres?.stop();
   });
 
-  /** The spans of an order, of which there must be so many. */
+  /** The spans of an order, and how many there must be. */
   async function ordered(order: string, count: number): Promise<DecodedSpan[]> {
     await fixture.order(order);
     const spans = await spansOf(world.receiver, fixture.pid, seen + count);

@@ -1,4 +1,4 @@
-/** Operations of concurrent requests, made in all the ways a handler has: each is the child of its own request, or of none. */
+/** Operations of concurrent requests, made in all the ways that a handler has. Each is the child of its own request, or of none. */
 import { expect, test } from 'vitest';
 import type { GoRelease } from '../support/go-fixture.ts';
 import { startGoSqlFixture } from '../support/go-sql-fixture.ts';
@@ -7,7 +7,7 @@ import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { spansOf, useWorld } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 
-/** What test/fixtures/go-sql/serve.go does for a request, by the table. */
+/** What test/fixtures/go-sql/serve.go does for a request, by table. */
 const children = [
   ...['SELECT context', 'SELECT goroutine', 'UPDATE derived', 'UPDATE detached'],
   ...['SELECT started_context', 'SELECT started', 'SELECT pool_context'],
@@ -52,7 +52,7 @@ describeKernel('parents of Go database/sql spans', () => {
         if (server && server.traceId !== span.traceId) wrong.push(`${span.name}: of another trace than its parent`);
         const [, name = span.name, id] = /^(.*)_(\d+)$/.exec(span.name) ?? [];
         if (name === 'SELECT pool') {
-          // Given nothing of the request, in a goroutine that was there before it.
+          // A goroutine that existed before, and gets nothing of the request.
           if (server || span.parentSpanId) wrong.push(`${span.name}: has a parent`);
         } else if (id === undefined) {
           sharedOf.set(`${span.parentSpanId} ${name}`, (sharedOf.get(`${span.parentSpanId} ${name}`) ?? 0) + 1);
@@ -61,7 +61,7 @@ describeKernel('parents of Go database/sql spans', () => {
         }
       }
       expect(wrong).toEqual([]);
-      // One of each for each request.
+      // One of each per request.
       expect(sharedOf.size).toBe(requests * shared.length);
       expect([...sharedOf].every(([key, count]) => count === 1 && servers.has(key.slice(0, 16)))).toBe(true);
 

@@ -1,4 +1,4 @@
-/** Go database/sql in real programs: each operation one span, of every form, in every Go release and kind of build. */
+/** Go database/sql in real programs: each operation is one span, in every form, Go release and kind of build. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { allGoReleases, type GoRelease, type GoVariant } from '../support/go-fixture.ts';
 import { type GoSqlFixture, startGoSqlFixture } from '../support/go-sql-fixture.ts';
@@ -41,8 +41,8 @@ const forms = [
   'ROLLBACK',
 ];
 /**
- * A held connection is given back once more than operations end there: by 5 queries and 5 runs of prepared statements, by `tx.Stmt`, and by
- * the transaction on a Conn.
+ * A held connection is given back more often than operations end there: by 5 queries and 5 runs of prepared statements, by `tx.Stmt`, and
+ * by the transaction on a Conn.
  */
 const givenBack = 12;
 

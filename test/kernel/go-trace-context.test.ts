@@ -11,7 +11,7 @@ const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 const good = `00-${traceId}-${parentId}-01`;
 
-/** https://www.w3.org/TR/trace-context/ §3.2: `undefined` continues nothing, else the expected flags byte. */
+/** https://www.w3.org/TR/trace-context/ §3.2: `undefined` continues nothing, otherwise the expected flags byte. */
 const traceparents: readonly [what: string, value: string, flags: number | undefined][] = [
   ['a good one', good, 1],
   ['other flags beside sampled', `00-${traceId}-${parentId}-ff`, 0xff],
@@ -42,13 +42,13 @@ const traceparents: readonly [what: string, value: string, flags: number | undef
 describeKernel('trace context', () => {
   leavesNothingInKernel();
 
-  // One release for each way Go has kept a map: runtime.hmap, then Swiss tables.
+  // One release for each layout that Go has had for a map: runtime.hmap, then Swiss tables.
   describe.each<GoRelease>(['1.23', '1.27'])('Go %s', (go) => {
     let world: World;
     let server: GoFixture;
     let agent: RunningAgent;
     let requests = 0;
-    /** The span of a request; `expected` counts spans as the fixture counts requests. */
+    /** The span of a request. `expected` counts spans as the fixture counts requests. */
     const spanOf = async (send: () => Promise<unknown>): Promise<DecodedSpan> => {
       await send();
       return (await spansOf(world.receiver, server.pid, ++requests)).at(-1)!;
@@ -71,7 +71,7 @@ describeKernel('trace context', () => {
         const span = spans[index]!;
         const { parentSpanId, traceState } = span;
         if (flags === undefined) {
-          // A new trace, sampled; OTLP's bit 8 says that it is known not to have a remote parent.
+          // A new trace, sampled. OTLP's bit 8 says that it is known not to have a remote parent.
           expect({ what, parentSpanId, traceState, flags: span.flags }).toEqual({
             what,
             parentSpanId: undefined,
@@ -114,7 +114,7 @@ describeKernel('trace context', () => {
 
     test('a traceparent among any number of headers, however they arrive', async () => {
       const counts = Array.from({ length: 100 }, (_, count) => count);
-      // Behind 5 KB net/http cannot see how many headers will come, so the map grows header by header.
+      // Beyond 5 KB, net/http cannot see how many headers will come, so the map grows header by header.
       const cookies = [{}, { Cookie: 'c'.repeat(5000) }];
       const connection = await RawConnection.open(server.port);
       for (const cookie of cookies) {

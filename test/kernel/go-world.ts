@@ -18,11 +18,11 @@ import { type DecodedSpan, type OtlpReceiver, startOtlpReceiver } from '../suppo
 
 export interface World {
   readonly receiver: OtlpReceiver;
-  /** Copies a built fixture: probes go by inode, so what else runs the cached build is never seen. */
+  /** Copies a built fixture. Probes belong to an inode, so other users of the cached build are never seen. */
   binary(go?: GoRelease, variant?: GoVariant, fixture?: GoFixtureName): Promise<string>;
-  /** Starts one; stopped with the world at the latest. */
+  /** Starts one. The world stops it at the latest. */
   server(path: string, options?: GoFixtureOptions): Promise<GoFixture>;
-  /** Starts an agent that exports to the receiver; stopped with the world at the latest. */
+  /** Starts an agent that exports to the receiver. The world stops it at the latest. */
   agent(options?: Partial<AgentOptions>): Promise<RunningAgent>;
   /** Stops everything and removes the files. */
   close(): Promise<void>;
@@ -37,7 +37,7 @@ export async function openWorld(protocol: 'grpc' | 'http/protobuf' = 'http/proto
   return {
     receiver,
     async binary(go = '1.26', variant = 'stripped', fixture = 'go-http') {
-      // A directory each, so that the program's name stays what it is.
+      // A directory for each, so that the program keeps its name.
       const to = join(directory, String(copies++), fixture);
       await mkdir(join(to, '..'));
       await copyFile(await buildGoFixture({ fixture, go, variant }), to);
@@ -80,7 +80,7 @@ export function useWorld(): World {
   };
 }
 
-/** The spans of one process, oldest first; waits until there are `count` of them. More than that is an error. */
+/** The spans of one process, oldest first. Waits until there are `count` of them. More than that is an error. */
 export async function spansOf(
   receiver: OtlpReceiver,
   pid: number,

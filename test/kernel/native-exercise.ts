@@ -1,6 +1,6 @@
 /**
- * Uses the addon in a process of its own: `node native-exercise.ts SCENARIO DIRECTORY FIRST_OFFSET`, for native-lifetime.test.ts.
- * DIRECTORY holds the fixture's target and probe.bpf.o. Prints "done" when the scenario went as it should.
+ * Uses the addon in a process of its own: `node native-exercise.ts SCENARIO DIRECTORY FIRST_OFFSET`, for native-lifetime.test.ts. DIRECTORY
+ * has the fixture's target and probe.bpf.o. Prints "done" if the scenario went right.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -57,7 +57,7 @@ function expectError(code: string, act: () => unknown) {
   throw new Error(`expected ${code}`);
 }
 
-/** Every handle there is, used, closed twice, used again. */
+/** Every handle, used, closed twice, used again. */
 async function everything(uprobeMulti: boolean) {
   const object = open(uprobeMulti);
   const link = attach(object);
@@ -123,7 +123,7 @@ const scenarios: Record<string, () => Promise<void> | void> = {
     }
   },
 
-  /** Nothing is closed by hand; the collector closes handles, also while others of the same object are in use. */
+  /** Nothing is closed by hand. The collector closes handles, also while others of the same object are in use. */
   async gc() {
     const gc = global.gc!;
     let object: ReturnType<typeof open> | undefined = open();
@@ -162,14 +162,14 @@ const scenarios: Record<string, () => Promise<void> | void> = {
     process.exit(0);
   },
 
-  /** A SIGBUS that is not about a mapped file ends the process as it would without us. */
+  /** A SIGBUS that is not about a mapped file ends the process as it would without the addon. */
   async 'foreign-sigbus'() {
     mapAndTruncate();
     process.kill(process.pid, 'SIGBUS');
     await sleep(60_000);
   },
 
-  /** Waits to be killed. */
+  /** Waits until it is killed. */
   async 'killed-open'() {
     const object = open();
     const link = attach(object);
@@ -195,7 +195,7 @@ const scenarios: Record<string, () => Promise<void> | void> = {
     native.mapFile(target, 1 << 20);
   },
 
-  /** What a callback throws is an uncaught exception, and the next wake-up still comes. */
+  /** An error in a callback is an uncaught exception, and the next wake-up still comes. */
   async 'throwing-callback'() {
     const object = open();
     const link = attach(object);

@@ -83,7 +83,7 @@ describe('capabilities', () => {
 describeKernel('probeFeature', () => {
   leavesNothingInKernel();
 
-  // Kernel symbols that came with a feature: a witness that is neither our probe nor a version.
+  // Kernel symbols that came with a feature. They are a witness that is neither our probe nor a version.
   const symbols = new Set(
     [...readFileSync('/proc/kallsyms', 'utf8').matchAll(/^\w+ \w (\S+)/gm)].map(([, name]) => name!),
   );

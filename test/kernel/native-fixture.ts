@@ -1,4 +1,4 @@
-/** What the tests of the addon share: the compiled target and BPF object, and a running target to command. */
+/** What the tests of the addon share: the compiled target and BPF object, and a running target that takes commands. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 if (!isRoot && process.env.REQUIRE_KERNEL) throw new Error('REQUIRE_KERNEL is set, and kernel tests need root');
 
-/** `describe` for tests that need root, and perhaps a kernel feature; without it they are reported as skipped. */
+/** `describe` for tests that need root, and perhaps a kernel feature. Without these, the tests are reported as skipped. */
 export function describeKernel(name: string, tests: () => void, feature?: FeatureName): void {
   const answer = feature && loadNative().probeFeature(feature);
   if (!isRoot || answer?.supported === false)
@@ -90,7 +90,7 @@ function fileOffsets(path: string): Map<string, bigint> {
 
 export interface Target {
   readonly pid: number;
-  /** Calls a function of the target; resolves when it has. */
+  /** Calls a function of the target. Resolves when that has returned. */
   call(name: 'first' | 'second' | 'third', calls: number): Promise<void>;
   callInThread(name: 'first' | 'second' | 'third', calls: number): Promise<void>;
   /** The value of its `semaphore`. */
@@ -135,7 +135,7 @@ export function hits(object: BpfObject, cookie: bigint): number {
   return value ? Number(new DataView(value.buffer).getBigUint64(0, true)) : 0;
 }
 
-/** u64s as they lie in memory. */
+/** u64s as they are in memory. */
 export function bytesOf(...numbers: bigint[]): Uint8Array {
   return new Uint8Array(new BigUint64Array(numbers).buffer);
 }

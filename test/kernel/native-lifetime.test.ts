@@ -1,4 +1,4 @@
-/** Handles are closed exactly once, however they end, in the shipped build and under AddressSanitizer. */
+/** Handles close exactly once, however they end, in the shipped build and under AddressSanitizer. */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';

@@ -104,7 +104,7 @@ describeKernel('openObject', () => {
     second.map('hits').update(key, value);
     expect(first.map('hits').lookup(key)).toEqual(value);
     expect(apart.map('hits').lookup(key)).not.toEqual(value);
-    // It outlives the object it was made by.
+    // It outlives the object that it came from.
     await first.close();
     expect(second.map('hits').lookup(key)).toEqual(value);
     await Promise.all([second.close(), apart.close()]);

@@ -31,7 +31,7 @@ describeKernel('process events', () => {
   let object: BpfObject;
   let seen: { kind: number; pid: number; tid: number; ktimeNs: bigint }[];
 
-  /** Collects from now on, on wake-ups alone. */
+  /** Collects from now on, by wake-ups alone. */
   const collect = () => {
     object = open('process');
     seen = [];
@@ -119,7 +119,7 @@ describeKernel(
         };
       });
     };
-    /** The same from /proc/PID/maps. Equal only where no mapping is of an overlayfs. */
+    /** The same from /proc/PID/maps. They are equal only if no mapping is of an overlayfs. */
     const fromProc = (pid: number) =>
       [...readFileSync(`/proc/${pid}/maps`, 'utf8').matchAll(/^(\w+)-(\w+) ..x. (\w+) (\w+):(\w+) (\d+) +\/.*$/gm)].map(
         ([, start, end, offset, major, minor, ino]) => ({

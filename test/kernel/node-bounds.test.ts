@@ -58,7 +58,7 @@ describeKernel('Node.js: what is not sampled, and what finds no room', () => {
       const status = path.startsWith('/status/') ? Number(path.slice('/status/'.length)) : 200;
       expect(attributes['http.response.status_code'], path).toBe(status);
     }
-    // The first of a connection needs no room of its own.
+    // The first one of a connection needs no room of its own.
     expect(spans.some(({ attributes }) => attributes['url.path'] === '/gate')).toBe(true);
     expect(spans.some(({ attributes }) => attributes['url.path'] === '/hello')).toBe(true);
     expect(report.counters.lost_in_flight_full).toBeGreaterThan(0);

@@ -23,7 +23,7 @@ interface Call {
   readonly times?: number;
 }
 
-/** Which attributes tell how a call went. */
+/** The attributes that show how a call went. */
 const outcome = ({ attributes, status }: DecodedSpan) => [
   attributes['http.request.method'],
   attributes['url.full'],
@@ -32,7 +32,7 @@ const outcome = ({ attributes, status }: DecodedSpan) => [
   status.code,
 ];
 
-/** The fixture calls itself, so that each call has a span of the client and one of the server. */
+/** The fixture calls itself, so each call has a span of the client and one of the server. */
 describeKernel('Node.js client spans, every release', () => {
   leavesNothingInKernel();
   let world: NodeWorld;
@@ -49,7 +49,7 @@ describeKernel('Node.js client spans, every release', () => {
   }, 900_000);
   afterAll(() => world.close());
 
-  /** Makes one call after another; the spans of each, first the client's. */
+  /** Makes one call after another. Gives the spans of each, first the client's. */
   async function made(release: NodeRelease, calls: readonly Call[], spans: number): Promise<DecodedSpan[]> {
     const program = programs.get(release)!;
     for (const call of calls) await program.control(`call ${JSON.stringify(call)}`);
@@ -107,13 +107,13 @@ describeKernel('Node.js client spans, every release', () => {
       });
       expect(span.attributes['server.port']).toBe(span.attributes['network.peer.port']);
     }
-    // A traceparent that the program sends says whose trace it is, the client's and the server's.
+    // A traceparent that the program sends says which trace the client's and the server's spans belong to.
     const passedOn = spans.filter((span) => span.traceId === traceId);
     expect(passedOn.map(({ kind, parentSpanId, traceState }) => [kind, parentSpanId, traceState])).toEqual([
       [2, parentId, 'a=1'],
       [3, parentId, 'a=1'],
     ]);
-    // Nobody knows of any other parent.
+    // There is no other known parent.
     for (const span of spans) if (span.traceId !== traceId) expect(span.parentSpanId).toBeUndefined();
     // A call ends when all of its answer is there.
     const [chunks] = outgoing.filter((span) => span.attributes['url.full'] === `${http}/chunks?n=5`);

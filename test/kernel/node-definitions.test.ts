@@ -6,7 +6,7 @@ import { spansOf } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 import { type NodeWorld, openNodeWorld } from './node-world.ts';
 
-/** The fixture calls itself: a call has a span of the client and one of the server. */
+/** The fixture calls itself, so a call has a span of the client and one of the server. */
 describeKernel('definitions of Node.js that share their probes', () => {
   leavesNothingInKernel();
   let world: NodeWorld;

@@ -12,7 +12,7 @@ const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
 const traceparent = `00-${traceId}-${parentId}-01`;
 
-/** Every site is emulated; which instruction it is differs by compiler: gcc up to 24, clang for 26. */
+/** Every site is emulated. Its instruction differs by compiler: gcc up to 24, clang for 26. */
 const classes: Readonly<Record<string, Partial<Record<NodeRelease, string>> & { readonly default: string }>> = {
   request: { default: 'jcc', '26': 'push' },
   write: { default: 'jcc' },
@@ -29,7 +29,7 @@ const moments = {
   'node/pg': ['close', 'connect', 'read', 'tls_write', 'write'],
 } as const;
 
-/** One agent for all releases at once: what differs between them is told by their spans' process.pid. */
+/** One agent for all releases at once. Their spans' process.pid tells them apart. */
 describeKernel('Node.js server spans, every release', () => {
   leavesNothingInKernel();
   let world: NodeWorld;

@@ -9,7 +9,7 @@ import { spansOf } from './go-world.ts';
 import { describeKernel } from './native-fixture.ts';
 import { type NodeWorld, openNodeWorld } from './node-world.ts';
 
-/** By hand 5,000: MIX_REQUESTS=5000. */
+/** For runs by hand, 5,000: MIX_REQUESTS=5000. */
 const requests = Number(process.env.MIX_REQUESTS ?? 500);
 const atOnce = 50;
 

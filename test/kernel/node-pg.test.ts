@@ -69,7 +69,7 @@ describeKernel('pg, every release of Node.js', () => {
   }
 
   test.each(allNodeReleases)('Node.js %s: a connection that was there before', async (release) => {
-    // The first statement shows what is spoken, the second is traced.
+    // The first statement shows the protocol, and the second one is traced.
     const { spans } = await ran(release, 'run', [{ text: 'SELECT 1' }, { text: 'SELECT 2' }], 1);
     expect(spans.map(brief)).toEqual([['SELECT', 'SELECT ?', undefined, 0]]);
     expect(spans[0]!.attributes).toEqual({
@@ -131,12 +131,12 @@ describeKernel('pg, every release of Node.js', () => {
       { text: `SELECT '${'x'.repeat(1500)}' /*a='b',${comment().slice(2, -2)},c='d'*/` },
       { text: `SELECT $1::int ${comment()}`, values: [1] },
       { ...named, values: [1] },
-      // What was prepared before has the comment of whoever prepared it.
+      // A prepared statement has the comment of the request that prepared it.
       { ...named, values: [2] },
       { text: `SELECT 1 ${comment().replace('00-', 'ff-')}` },
       { text: `SELECT 1 ${comment('1')}` },
       { text: `SELECT $$ ${comment()} $$` },
-      // Cut in front of the comment.
+      // It is cut in front of the comment.
       { text: `SELECT '${'x'.repeat(2100)}' ${comment()}` },
       { text: 'SELECT 1' },
     ]);
@@ -198,7 +198,7 @@ describeKernel('pg, every release of Node.js', () => {
     ];
     execFileSync('openssl', ['req', '-x509', ...name, '-keyout', key, '-out', cert], { stdio: 'pipe' });
     await Promise.all([chmod(directory, 0o755), chmod(key, 0o640)]);
-    // The server takes a key that is root's and that its own group may read.
+    // The server accepts a key that belongs to root and that its own group may read.
     await chown(key, 0, Number(execFileSync('id', ['-g', 'postgres'])));
     const secure = await startPostgres({ ssl: 'on', ssl_key_file: key, ssl_cert_file: cert });
     try {

@@ -11,7 +11,7 @@ import { type NodeWorld, openNodeWorld } from './node-world.ts';
 
 const concurrency = 50;
 
-/** Each kind of span a request must leave, and where it carries the request's number. */
+/** Each kind of span that a request must leave, and where it carries the request's number. */
 const expected = [
   { what: 'server', kind: 2, attribute: 'url.path', number: /^\/orders\/(\d+)$/ },
   { what: 'fetch', kind: 3, attribute: 'url.full', number: /\/items\/(\d+)$/ },
@@ -20,7 +20,7 @@ const expected = [
   { what: 'prepared statement', kind: 3, attribute: 'db.query.text', number: /^SELECT \$1::int AS prepared_(\d+)$/ },
 ] as const;
 
-/** fastify, pg and fetch: what a request did is known by the number that all of it carries (test/fixtures/node-shop). */
+/** fastify, pg and fetch. Everything that a request does carries its number (test/fixtures/node-shop). */
 describeKernel('a fastify service with PostgreSQL and outgoing calls', () => {
   leavesNothingInKernel();
   let world: NodeWorld;
@@ -60,7 +60,7 @@ describeKernel('a fastify service with PostgreSQL and outgoing calls', () => {
   );
 });
 
-/** The number of the request each span is of. */
+/** The number of each span's request. */
 function expectEachOnce(spans: readonly DecodedSpan[], requests: number): ReadonlyMap<DecodedSpan, number> {
   const numberOf = new Map<DecodedSpan, number>();
   for (const { what, kind, attribute, number } of expected) {
@@ -77,14 +77,14 @@ function expectEachOnce(spans: readonly DecodedSpan[], requests: number): Readon
   return numberOf;
 }
 
-/** No parent is right; a parent is, when it is the request's. */
+/** No parent is right, and so is a parent that is the request's. */
 function isWrong(span: DecodedSpan, all: readonly DecodedSpan[], numberOf: ReadonlyMap<DecodedSpan, number>): boolean {
   if (span.parentSpanId === undefined) return false;
   const parent = all.find(({ spanId }) => spanId === span.parentSpanId);
   return parent?.kind !== 2 || numberOf.get(parent) !== numberOf.get(span);
 }
 
-/** Sends the requests on kept-alive connections; rejects unless all are answered 200 with their own number. */
+/** Sends the requests on kept-alive connections. Rejects unless all answers are 200 with their own number. */
 async function visit(port: number, requests: number): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   let next = 0;

@@ -9,10 +9,10 @@ import { describeKernel } from './native-fixture.ts';
 import { type NodeWorld, openNodeWorld } from './node-world.ts';
 
 const definition = 'node/sqlite';
-/** Those that have node:sqlite. */
+/** The releases that have node:sqlite. */
 const releases = ['22', '24', '26'] as const satisfies readonly NodeRelease[];
 
-/** One agent for all releases at once, on a program that runs each statement once it is told to. */
+/** One agent for all releases at once, on a program that runs a statement for each command. */
 describeKernel('node:sqlite, every release', () => {
   leavesNothingInKernel();
   let world: NodeWorld;
@@ -33,7 +33,7 @@ describeKernel('node:sqlite, every release', () => {
   describe.each(releases)('Node.js %s', (release) => {
     let seen = 0;
 
-    /** The spans of one act: what the process has sent since the last. One more statement shows that these were all. */
+    /** The spans of one act: what the process has sent since the last one. One more statement shows that there are no others. */
     async function spansOfAct(act: string, count: number, thread = false): Promise<DecodedSpan[]> {
       const { program } = programs.get(release)!;
       await program.control(`${thread ? 'thread' : 'do'} ${act}`);
@@ -56,7 +56,7 @@ describeKernel('node:sqlite, every release', () => {
       ['fullTextInsert', 1, 'INSERT note', 'INSERT INTO note (body) VALUES (?)'],
       ['fullTextSearch', 1, 'SELECT note', 'SELECT body FROM note WHERE note MATCH ?'],
       ['script', 1, 'DELETE tea; UPDATE tea', 'DELETE FROM tea WHERE id = ?; UPDATE tea SET name = ? WHERE id = ?'],
-      // Says nothing: the statement has not begun.
+      // It means nothing, because the statement has not begun.
       ['badBinding', 0, undefined, undefined],
     ])('%s: %i span', async (act, count, name, text) => {
       const spans = await spansOfAct(act, count);

@@ -14,11 +14,11 @@ import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.t
 
 export interface NodeWorld {
   readonly receiver: OtlpReceiver;
-  /** A release's `node`, one copy for each release: probes go by inode, so what else runs it is never seen. */
+  /** A release's `node`, one copy for each release. Probes belong to an inode, so other users of it are never seen. */
   binary(release?: NodeRelease): Promise<string>;
-  /** Starts a fixture; stopped with the world at the latest. */
+  /** Starts a fixture. The world stops it at the latest. */
   fixture(binary: string, script?: string, options?: NodeFixtureOptions): Promise<NodeFixture>;
-  /** Starts an agent that exports to the receiver; stopped with the world at the latest. */
+  /** Starts an agent that exports to the receiver. The world stops it at the latest. */
   agent(options?: Partial<AgentOptions>): Promise<RunningAgent>;
   /** Stops everything and removes the files. */
   close(): Promise<void>;

@@ -15,7 +15,7 @@ describeKernel('postgresql under load', () => {
   let world: PostgresWorld;
   afterEach(() => world.close());
 
-  /** Runs pgbench under an application name; how many transactions it made. */
+  /** Runs pgbench under an application name. Returns how many transactions it made. */
   async function pgbench(server: PostgresServer, application: string, args: readonly string[]): Promise<number> {
     const env = { ...server.env, PGAPPNAME: application };
     const { code, stdout, stderr } = await runProcess(join(server.binDirectory, 'pgbench'), args, { env });
@@ -54,7 +54,7 @@ describeKernel('postgresql under load', () => {
     doomed.push(query('select pg_sleep(60)'));
     await untilAsleep(world.server, doomed.pid);
     process.kill(doomed.pid, 'SIGKILL');
-    // The postmaster ends all sessions and starts over.
+    // The postmaster ends all sessions and starts again.
     await expect.poll(() => world.server.psql('select 1').catch(() => 'not yet'), { timeout: 20_000 }).toBe('1');
     const next = await world.session();
     await next.send(query('select 2'));
@@ -87,7 +87,7 @@ describeKernel('postgresql under load', () => {
     await early!.close();
     const [span] = await world.spans('early', 1);
     expect(span!.name).toBe('ROLLBACK');
-    // Its process, and the server's others, are no news.
+    // Its process, and the server's others, do not count as new.
     expect(world.agent.stderr().match(/ attached /g)).toHaveLength(1);
   });
 });

@@ -1,4 +1,4 @@
-/** Whose child a statement is: its own comment says, or nobody. */
+/** The parent of a statement: its own comment names it, or it has none. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { wire } from '../support/postgres-wire.ts';

@@ -9,9 +9,9 @@ export interface PostgresWorld {
   readonly server: PostgresServer;
   readonly agent: RunningAgent;
   readonly receiver: OtlpReceiver;
-  /** A session under an application name that no other has: its spans are told by it. Closed with the world at the latest. */
+  /** A session with an application name of its own, which identifies its spans. The world closes it at the latest. */
   session(options?: { readonly unix?: boolean }): Promise<TracedSession>;
-  /** The spans of an application (and a table), oldest first; waits until there are `count` of them. More than that is an error. */
+  /** The spans of an application (and a table), oldest first. Waits until there are `count` of them. More than that is an error. */
   spans(application: string, count: number, table?: string): Promise<DecodedSpan[]>;
   close(): Promise<void>;
 }
@@ -23,11 +23,11 @@ export interface TracedSession extends WireSession {
 }
 
 export interface WorldOptions {
-  /** Of the server. */
+  /** Settings of the server. */
   readonly settings?: Readonly<Record<string, string | number>>;
-  /** What the agent traces; the server's executable unless told otherwise. */
+  /** What the agent traces. By default the server's executable. */
   readonly agent?: (server: PostgresServer) => Partial<AgentOptions>;
-  /** Done before the agent comes. */
+  /** Runs before the agent comes. */
   readonly before?: (server: PostgresServer) => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** 'postgresql': the statements of a real server, in every way in which one can be sent and can end. */
+/** 'postgresql': the statements of a real server, in every way in which a client can send one, and in which one can end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import type { DecodedSpan } from '../support/otlp-receiver.ts';
@@ -79,7 +79,7 @@ describeKernel('postgresql', () => {
     await session.send(query('select 1; select 2; insert into account values (1, $$one$$)'));
     const [span] = await session.next(1);
     expect(span!.name).toBe('SELECT; SELECT; INSERT account');
-    // Nothing at all is no statement.
+    // An empty text is not a statement.
     await session.send(query(''), query(';'), query('-- just a comment'), query('select 3'));
     await session.next(1);
   });
@@ -145,7 +145,7 @@ describeKernel('postgresql', () => {
       ['42P01', 'do $$ begin perform 1/0; exception when others then perform * from nowhere; end $$'],
       // A notice with a code of its own comes before.
       ['22012', 'create table if not exists account (id int); select 1/0'],
-      // An error that gives no code of its own.
+      // An error without a code of its own.
       ['XX000', "select to_tsvector(0::regconfig, 'x')"],
       ['25001', 'begin; vacuum account'],
     ])('%s %s', async (code, sql) => {

@@ -30,7 +30,7 @@ describeKernel('many programs', () => {
     const server = await world.binary();
     const [chosen, stranger] = [await copyOf('/bin/sleep', 'in/sleep'), await copyOf('/bin/sleep', 'out/sleep')];
     const agent = await world.agent({ exeGlobs: [`${directory}/in/*`, server] });
-    // They run for as long as it takes to look at them; all others are gone at once.
+    // They run as long as it takes to look at them. All others end at once.
     const long = [await startProcess(chosen, ['1h']), await startProcess(stranger, ['1h'])];
     for (let n = 0; n < 100; n++) await runProcess(n % 2 ? chosen : stranger, ['0']);
     // Files are read in the order of their programs' starts.
@@ -38,7 +38,7 @@ describeKernel('many programs', () => {
     await agent.attached(last.pid);
     for (let n = 0; n < 20; n++) await runProcess(chosen, ['0']);
     await Promise.all(long.map((sleeper) => sleeper.stop()));
-    // Its first process has ended: what was found in the file is still known.
+    // Its first process has ended, but the plan for the file is still known.
     await last.stop();
     const again = await world.server(server);
     await agent.attached(again.pid);

@@ -1,4 +1,4 @@
-/** What careless probes do to other people's programs, and ours must not. */
+/** What careless probes do to other people's programs, and uspan's must not. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ describeKernel('canaries', () => {
       ['start', 'nop', 20_000],
       ['end', 'nop', 20_000],
     ]);
-    // The argument is in the red zone itself: read before anything could have been written there.
+    // The argument is in the red zone itself. It is read before anything could write there.
     const values = world.receiver.spans().map(({ attributes }) => Number(attributes.value));
     expect(values.length).toBeGreaterThan(50);
     for (const value of values) expect([value % 0x10001, value > 0]).toEqual([0, true]);
@@ -71,7 +71,7 @@ describeKernel('canaries', () => {
       native.remove();
     }
     const { report } = await agent.stop();
-    // Each tenth call comes to its end; the ones before it, which threw, began in the same frame and are known to be lost.
+    // Each tenth call comes to its end. Those before it, which threw, began in the same frame and are known to be lost.
     expect(report.spans.internal).toBe(500);
     expect(report.counters).toMatchObject({ lost_never_ended: 4499, end_without_start: 0 });
     expect(await program.stop()).toBe(0);
@@ -169,7 +169,7 @@ describeKernel('canaries', () => {
   });
 });
 
-/** Attaches one definition in this process; its spans, and the counters by name. */
+/** Attaches one definition in this process. Gives its spans, and the counters by name. */
 async function traced(path: string, definition: ProbeDefinition, act: () => Promise<unknown>) {
   const sampler = { kind: 'always_on', parentBased: true, ratio: 1 } as const;
   const config = { sampler, maxInFlight: 64, maxPathBytes: 1024, maxStatementBytes: 1024, ringBytes: 1 << 20 };
@@ -200,7 +200,7 @@ async function traced(path: string, definition: ProbeDefinition, act: () => Prom
   }
 }
 
-/** File offset of a function, by binutils: these programs' code is where its address says, page by page. */
+/** File offset of a function, by binutils. These programs have their code at its link-time address, page by page. */
 function fileOffsetOf(path: string, symbol: string): bigint {
   const address = new RegExp(`^(\\w+) T ${symbol}$`, 'm').exec(execFileSync('nm', [path]).toString())![1]!;
   const text = /\.text +PROGBITS +(\w+) (\w+)/.exec(execFileSync('readelf', ['-SW', path]).toString())!;

@@ -1,4 +1,4 @@
-/** Garbage collections as spans, beside what the runtimes themselves say of them. */
+/** Garbage collections as spans, against what the runtimes themselves say of them. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,7 +23,7 @@ describeKernel('garbage collection', () => {
   });
   afterAll(() => watch.assertNothingLeft());
 
-  // Every pause, by a probe of the test's own; the definition itself leaves out those under a millisecond.
+  // Every pause, by a probe of the test's own. The definition itself leaves out those under a millisecond.
   const everyPause = `
 probes:
   - span: pause
@@ -55,7 +55,7 @@ probes:
         const { report } = await agent.stop();
         const ours = world.receiver.spans().filter((span) => span.resource['process.pid'] === jvm.pid);
         ours.sort((a, b) => Number(a.startUnixNs - b.startUnixNs));
-        // The compiler of the source file collects, too, while the agent is on its way.
+        // The compiler of the source file also collects, while the agent is on its way.
         const seen = ours.filter(({ name }) => name === 'pause').slice(-logged.length);
         expect(logged.length).toBeGreaterThan(5);
         expect(seen).toHaveLength(logged.length);
@@ -86,7 +86,7 @@ probes:
     const program = await world.start(python!, [join(fixtures, 'churn.py')]);
     const agent = await world.agent('', { exeGlobs: [python!] });
     const told: { ns: number; generation: number; collected: number }[] = JSON.parse(await program.ask('churn'));
-    // Two have next to nothing to do, and are below the definition's millisecond.
+    // Two have next to nothing to do, and stay below the definition's millisecond.
     const long = told.filter(({ collected }) => collected > 10);
     expect([told.length, long.length]).toEqual([7, 5]);
     const spans = await world.spans(program.pid, long.length);

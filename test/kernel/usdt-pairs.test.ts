@@ -1,4 +1,4 @@
-/** Pairs of USDT probes that a user declares, on programs whose arguments are in every kind of place. */
+/** Pairs of USDT probes that a user declares, on programs with arguments in every kind of location. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -46,7 +46,7 @@ describeKernel('USDT pairs', () => {
     const value = (id: number, text: string, rest: Record<string, unknown>) => {
       return { id, name: text, text, status: id, ...rest };
     };
-    // Beyond 2^53 in digits; one argument of six is thread-local, and that one alone is missing.
+    // Beyond 2^53 it is in digits. One argument of six is thread-local, and only that one is missing.
     expect(spans.map(({ attributes }) => attributes)).toEqual([
       value(1, 'one', { price: 0.1, stock: 1, urgent: false, 'urgent.raw': 0 }),
       value(2, 'two', { price: 2.5, stock: -9_000_000_000, urgent: true, 'urgent.raw': 1 }),
@@ -92,7 +92,7 @@ describeKernel('USDT pairs', () => {
     }
     world.receiver.clear();
     await program.ask('nest 10');
-    // Eight deep are followed; the two innermost, 2 and 1, are counted as lost.
+    // Eight levels are followed. The two innermost, 2 and 1, are counted as lost.
     const nested = await world.spans(program.pid, 8);
     expect(nested.map(({ attributes }) => attributes.id)).toEqual([10, 9, 8, 7, 6, 5, 4, 3]);
     for (const [depth, span] of nested.entries()) {
@@ -167,7 +167,7 @@ probes:
     const second = await world.start(path);
     expect(await second.ask(`library ${library}`)).toBe('ok');
     await world.spans(second.pid, 3);
-    // A copy is another file, found when the young process is looked at again.
+    // A copy is another file, which is found when uspan looks at the young process again.
     const third = await world.start(path);
     const copy = world.program('liblate.so');
     expect(await third.ask(`library ${copy}`)).toBe('ok');
@@ -249,7 +249,7 @@ ${args}
     expect(utf8).toMatchObject({ t0: texts[2], t1: texts[2] });
     for (const attributes of [whole, cut, utf8]) {
       const marked = String(attributes!['uspan.truncated']).split(',');
-      // What found no room is marked, and none of it is passed off as empty.
+      // What had no room is marked, and none of it becomes an empty text.
       for (let n = 0; n < 12; n++) expect(`t${n}` in attributes! || marked.includes(`t${n}`)).toBe(true);
       expect(Object.values(attributes!)).not.toContain('');
     }

@@ -21,16 +21,16 @@ const sources = {
 export type UsdtProgram = keyof typeof sources;
 
 export interface UsdtWorld {
-  /** For files of the test; gone with it. */
+  /** For files of the test. Removed with it. */
   readonly directory: string;
   readonly receiver: OtlpReceiver;
   /** A copy of a program, on an inode of its own. */
   program(name: UsdtProgram): string;
-  /** Stopped with the world at the latest. */
+  /** The world stops it at the latest. */
   start(path: string, args?: readonly string[]): Promise<Commanded>;
-  /** An agent with this configuration file. */
+  /** An agent with this settings file. */
   agent(config: string, options?: Partial<AgentOptions>): Promise<RunningAgent>;
-  /** Spans of a process, oldest first; waits until there are as many. More is an error. */
+  /** Spans of a process, oldest first. Waits until there are as many. More is an error. */
   spans(pid: number, count: number): Promise<DecodedSpan[]>;
 }
 
@@ -73,7 +73,7 @@ export function useUsdtWorld(): UsdtWorld {
         execFileSync(compiler, ['-O2', '-Wall', '-Wextra', '-Werror', '-o', path, ...args], { cwd: fixtures });
         compiled.add(name);
       }
-      // A directory each, so that the program's name stays what it is.
+      // A directory for each, so that the program keeps its name.
       const to = join(directory, String(copies++), name);
       mkdirSync(join(to, '..'));
       copyFileSync(path, to);

@@ -17,7 +17,7 @@ const minimal = `probes:
 
 type FromFile = Pick<Settings, 'probes' | 'without'>;
 
-/** What a file says of probes. */
+/** What a file says about probes. */
 function read(text: string): FromFile {
   const { probes, without } = settingsOf({ environment: {}, file: parseConfig(text, 'u.yaml') });
   return { probes, without };

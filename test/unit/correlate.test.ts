@@ -225,7 +225,7 @@ test('any bytes whatever in the records: every one is a span or counted, in both
     for (let i = 0; i < slab.words.length; i++) slab.words[i] = random.below(2 ** 32);
     let records = 0;
     let at = 0;
-    // Heads that are right, all else wild: lengths of texts are sometimes small enough to fit.
+    // The heads are right, everything else is wild: lengths of texts are sometimes small enough to fit.
     for (;;) {
       const length = EventHead.size + random.below(600);
       if (at + length > slab.bytes.length) break;
@@ -328,7 +328,7 @@ describe('records of a real run (test/fixtures/slabs/record.ts), without root an
     expect(echo).toMatchObject({ parentSpanId: undefined, flags: 0x101, traceState: '' });
     expect(old?.attributes).toMatchObject({ 'network.protocol.version': '1.0' });
     expect(old?.attributes).not.toHaveProperty('server.address');
-    // The authority of an absolute target goes before the Host header (RFC 9112 §3.2.2).
+    // The authority of an absolute target wins over the Host header (RFC 9112 §3.2.2).
     expect(brewed?.attributes).toMatchObject({
       'http.request.method': '_OTHER',
       'http.request.method_original': 'BREW',

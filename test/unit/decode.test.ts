@@ -11,7 +11,7 @@ interface Head {
   readonly pid?: number;
 }
 
-/** Heads at the offsets given; all else is zero. */
+/** Heads at the given offsets. Everything else is zero. */
 function slabWithHeads(byteLength: number, heads: Readonly<Record<number, Head>>) {
   const slab = newSlab(byteLength);
   const view = new DataView(slab.bytes.buffer);

@@ -1,4 +1,4 @@
-/** A library is one definition, one program or the generic one, and one expectation: the three go together. */
+/** A library is one definition, one program or the generic one, and one expectation. The three go together. */
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** The documents say what the code says: generated parts are up to date, and what must be explained is. */
+/** The documents say what the code says: generated parts are up to date, and everything that must be explained is. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -87,7 +87,7 @@ test('docs/spans.md has a row for every attribute a definition writes, and no ot
   const cells = read('docs/spans.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'));
-  // What a value becomes is in code style too; names of attributes have a dot or are before the second bar.
+  // Values are in code style too. Names of attributes have a dot, or are before the second bar.
   const named = cells.flatMap((line) => captured(line, /`([a-z_]+(?:\.[a-z_]+)+)`/g));
   expect(written.length).toBeGreaterThan(10);
   expect([...new Set(named)].sort()).toEqual([...new Set(written)].sort());

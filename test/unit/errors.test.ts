@@ -6,7 +6,7 @@ import { describeError, errorCodes, UspanError } from '../../src/contract/errors
 
 const docs = readFileSync(resolve(import.meta.dirname, '../../docs/errors.md'), 'utf8');
 
-/** `## E_CODE` sections: heading to body. */
+/** `## E_CODE` sections: heading → body. */
 const sections = new Map(
   docs
     .split(/^## /m)

@@ -3,7 +3,7 @@ import { GoBinaries } from '../../src/probes/attach/go-binaries.ts';
 import { Constant } from '../../src/probes/layout.gen.ts';
 import { programOf } from './sites-program.ts';
 
-/** Two programs, what is known of them, and a map that keeps what is written. */
+/** Two programs, their facts, and a map that keeps what is written. */
 function setUp() {
   const written: [number, number][] = [];
   const object = {

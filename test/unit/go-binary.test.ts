@@ -82,7 +82,7 @@ for (const subject of subjects) {
           if (symbol.name !== name || !addresses.includes(symbol.address)) wrong.push(`${name} ${symbol.address}`);
         }
         expect(wrong).toEqual([]);
-        // nm also lists section ends, C functions and deduplicated names that the function table lacks.
+        // nm also lists section ends, C functions, and deduplicated names, which the function table lacks.
         expect(found / functions.size).toBeGreaterThan(subject.cgo ? 0.95 : 0.97);
         expect(binary().symbols.find('net/http.(*Server).Serv')).toBeUndefined();
       });
@@ -232,7 +232,7 @@ function fileOffsetByReadelf(path: string, address: number): number {
   throw new Error(`readelf has no segment at ${address}`);
 }
 
-/** e_shoff, e_shnum and e_shstrndx zeroed, as some packers leave a file. */
+/** Zeroes e_shoff, e_shnum and e_shstrndx, as some packers do. */
 function withoutSections(path: string): Uint8Array {
   const bytes = new Uint8Array(readFileSync(path));
   bytes.fill(0, 40, 48);

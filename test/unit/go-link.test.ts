@@ -1,4 +1,4 @@
-/** What of a binary goes into `struct uspan_go_link_config`. */
+/** What `struct uspan_go_link_config` has of a binary. */
 import { expect, test } from 'vitest';
 import { openBinary } from '../../src/discovery/binary.ts';
 import { goFacts } from '../../src/probes/definitions/go/binary.ts';
@@ -28,7 +28,7 @@ test.each(allGoReleases)('the packages of goroutines that serve everybody, Go %s
     expect(symbol, name).toBeDefined();
     return ranges.some(([start, end]) => symbol!.address >= start && symbol!.address < end);
   };
-  // Whoever dials, reads and writes connections is started by one of these.
+  // One of these starts every goroutine that dials, reads or writes connections.
   expect(within('net/http.(*Transport).dialConnFor')).toBe(true);
   expect(within('net/http.(*persistConn).readLoop')).toBe(true);
   expect(within('net/http.(*persistConn).writeLoop')).toBe(true);

@@ -10,7 +10,7 @@ import { pclntabCandidates } from '../../src/discovery/go/pclntab.ts';
 import { selfDescribedTail } from '../../src/discovery/go/self-described.ts';
 import { buildServer, type GoBuild, goReleases, hasRelease, run, sourceOf } from '../fixtures/go-elf/build.ts';
 
-/** Go 1.18 packs field offsets, which a version newer than the known ones will not. */
+/** Go 1.18 packs field offsets, which a version newer than the known ones will not do. */
 const subjects: GoBuild[] = goReleases.filter((release) => release !== 'go1.18.10').map((release) => ({ release }));
 for (const release of ['go1.24.11', 'local']) subjects.push({ release, flags: ['-buildmode=pie'] });
 

@@ -17,7 +17,7 @@ import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 
 interface Values {
   readonly statement?: string;
-  /** What is read of an error of a known type: its place in the table of them. */
+  /** What is read of an error of a known type: its index among them. */
   readonly known?: number;
   readonly errorType?: string;
   readonly message?: string;
@@ -57,7 +57,7 @@ function record(values: Values) {
   );
 }
 
-/** Places in the table of known types. */
+/** Indexes among the known types. */
 const errorString = 5;
 const pqError = 30;
 const mysqlError = 33;
@@ -136,7 +136,7 @@ describe('failures', () => {
     expect(failed({ errorType: '*main.refusal' })).toEqual(['*main.refusal', undefined]);
     expect(failed({ known: 1 })).toEqual(['*net.OpError', undefined]);
     expect(failed({ known: pqError })).toEqual(['*pq.Error', undefined]);
-    // By the same name as of a client's call.
+    // It has the same name as in a client's call.
     expect(failed({ known: errorString, message: 'context canceled' })[0]).toBe('canceled');
     expect(failed({ known: errorString, message: 'driver: bad connection' })[0]).toBe('driver.ErrBadConn');
     expect(failed({})).toEqual(['_OTHER', undefined]);
@@ -160,7 +160,7 @@ test('what was cut or could not be read is marked', () => {
     'postgresql',
     { 'db.system.name': 'postgresql', 'uspan.unreadable': 'db.query.text' },
   ]);
-  // Of other texts nothing is said: they are not exported.
+  // Other texts say nothing, because they are not exported.
   const error = spanOf({
     statement: 'SELECT 1',
     failed: true,

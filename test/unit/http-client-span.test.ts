@@ -25,14 +25,14 @@ const resource = { attributes: { 'service.name': 'shop' } };
 interface ClientRecord {
   readonly texts?: Partial<Record<'METHOD' | 'URL' | 'SCHEME' | 'HOST' | 'PATH' | 'RAW_PATH' | 'QUERY', string>>;
   readonly status?: number;
-  /** `GoErrorField.KNOWN` and what goes with it. */
+  /** `GoErrorField.KNOWN` and the fields with it. */
   readonly error?: number;
   readonly errno?: number;
   readonly message?: string;
   readonly type?: string;
   readonly resends?: number;
   readonly protocol?: readonly [major: number, minor: number];
-  /** Fields that are marked; what was unreadable has no bytes. */
+  /** Fields with marks. An unreadable one has no bytes. */
   readonly cut?: readonly number[];
   readonly unreadable?: readonly number[];
   readonly claimedBytes?: number;
@@ -141,7 +141,7 @@ describe('a URL in parts', () => {
     [{ PATH: '/b c/%' }, 'http://a:81/b%20c/%25'],
     [{ PATH: '/b/c', RAW_PATH: '/b%2Fc' }, 'http://a:81/b%2Fc'],
     [{ PATH: '/b*', RAW_PATH: '/b*' }, 'http://a:81/b*'],
-    // url.URL takes no notice of a RawPath that is no encoding.
+    // url.URL ignores a RawPath that is not an encoding.
     [{ PATH: '/b c', RAW_PATH: '/b c' }, 'http://a:81/b%20c'],
     [{ PATH: 'b' }, 'http://a:81/b'],
     [{ PATH: '/b', QUERY: 'X-Goog-Signature=secret' }, 'http://a:81/b?X-Goog-Signature=REDACTED'],
@@ -240,7 +240,7 @@ describe('errors', () => {
     expect(view.getUint32(GoError.typeHash, true)).toBe(0xdeadbeef);
     expect(view.getUint16(GoError.inner, true)).toBe(Constant.FIELD_ABSENT);
     expect(view.getUint32(GoError.size + GoError.typeHash, true)).toBe(0);
-    // A field that cannot be found is not read.
+    // A field that is not found is not read.
     for (let at = 0; at < bytes.length; at += GoError.size) {
       expect(view.getUint16(at + GoError.reads, true)).toBeLessThanOrEqual(GoErrorReads.SKIP);
     }

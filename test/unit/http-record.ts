@@ -16,19 +16,19 @@ export interface HttpRecord {
   readonly protoMinor?: number;
   /** `SpanFlag`s. */
   readonly flags?: number;
-  /** Method and target as a request line has them. */
+  /** Method and target as they are in a request line. */
   readonly inOnePiece?: boolean;
-  /** Fields (`HttpServerField`) that are marked; what was unreadable has no bytes. */
+  /** Fields (`HttpServerField`) with marks. An unreadable one has no bytes. */
   readonly cut?: readonly number[];
   readonly unreadable?: readonly number[];
   readonly head?: SpanHeadValues;
   readonly pid?: number;
   readonly probeId?: number;
-  /** What the record says of its length instead of the truth. */
+  /** The length that the record claims, in place of the true one. */
   readonly claimedBytes?: number;
 }
 
-/** One plain request: everything an ordinary one has. */
+/** One plain request, with everything that an ordinary one has. */
 export const plain: HttpRecord = {
   method: 'GET',
   target: '/items/7',
@@ -38,14 +38,14 @@ export const plain: HttpRecord = {
   status: 200,
 };
 
-/** The bytes of a record, padded to 8. Texts are latin1, so that any byte can be had. */
+/** The bytes of a record, padded to 8. Texts are latin1, so that they can have any byte. */
 export function encodeRecord(record: HttpRecord): Uint8Array<ArrayBuffer> {
   const { cut = [], unreadable = [] } = record;
   const marked = (field: number, text: string | undefined): RecordField[] =>
     text || cut.includes(field) || unreadable.includes(field)
       ? [{ field, value: text ?? '', cut: cut.includes(field), unreadable: unreadable.includes(field) }]
       : [];
-  // Method and target copied in one piece have a space between them.
+  // Method and target that were copied in one piece have a space between them.
   const line = record.inOnePiece
     ? marked(Field.REQUEST_LINE, `${record.method} ${record.target}`)
     : [...marked(Field.METHOD, record.method), ...marked(Field.TARGET, record.target)];
@@ -65,7 +65,7 @@ export function encodeRecord(record: HttpRecord): Uint8Array<ArrayBuffer> {
   });
 }
 
-/** A slab of records one after another, as drained; `length` is what they take. */
+/** A slab of records, one after another, as drained. `length` is their size. */
 export function slabOfRecords(...records: readonly HttpRecord[]): { slab: Slab; length: number } {
   const bytes = Buffer.concat(records.map(encodeRecord));
   return { slab: slabOf(Uint8Array.from(bytes)), length: bytes.length };

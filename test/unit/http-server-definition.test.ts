@@ -27,7 +27,7 @@ const hmap: GoMapLayout = {
   bucketSize: 336,
 };
 
-/** Offset and size of every field; a number each that shows where it went. */
+/** Offset and size of every field. Each has a number of its own, which shows where it went. */
 const fields: Readonly<Record<string, readonly [offset: number, sizeBytes: number]>> = {
   'net/http.Request.Method': [8, 16],
   'net/http.Request.Header': [56, 8],
@@ -82,7 +82,7 @@ function configOf(...args: Parameters<typeof constantsOf>) {
   const view = new DataView(constants.bytes.buffer);
   const { size: _, ...all } = GoHttpConfig;
   const offsets = Object.fromEntries(Object.entries(all).filter(([name]) => !/^(probe|reserved)/.test(name)));
-  // The head is the agent's to fill in.
+  // The agent fills in the head.
   expect(constants.bytes.subarray(0, ProbeHead.size).every((byte) => byte === 0)).toBe(true);
   const values = Object.entries(offsets).map(([name, at]) => [name, view.getUint16(at, true)]);
   return {
@@ -91,7 +91,7 @@ function configOf(...args: Parameters<typeof constantsOf>) {
   };
 }
 
-/** What the program takes of what is known of its binary. */
+/** What the program uses of a binary's facts. */
 function factsOf(bytes: Uint8Array): Record<string, number> {
   expect(bytes).toHaveLength(GoBinary.size);
   const view = new DataView(bytes.buffer);
@@ -108,7 +108,7 @@ function factsOf(bytes: Uint8Array): Record<string, number> {
 test('every offset has its place', () => {
   expect(configOf()).toEqual({
     config: {
-      requestBytes: 256, // the end of what lies last of what is needed: ctx
+      requestBytes: 256, // the end of the last needed field: ctx
       requestMethod: 8,
       requestHeader: 56,
       requestHost: 128,

@@ -1,6 +1,6 @@
 /**
- * HTTP server spans against the stable semantic conventions, https://opentelemetry.io/docs/specs/semconv/http/http-spans/.
- * The two span writers are proven equal elsewhere (otel-span-writer.test.ts), so objects will do here.
+ * HTTP server spans against the stable semantic conventions, https://opentelemetry.io/docs/specs/semconv/http/http-spans/. Another test
+ * proves that the two span writers are equal (otel-span-writer.test.ts), so objects are enough here.
  */
 import { describe, expect, test } from 'vitest';
 import type { Attributes } from '../../src/contract/span.ts';
@@ -154,7 +154,7 @@ describe('host', () => {
     return { address, port };
   };
 
-  // server.port is "if available": the header tells a port only where it is not the scheme's default.
+  // server.port is "if available": the header has a port only if it is not the scheme's default.
   test.each([
     ['shop.test:8080', { address: 'shop.test', port: 8080 }],
     ['shop.test', { address: 'shop.test' }],
@@ -187,7 +187,7 @@ describe('peer', () => {
     ['192.0.2.7:50123', { client: '192.0.2.7', address: '192.0.2.7', port: 50123 }],
     ['[2001:db8::7]:50123', { client: '2001:db8::7', address: '2001:db8::7', port: 50123 }],
     ['[fe80::7%eth0]:1', { client: 'fe80::7%eth0', address: 'fe80::7%eth0', port: 1 }],
-    // Unix sockets: unnamed, or what Go calls them.
+    // Unix sockets: without a name, or with the name that Go gives them.
     ['@', {}],
     ['', {}],
     ['/run/shop.sock', {}],

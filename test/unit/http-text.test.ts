@@ -9,7 +9,7 @@ import {
   redactedQuery,
 } from '../../src/semconv/http-text.ts';
 
-/** `text` between two walls of bytes that would change every answer if they were looked at. */
+/** `text` between two walls of bytes that would change every answer if the code looked at them. */
 function walled(text: string, before = '/?:', after = '//[]:=&?80') {
   const bytes = Buffer.from(before + text + after, 'latin1');
   return [bytes, before.length, before.length + Buffer.byteLength(text, 'latin1')] as const;
@@ -48,7 +48,7 @@ describe('pathStart and queryMark', () => {
     ['/a?b?c', '/a', 'b?c'],
     ['//host/a', '//host/a', ''],
     ['/a://b', '/a://b', ''],
-    // Clients send no fragment; Go takes the sign as part of the path.
+    // Clients send no fragment. Go takes the sign as part of the path.
     ['/a#frag?x', '/a#frag', 'x'],
     ['*', '*', ''],
     ['http://example.com/a?x=1', '/a', 'x=1'],
@@ -126,7 +126,7 @@ describe('credentials in a query', () => {
     expect(redactedQuery(bytes, from, to)).toBe(redacted);
   });
 
-  // Keys are matched with case, as the conventions say.
+  // Keys match by case, as the conventions say.
   test.each(['', 'sig', 'a=sig', 'a=1&sig', 'SIG=1', 'xsig=1', 'sigx=1', 'a=sig=1', '&', 'signature=1'])(
     '%j has none',
     (query) => {

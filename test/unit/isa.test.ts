@@ -1,4 +1,4 @@
-/** Machine code is known in one place: everybody else asks an Isa. */
+/** Only one folder knows machine code. All other code asks an Isa. */
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -37,13 +37,13 @@ interface Common {
   readonly error?: number;
   readonly peer?: Peer;
   readonly spanHead?: SpanHeadValues;
-  /** What the record says of its length instead of the truth. */
+  /** The length that the record claims, in place of the true one. */
   readonly claimedBytes?: number;
 }
 
 const local: Peer = { family: 2, address: [127, 0, 0, 1], port: 5432 };
 
-/** A peer that is not known is left out. */
+/** An unknown peer is left out. */
 function socket(field: number, { family, address, port }: Peer = local): RecordField[] {
   const value = new Uint8Array(NodePeer.size);
   value.set(address, NodePeer.address);

@@ -32,7 +32,7 @@ test('idle buffers stay within the limit; the oldest goes first', () => {
 const scope = { name: 'uspan', version: '1', schemaUrl: 'https://opentelemetry.io/schemas/1.45.0' };
 const { slab } = slabWith({});
 
-/** Batches of as many spans as told, each of its own process. */
+/** Batches of the given numbers of spans, each of its own process. */
 function batchesOf(pool: BufferPool, counts: readonly number[], serviceName = 'x'): EncodedSpans[] {
   const batches: EncodedSpans[] = [];
   const limits = { maxBatchSpans: 1e6, maxBatchBytes: 1e9, maxOpenBytes: 1e9 };

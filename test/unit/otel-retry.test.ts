@@ -1,4 +1,4 @@
-/** What the exporter does while a collector is away: the clock and the collector's answers are the test's. */
+/** What the exporter does while a collector is away. The test controls the clock and the collector's answers. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BatchSettings } from '../../src/contract/export-settings.ts';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
@@ -21,7 +21,7 @@ const took: SendResult = { outcome: 'sent', rejected: 0 };
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** An exporter to a collector that answers as `answer` says, after 10 ms. */
+/** An exporter to a collector that answers after 10 ms, as `answer` says. */
 function exporterTo(answer: () => SendResult, limits: Partial<BatchSettings> = {}) {
   const names: string[] = [];
   const attempts: number[] = [];
@@ -52,7 +52,7 @@ function exporterTo(answer: () => SendResult, limits: Partial<BatchSettings> = {
   return {
     exporter,
     losses,
-    /** Of the spans that were taken, in their order. */
+    /** The spans that were taken, in their order. */
     names,
     attempts,
     mostRunning: () => mostRunning,
@@ -79,7 +79,7 @@ describe('a collector that is away', () => {
       await vi.advanceTimersByTimeAsync(1000);
     }
     expect(exporter.state()).toMatchObject({ accepted: 150_000, exported: 0, queuedSpans: 150_000 });
-    // Once a pause, not once a batch: with pauses of 5 s there are some 60, and two at first.
+    // Once per pause, not once per batch: with pauses of 5 s there are some 60, and two at first.
     expect(attempts.length).toBeGreaterThan(40);
     expect(attempts.length).toBeLessThan(90);
     answer = took;

@@ -19,7 +19,7 @@ const cart: Resource = { attributes: { 'service.name': 'cart', 'process.pid': -1
 const key = attributeKey('k');
 const roomy = { maxBatchSpans: 1e6, maxBatchBytes: 1e9, maxOpenBytes: 1e9 };
 
-/** Writes with both writers at once; gives what the official protobuf makes of the bytes, and the objects. */
+/** Writes with both writers at once. Gives what the official protobuf code makes of the bytes, and the objects. */
 function write(spans: (writer: TeeSpanWriter) => void, limits = roomy) {
   const batches: EncodedSpans[] = [];
   const objects: SpanObject[] = [];

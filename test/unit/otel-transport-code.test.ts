@@ -1,4 +1,4 @@
-/** What sending costs in memory is mostly code: only that of the protocol in use may be loaded. */
+/** Most of the memory that sending costs is code, so only the code of the protocol in use may be loaded. */
 import { expect, test } from 'vitest';
 import { runProcess } from '../support/process.ts';
 
@@ -24,7 +24,7 @@ test.each([
   const loaded: string[] = JSON.parse(stdout);
   expect(loaded.some((url) => url.includes('/src/otel/otlp-transport.ts'))).toBe(true);
   expect(loaded.some((url) => url.includes('/@grpc/grpc-js/'))).toBe(wanted);
-  // Of Node.js: what only fetch and WebSocket need.
+  // Modules of Node.js that only fetch and WebSocket need.
   expect(loaded).toContain(`NativeModule ${wanted ? 'http2' : 'http'}`);
   expect(loaded.filter((name) => name.includes('undici'))).toEqual([]);
 });

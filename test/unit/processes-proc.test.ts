@@ -1,4 +1,4 @@
-/** What is read from /proc, of real processes. */
+/** What is read from /proc, for real processes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
@@ -48,7 +48,7 @@ describe('readProcess', () => {
     const upNs = BigInt(Math.round(Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1e9));
     const ageNs = upNs - readProcess(process.pid)!.startBootNs;
     const expectedNs = process.uptime() * 1e9;
-    // Not a measurement: a wrong clock or unit is off by far more than ten seconds.
+    // Not a measurement: a wrong clock or unit is wrong by far more than ten seconds.
     expect(Math.abs(Number(ageNs) - expectedNs)).toBeLessThan(10e9);
   });
 
@@ -86,7 +86,7 @@ describe('readProcess', () => {
   });
 
   test('a zombie', async () => {
-    // Once the shell has become `cat`, nobody waits for its child any more.
+    // Once the shell has become `cat`, nothing waits for its child any more.
     const shell = spawn('/bin/sh', ['-c', 'sleep 1000 & echo $!; exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
     const [line] = await once(shell.stdout, 'data');
     const pid = Number(String(line));

@@ -11,7 +11,7 @@ const read = (path: string) => readFileSync(resolve(root, path), 'utf8');
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match[1]!);
 const contributing = read('CONTRIBUTING.md');
 
-/** The rows of the table in CONTRIBUTING.md that follows a heading, as cells. */
+/** The rows of the table under a heading of CONTRIBUTING.md, as cells. */
 function tableUnder(heading: string): string[][] {
   const section = contributing.split(`\n${heading}\n`)[1]!.split(/\n#/)[0]!;
   const rows = section.split('\n\n').find((block) => block.startsWith('| '))!;
@@ -22,7 +22,9 @@ function tableUnder(heading: string): string[][] {
     .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')));
 }
 
-/** A file and what it leads to: `next` says which paths a text names, relative to the file; `may` which of them are followed. */
+/**
+ * A file and everything that it leads to. `next` says which paths a text names, relative to the file. `may` says which of them to follow.
+ */
 function reach(start: string, next: (text: string) => string[], may: RegExp): string[] {
   const reached = new Set([start]);
   for (const path of reached) {
@@ -64,14 +66,14 @@ describe('the examples in CONTRIBUTING.md', () => {
     const path = /^`(.+)`$/.exec(cell!)![1]!;
     expect(existsSync(resolve(root, path)), path).toBe(true);
     expect(Number(lines)).toBeGreaterThan(0);
-    // A file that is the library's own is as long as the table says, by a quarter or so.
+    // The library's own files are as long as the table says, within a quarter.
     if (/sqlite|python-gc|churn/.test(path)) {
       expect(Math.abs(read(path).trimEnd().split('\n').length / Number(lines) - 1)).toBeLessThan(0.25);
     }
   });
 });
 
-/** No field. */
+/** Not a field. */
 const notSent = ['COUNT'];
 /** `enum uspan_…_field` of the contract, by their names in layout.gen.ts. */
 const fieldEnums = Object.entries(layout as Record<string, unknown>).flatMap(([name, value]) =>

@@ -43,7 +43,7 @@ const decision: AttachDecision = {
   ],
 };
 
-/** Attached by a link that is not there, and hit 10 times at the start and 9 at the end. */
+/** Attached by a link that does not exist, and hit 10 times at the start and 9 at the end. */
 function attachment(hits: Readonly<Record<number, number>> = { [Moment.START]: 10, [Moment.END]: 9 }): Attachment {
   const link: Link = { kind: 'perf', count: 2, close: () => Promise.resolve() };
   return new Attachment(decision, 0, [link], { hits: (moment) => hits[moment] ?? 0, closed: () => {} });
@@ -132,7 +132,7 @@ test('an attachment that was closed keeps the hits it had', async () => {
   const hits: Record<number, number> = { [Moment.START]: 3, [Moment.END]: 2 };
   const closing = attachment(hits);
   await closing.close();
-  hits[Moment.START] = 0; // Another attachment has the probe id now.
+  hits[Moment.START] = 0; // Another attachment has the id now.
   const { probes } = makeReport(sources({ attachments: [closing] }));
   expect(probes.map((probe) => probe.hits)).toEqual([3, 2]);
 });

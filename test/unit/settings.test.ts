@@ -1,4 +1,4 @@
-/** The one table of settings: where each comes from, which source wins, and what is said of a wrong value. */
+/** The one table of settings: where each comes from, which source wins, and what an error says of a wrong value. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,7 +138,7 @@ export:
       maxConcurrentExports: 2,
     },
   });
-  // This file has every key but that of the probes, which have tests of their own.
+  // This file has every key except `probes`, which has tests of its own.
   const keys = rows.flatMap(([, setting]) => setting.yaml ?? []).filter((key) => key !== 'probes');
   for (const key of keys) expect(yaml).toMatch(new RegExp(`\\b${key.split('.').at(-1)}:`));
 });

@@ -1,4 +1,4 @@
-/** The scripts a clone starts with: bin/uspan, scripts/lib.sh, the totals of .ci/run, and what `make help` promises. */
+/** The scripts that a clone starts with: bin/uspan, scripts/lib.sh, the totals of .ci/run, and what `make help` promises. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -55,7 +55,7 @@ describe('bin/uspan', () => {
     ['v24.0.0', 0],
   ])('with only Node.js %s in the PATH exits %d', (version, expected) => {
     write(main, '');
-    // Answers as that release would: the test of the version is run by a real Node.js that is told what it is.
+    // Answers as that release would: a real Node.js that claims to be another one runs the test of the version.
     write('preload.cjs', `Object.defineProperty(process, 'versions', { value: { node: '${version.slice(1)}' } });`);
     write(
       'path/node',

@@ -1,4 +1,4 @@
-/** The sites chosen for Go's net/http client, in real programs of every release: a Go release that changes one shows here first. */
+/** The sites chosen for Go's net/http client, in real programs of every release. A Go release that changes one shows here first. */
 import { describe, expect, test } from 'vitest';
 import type { Site } from '../../src/contract/decision.ts';
 import { openBinary } from '../../src/discovery/binary.ts';
@@ -9,7 +9,7 @@ import { allGoReleases, allGoVariants, buildGoFixture, type GoRelease } from '..
 
 const roundTrip = 'net/http.(*Transport).roundTrip';
 
-/** Until 1.22 the error of getConn is saved on the stack before the first instruction that can be probed. */
+/** Until 1.22, Go saves the error of getConn on the stack before the first instruction that can be probed. */
 function expected(go: GoRelease) {
   const early = go === '1.21' || go === '1.22';
   const nop = go === '1.25' || go === '1.26' || go === '1.27';
@@ -29,8 +29,7 @@ describe.each(allGoReleases)('Go %s', (go) => {
   test.each(go === '1.26' ? allGoVariants : (['stripped'] as const))('%s', async (variant) => {
     const sites = sitesOf(await buildGoFixture({ fixture: 'go-link', go, variant }));
     expect(sites).toMatchObject(expected(go));
-    // Where it was saved: the offsets of its two words from the stack pointer.
-    // Those of starts and retries are their addresses.
+    // Where Go saved it: the offsets of its two words from the stack pointer. Those of starts and retries are their addresses.
     const saved = sites.map(({ spec, address }) => (spec === address ? undefined : spec));
     expect(saved.filter((spec) => spec !== undefined)).toHaveLength(go === '1.21' || go === '1.22' ? 1 : 0);
     expect(saved[3]).toBe(go === '1.21' ? 0x6800c8 : go === '1.22' ? 0x6800d0 : undefined);

@@ -1,4 +1,4 @@
-/** The sites chosen for Go's database/sql, in real programs of every release: a Go release that changes one shows here first. */
+/** The sites chosen for Go's database/sql, in real programs of every release. A Go release that changes one shows here first. */
 import { describe, expect, test } from 'vitest';
 import { openBinary } from '../../src/discovery/binary.ts';
 import { goSql } from '../../src/probes/definitions/go/sql.ts';
@@ -55,7 +55,7 @@ describe.each(allGoReleases)('Go %s', (go) => {
     expect(new Set(sites.map(({ address }) => address)).size).toBe(sites.length);
     expect(sites.every(({ spec, address }) => spec === address)).toBe(true);
     expect(notes).toEqual([]);
-    // go1.21 to 1.27 keep these where they are: what is read is plausible.
+    // go1.21 to 1.27 have these offsets, so what is read is plausible.
     const view = new DataView(constants.buffer);
     expect(view.getUint16(GoSqlConfig.dbConnector, true)).toBe(8);
     expect(view.getUint16(GoSqlConfig.dsnDriver, true)).toBe(16);

@@ -1,4 +1,4 @@
-/** The sites chosen in real Go programs, of every release, against what binutils says is in those programs. */
+/** The sites chosen in real Go programs of every release, against what binutils says of those programs. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import type { Decision, Site } from '../../src/contract/decision.ts';
@@ -14,7 +14,7 @@ const serve = 'net/http.(*conn).serve';
 const pushAfterCheck = { class: 'push', instruction: 'push %rbp', why: 'push after the stack check' };
 const beforeHijacked = { class: 'call', instruction: 'call net/http.(*conn).hijacked' };
 
-/** The class of every site is pinned: a Go release that changes one shows here first. */
+/** The test pins the class of every site. A Go release that changes one shows here first. */
 function expected(go: string) {
   const deferred = ['1.18', '1.20', '1.21', '1.22'].includes(go)
     ? 'net/http.(*connReader).abortPendingRead'
@@ -38,7 +38,7 @@ describe.each(allGoReleases)('Go %s', (go) => {
   });
 });
 
-/** Stripped and PIE files take other readers, not other code: two releases of each will do. */
+/** Stripped and PIE files need other readers, but have the same code, so two releases of each are enough. */
 function variantsOf(go: GoRelease) {
   return go === '1.21' || go === '1.26'
     ? (['normal', 'stripped', 'pie', 'stripped-pie'] as const)
@@ -63,11 +63,11 @@ function sitesOf(path: string): readonly Site[] {
   return decision.sites;
 }
 
-/** Every site is where an instruction begins, it is the one that the site tells, and it lies where the file offset says. */
+/** At every site an instruction begins. It is the one that the site names, and lies at the site's file offset. */
 function expectInstructions(path: string, sites: readonly Site[], withSymbols: boolean): void {
   const functions = withSymbols ? addresses(path) : undefined;
   for (const site of sites) {
-    // A linear sweep from the function's entry, by nm where there are symbols.
+    // A linear sweep from the function's entry, by nm if there are symbols.
     const begin = functions?.get(site.function) ?? entryOf(path, site.function);
     const line = objdump(path, begin, site.address + 16).find(({ address }) => address === site.address);
     expect(line, `an instruction at 0x${site.address.toString(16)} of ${path}`).toBeDefined();
@@ -91,7 +91,7 @@ function addresses(path: string): Map<string, number> {
   return new Map([...lines].map(([, address, name]) => [name!, Number.parseInt(address!, 16)]));
 }
 
-/** Instructions from `begin`; the target of a call or branch by its name where it is a function's entry. */
+/** Instructions from `begin`. The target of a call or branch has its name if it is a function's entry. */
 function objdump(path: string, begin: number, end: number): { address: number; raw: number[]; text: string }[] {
   const args = ['-d', '-w', '--insn-width=15', `--start-address=${begin}`, `--stop-address=${end}`, path];
   const lines = execFileSync('objdump', args)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { locateInFunction } from '../../src/probes/sites/places.ts';
 import { addressOf, codeOf, type Functions } from './sites-program.ts';
 
-/** Where the entry site of `code` is, by its offset, or why there is none; arguments 0 and 2 are needed. */
+/** Where the entry site of `code` is, by its offset, or why there is none. Arguments 0 and 2 are needed. */
 function entry(code: string, functions: Functions = {}, name = 'f') {
   const located = locateInFunction(codeOf({ ...functions, [name]: code }), {
     at: 'nativeEntry',
@@ -20,7 +20,7 @@ describe('nativeEntry', () => {
     ['behind endbr64', 'f30f1efa 4157 c3', { at: 4, class: 'push', instruction: 'push %r15' }],
     // cmpq $0,0x78(%rdi); jne +1; nop; ret
     ['a branch behind a comparison', '48837f7800 7501 90 c3', { at: 5, class: 'jcc' }],
-    // mov %rsi,%rax; mov $1,%esi; push %rbx: argument 1 is nobody's
+    // mov %rsi,%rax; mov $1,%esi; push %rbx: argument 1 is not needed
     ['another argument is overwritten', '4889f0 be01000000 53 c3', { at: 8, class: 'push' }],
     // sub $0x18,%rsp; jmp +0
     ['a jump', '4883ec18 eb00 c3', { at: 4, class: 'jmp' }],

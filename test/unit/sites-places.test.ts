@@ -4,7 +4,7 @@ import { locate } from '../../src/probes/sites/locate.ts';
 import { locateInFunction, type PlaceInFunction } from '../../src/probes/sites/places.ts';
 import { addressOf, call, codeOf, type Functions, fileBias, firstAddress, rel32 } from './sites-program.ts';
 
-/** In all programs below `morestack` comes first, then the function that is looked at. */
+/** In all programs below, `morestack` comes first, then the function under test. */
 const morestack = { 'runtime.morestack_noctxt.abi0': 'c3' };
 const own = addressOf(1);
 
@@ -20,7 +20,9 @@ function entry(code: string) {
   return { at: address - own, class: siteClass, instruction, why };
 }
 
-/** `prologue`, then what a Go function ends with: arguments spilled, runtime.morestack called, another go. `jumps` are offsets of rel32s to it. */
+/**
+ * `prologue`, then the end of a Go function: arguments spilled, runtime.morestack called, another try. `jumps` are offsets of rel32s to it.
+ */
 function withStackCheck(prologue: string, ...jumps: number[]): string {
   const bytes = prologue.replaceAll(' ', '');
   const tail = bytes.length / 2;

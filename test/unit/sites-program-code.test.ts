@@ -1,4 +1,4 @@
-/** Functions are decoded once for all who look into them, and not without bound. */
+/** Functions are decoded once for all callers, and not without bound. */
 import { describe, expect, test } from 'vitest';
 import type { Binary } from '../../src/contract/binary.ts';
 import { x64 } from '../../src/discovery/isa/x64/x64.ts';

@@ -2,7 +2,7 @@
 import type { Binary, FunctionSymbol } from '../../src/contract/binary.ts';
 import { ProgramCode } from '../../src/probes/sites/program-code.ts';
 
-/** Functions by name; code as hex with spaces. They begin 4 KiB apart, the first at `firstAddress`, in the order given. */
+/** Functions by name. Code is hex with spaces. They begin 4 KiB apart, the first at `firstAddress`, in the given order. */
 export type Functions = Readonly<Record<string, string>>;
 
 export const firstAddress = 0x401000;
@@ -13,7 +13,7 @@ export function bytesOf(hex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(hex.replaceAll(/\s/g, ''), 'hex'));
 }
 
-/** The address of the function that is `index`-th of a program. */
+/** The address of the `index`th function of a program. */
 export function addressOf(index: number): number {
   return firstAddress + index * 0x1000;
 }

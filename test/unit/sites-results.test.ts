@@ -1,9 +1,9 @@
-/** Sites where the result of a call is in registers, on hand-assembled functions; real ones are in sites-go-client.test.ts. */
+/** Sites where the result of a call is in registers, on hand-assembled functions. sites-go-client.test.ts has real ones. */
 import { describe, expect, test } from 'vitest';
 import { locateInFunction, type PlaceInFunction } from '../../src/probes/sites/places.ts';
 import { addressOf, call, codeOf, type Functions } from './sites-program.ts';
 
-/** In all programs below g is the callee, and f calls it at its own first byte. */
+/** In all programs below, g is the callee, and f calls it at its own first byte. */
 const own = addressOf(1);
 const callOfG = call(own, addressOf(0));
 

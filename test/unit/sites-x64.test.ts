@@ -10,8 +10,8 @@ import { x64 } from '../../src/discovery/isa/x64/x64.ts';
 import { bytesOf } from './sites-program.ts';
 
 /**
- * What arch/x86/kernel/uprobes.c does with an instruction, read from its source (6.1 to 6.18), not from ours:
- * push_setup_xol_ops, branch_setup_xol_ops, is_prefix_bad, uprobe_init_insn. `text` is what GNU objdump prints.
+ * What arch/x86/kernel/uprobes.c does with an instruction, from its source (6.1 to 6.18), not from ours: push_setup_xol_ops,
+ * branch_setup_xol_ops, is_prefix_bad, uprobe_init_insn. `text` is what GNU objdump prints.
  */
 const rows: readonly (readonly [hex: string, text: string, handling: Handling])[] = [
   ['50', 'push %rax', 'push'],
@@ -21,7 +21,7 @@ const rows: readonly (readonly [hex: string, text: string, handling: Handling])[
   ['57', 'push %rdi', 'push'],
   ['4150', 'push %r8', 'push'],
   ['4157', 'push %r15', 'push'],
-  // Only REX.B is known to the emulation.
+  // The emulation knows only REX.B.
   ['4855', 'rex.W push %rbp', 'stepped'],
   ['4957', 'rex.WB push %r15', 'stepped'],
   ['6655', 'push %bp', 'stepped'],

@@ -136,7 +136,7 @@ describe('operation and target', () => {
   });
 });
 
-/** Secrets as literals, in all the ways a dialect has; none may be seen again, wherever the text is cut. */
+/** Secrets as literals, in all forms that a dialect has. None may show again, wherever the text is cut. */
 describe.each(dialects)(
   'no part of a literal is left, whatever stands around it and wherever it is cut: %s',
   (dialect) => {

@@ -26,7 +26,7 @@ const memory = (base: string | undefined, offset = 0, index?: string, scaleBits 
   return { in: 'memory', base, index, scaleBits, offset };
 };
 
-/** As they stand in Debian's postgres, python3.11, libjvm, libruby, php and libstdc++, and as gcc and clang write them elsewhere. */
+/** As they are in Debian's postgres, python3.11, libjvm, libruby, php and libstdc++, and as gcc and clang write them elsewhere. */
 const x64: [string, string, UsdtLocation][] = [
   ['-4@%edi', 'signed 4', register('rdi')],
   ['8@%rax', 'unsigned 8', register('rax')],
@@ -36,7 +36,7 @@ const x64: [string, string, UsdtLocation][] = [
   ['2@%bp', 'unsigned 2', register('rbp')],
   ['-2@%r10w', 'signed 2', register('r10')],
   ['1@%ah', 'unsigned 1', register('rax', 8)],
-  // The size rules, not the register's name.
+  // The size decides, not the register's name.
   ['8@%eax', 'unsigned 8', register('rax')],
   ['-4@$0', 'signed 4', constant(0n)],
   ['-8@$1234567890123', 'signed 8', constant(1234567890123n)],
@@ -63,7 +63,7 @@ const x64: [string, string, UsdtLocation][] = [
   ['-8f@NBuffers(%rip)', 'float 8', memory('site', 0x8000)],
 ];
 
-/** As they stand in the arm64 builds of the same packages. */
+/** As they are in the arm64 builds of the same packages. */
 const arm64: [string, string, UsdtLocation][] = [
   ['8@x20', 'unsigned 8', register('x20')],
   ['-4@x0', 'signed 4', register('x0')],
@@ -129,7 +129,7 @@ test.each<[Machine, string, RegExp]>([
 ])('%s %s cannot be read, and takes no other argument with it', (machine, text, why) => {
   const good = machine === 'x64' ? '4@%eax' : '4@x0';
   const all = parse(machine, `${text} ${good}`);
-  // Without a size it is not told from what comes before it.
+  // Without a size it cannot be told from what comes before it.
   const [bad] = all;
   if (all.length === 2) expect(all[1]!.readable).toBe(true);
   else expect(text).toMatch(/^%|@$/);

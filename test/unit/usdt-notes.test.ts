@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
 `;
 
 const root = resolve(import.meta.dirname, '../..');
-/** The clang that compiles our BPF, whatever its name. */
+/** The clang that compiles our BPF, under any name. */
 const clang = execFileSync('bash', ['-c', '. scripts/lib.sh; find_clang'], { cwd: root }).toString().trim();
 const compilers = { gcc: 'gcc', clang };
 
@@ -40,7 +40,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const built = Object.keys(compilers).flatMap((name) => ['pie', 'fixed', 'shared.so'].map((kind) => `${name}-${kind}`));
-/** What a Debian with the packages of our tests has; files of other packages are looked at where they are. */
+/** Files of a Debian with the packages of our tests. Files of other packages are tested if they are there. */
 const installed = [
   '/usr/bin/python3.11',
   '/usr/lib/postgresql/15/bin/postgres',
@@ -80,7 +80,7 @@ describe.each([...built.map((name) => ({ name })), ...installed.map((name) => ({
     const expected = byReadelf(path());
     expect(expected.length).toBeGreaterThan(1);
     expect(malformed).toBe(0);
-    // None of these has been prelinked: their bases are where they were linked.
+    // None of these was prelinked, so their bases are where they were linked.
     expect(notes.map(summary)).toEqual(expected.map(({ base: _, ...note }) => note));
   });
 
@@ -164,7 +164,7 @@ describe('what happens to a file', () => {
 
 test('static variables of one name in two sources are nobody', () => {
   const path = join(directory, 'twice');
-  // Compilers pass these by register; an operand that names the variable has to be written by hand.
+  // Compilers pass these in registers. An operand that names the variable has to be written by hand.
   const asm = (name: string) =>
     `static volatile int state; void ${name}(void) { state++; __asm__ volatile("990: nop\\n.pushsection .note.stapsdt,\\"\\",\\"note\\"\\n.balign 4\\n.4byte 2f-1f,4f-3f,3\\n1: .asciz \\"stapsdt\\"\\n2: .balign 4\\n3: .8byte 990b,0,0\\n.asciz \\"shop\\"\\n.asciz \\"${name}\\"\\n.asciz \\"-4@state(%rip) -4@main(%rip) 4@%eax\\"\\n4: .balign 4\\n.popsection"); }\n`;
   writeFileSync(join(directory, 'a.c'), `${asm('first')}int main(void) { first(); return 0; }\n`);

@@ -90,7 +90,7 @@ describe('plan', () => {
     ).toEqual([
       ['start', 0x1000, 'nop', 0, 0x3000],
       ['start', 0x1001, 'nop', 0, 0x3000],
-      // The distance to a variable is another one from each site.
+      // The distance to a variable differs from site to site.
       ['start', 0x1002, 'nop', 2, 0x3000],
       ['start', 0x1003, 'nop', 3, 0x3000],
       ['end', 0x1004, 'nop', 4, 0],
