@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checked reads of JavaScript arguments. What does not fit throws E_NATIVE naming the argument: a caller's bug, not a user's.
+// Checked reads of JavaScript arguments. A wrong one throws E_NATIVE and names the argument: it is the caller's bug, not the user's.
 #pragma once
 #include <napi.h>
 

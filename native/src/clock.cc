@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bpf_ktime_get_ns() is CLOCK_MONOTONIC (bpf-helpers(7)); spans want Unix time.
+// bpf_ktime_get_ns() is CLOCK_MONOTONIC (bpf-helpers(7)), but spans need Unix time.
 #include "clock.h"
 
 #include <ctime>

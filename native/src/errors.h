@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors as JavaScript sees them: Error with `code`, and where there is one `errno` and `verifierLog`.
+// Errors as JavaScript sees them: Error with `code`, and `errno` and `verifierLog` if there are any.
 #pragma once
 #include <napi.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the running kernel can do, found by doing it; version numbers lie on kernels with backports. Results are kept for the process.
+// What the running kernel can do, found by doing it, because version numbers lie on kernels with backports. The process keeps the results.
 #pragma once
 #include <functional>
 #include <map>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// libbpf says why only in its log. Nothing is printed: the lines of the current call are kept, per thread, for the error.
+// libbpf gives reasons only in its log. Nothing is printed: each thread keeps the lines of its current call for the error.
 #pragma once
 #include <string>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must be let go when the JavaScript environment ends, even if nobody closed it.
+// What must be closed when the JavaScript environment ends, even without a call of close().
 #pragma once
 #include <memory>
 #include <unordered_set>

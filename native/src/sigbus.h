@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a mapped page beyond the end of a file that has shrunk raises SIGBUS. Inside a guarded range the handler puts zero pages there
-// instead and remembers it; any other SIGBUS goes to whoever handled it before.
+// Reading a mapped page beyond the end of a file that has shrunk raises SIGBUS. Inside a guarded range, the handler puts zero pages there
+// and remembers it. Any other SIGBUS goes to the handler that was there before.
 #pragma once
 #include <atomic>
 #include <cstddef>
