@@ -22,7 +22,7 @@ func newAPIClient(name, base string) *apiClient {
 	return &apiClient{name: name, base: base, http: &http.Client{Transport: transport, Timeout: 2 * time.Second}}
 }
 
-// call passes 4xx answers on as they are; a service that fails or can't be reached is a bad gateway.
+// call passes 4xx answers on unchanged. A service that fails or can't be reached is a bad gateway.
 func (c *apiClient) call(ctx context.Context, method, path string, send, receive any) error {
 	var body io.Reader
 	if send != nil {

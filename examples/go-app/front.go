@@ -22,7 +22,7 @@ type order struct {
 	TotalCents int64 `json:"totalCents"`
 }
 
-// front sells products; what is in stock it asks the inventory, and what it costs the pricing service.
+// front sells products. It asks the inventory what is in stock, and the pricing service what it costs.
 type front struct {
 	db        *sql.DB
 	inventory inventoryClient
@@ -87,7 +87,7 @@ func (f *front) showProduct(r *http.Request) (any, error) {
 	}{p, stock.Available}, nil
 }
 
-// product finds one by the id in a path; an id that is no number is not found either.
+// product finds one by the id in a path. An id that is not a number is not found either.
 func (f *front) product(ctx context.Context, id string) (product, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {

@@ -62,7 +62,7 @@ func (s *inventory) show(r *http.Request) (any, error) {
 	return found, err
 }
 
-// reserve takes from the shelf, or answers 409 when too much is wanted. An empty shelf is filled again.
+// reserve takes from the shelf, or answers 409 if the order is too large. It refills an empty shelf.
 func (s *inventory) reserve(r *http.Request) (any, error) {
 	ctx := r.Context()
 	var wanted reservation

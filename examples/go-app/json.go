@@ -19,7 +19,7 @@ type failure struct {
 func (f failure) Error() string { return f.text }
 
 // handle turns a function that gives a value or an error into a handler that answers in JSON.
-// Errors that are no failure are logged and become 500.
+// Other errors are logged and become 500.
 func handle(status int, do func(r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, err := do(keepTraceHeaders(r))
@@ -30,7 +30,7 @@ func handle(status int, do func(r *http.Request) (any, error)) http.HandlerFunc 
 		case errors.As(err, &known):
 			writeJSON(w, known.status, map[string]string{"error": known.text})
 		case errors.Is(err, context.Canceled):
-			// The client has gone: there is nobody to answer.
+			// The client has gone, so there is no answer to send.
 		default:
 			slog.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 			writeJSON(w, http.StatusInternalServerError, map[string]string{"error": "internal error"})

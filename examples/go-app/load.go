@@ -31,7 +31,7 @@ var visits = []visit{
 	{20, http.MethodGet, fixed("/products"), nil},
 	{34, http.MethodGet, func() string { return fmt.Sprintf("/products/%d", upTo(len(catalogue))) }, nil},
 	{24, http.MethodPost, fixed("/orders"), func() string {
-		// One in about six wants more than anybody may have, and is refused by the inventory.
+		// About one in six orders too much, and the inventory refuses it.
 		return fmt.Sprintf(`{"productId": %d, "quantity": %d}`, upTo(len(catalogue)), upTo(maxPerOrder+10))
 	}},
 	{8, http.MethodGet, func() string { return fmt.Sprintf("/orders/%d", upTo(20)) }, nil},
@@ -108,7 +108,7 @@ func runLoad(ctx context.Context, args []string) error {
 	}
 }
 
-// send makes the request; how it ends is the shop's business.
+// send makes the request. It does not care how the request ends.
 func (v visit) send(ctx context.Context, client *http.Client, base string) {
 	var body io.Reader
 	if v.body != nil {

@@ -1,5 +1,5 @@
 // Command go-app is a small shop: a JSON API over an SQL table, which asks a second instance of itself, the inventory,
-// over HTTP. It has no tracing of its own; it is what uspan is shown with.
+// over HTTP. It has no tracing of its own. It shows what uspan does.
 package main
 
 import (

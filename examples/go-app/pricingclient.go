@@ -8,7 +8,7 @@ import (
 // pricingClient asks the pricing service, the Node.js half of the shop (examples/node-app), what an order costs.
 type pricingClient struct{ *apiClient }
 
-// newPricingClient gives a client that knows nobody to ask when base is empty.
+// newPricingClient gives a client that has no service to ask if base is empty.
 func newPricingClient(base string) pricingClient {
 	if base == "" {
 		return pricingClient{}
@@ -16,7 +16,7 @@ func newPricingClient(base string) pricingClient {
 	return pricingClient{newAPIClient("pricing", base)}
 }
 
-// quote gives the price of so many pieces in cents; without a pricing service it is the list price.
+// quote gives the price of that many pieces in cents. Without a pricing service it is the list price.
 func (c pricingClient) quote(ctx context.Context, p product, quantity int64) (int64, error) {
 	if c.apiClient == nil {
 		return p.PriceCents * quantity, nil

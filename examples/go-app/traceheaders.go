@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// A service without tracing should still pass the W3C headers on, so that the traces of others do not break here.
+// A service without tracing should still forward the W3C headers, so that the traces of others do not break here.
 var traceHeaders = []string{"Traceparent", "Tracestate"}
 
 type traceHeadersKey struct{}

@@ -6,7 +6,7 @@ import (
 
 // The routes in this file have the faults that real services have, each for its own reason.
 
-// salesReport is slow twice over: a query that scans far too much, and then one query a product.
+// salesReport is slow twice over: a query that scans far too much, and then one query per product.
 func (f *front) salesReport(r *http.Request) (any, error) {
 	const trend = `WITH RECURSIVE day(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM day WHERE n < 150000)
 		SELECT count(*) FROM day WHERE n % 7 = (SELECT count(*) FROM orders WHERE id < 0)`

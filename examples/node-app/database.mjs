@@ -9,9 +9,9 @@ const schema = [
 ];
 
 /**
- * PostgreSQL where the environment names one (PGHOST, …, or DATABASE_URL), else SQLite in this process. Both are asked by
- * `query(text, values, trace)`, with $1, $2, … in their order in the text, and answer with the rows. A PostgreSQL server is told the trace
- * headers of the request that a statement is run for.
+ * PostgreSQL if the environment names one (PGHOST, …, or DATABASE_URL), otherwise SQLite in this process. Both take
+ * `query(text, values, trace)`, with $1, $2, … in their order in the text, and answer with the rows. A PostgreSQL server also gets the
+ * trace headers of the request that a statement is run for.
  */
 export async function openDatabase(sqliteFile) {
   const database = process.env.PGHOST || process.env.DATABASE_URL ? openPostgres() : openSqlite(sqliteFile);

@@ -1,4 +1,4 @@
-/** The pricing service of the example shop. It has no tracing of its own; it is what uspan is shown with. */
+/** The pricing service of the example shop. It has no tracing of its own. It shows what uspan does. */
 import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import fastify from 'fastify';

@@ -5,8 +5,8 @@ const scarcityPercent = 10;
 const vatPercent = 19;
 
 /**
- * The price in cents of `quantity` pieces: less the discount, more when few are left, with VAT, each piece rounded for itself as tax law wants.
- * Its own USDT probes mark start and end; nothing else runs on this thread in between.
+ * The price in cents of `quantity` pieces: less the discount, more when few are left, with VAT, each piece rounded for itself, as tax law wants.
+ * Its own USDT probes mark start and end. Nothing else runs on this thread in between.
  */
 export function price({ number, sku, unitCents, quantity, discountPercent, available }) {
   probes.priceStart(number, sku);

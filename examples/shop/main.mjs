@@ -1,6 +1,6 @@
 /**
  * Runs the whole example shop on free loopback ports: front and inventory (go-app), pricing (node-app) and, where PostgreSQL is
- * installed, a throw-away database for the prices. `make demo` traces it; it knows nothing of that.
+ * installed, a throw-away database for the prices. `make demo` traces it, and it knows nothing of that.
  *
  *   node examples/shop/main.mjs [--load 20/s] [--no-postgres] [--node PATH]
  *

@@ -5,7 +5,7 @@ const stopWithinMs = 8000;
 
 /**
  * Starts a part of the shop. Its standard input is a lifeline: a part that reads it ends when this process does, however that ends.
- * `exited` tells of an end that nobody asked for.
+ * `exited` reports an unexpected end.
  */
 export async function startPart(command, args, env = {}, signal = 'SIGTERM') {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });

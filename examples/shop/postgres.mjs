@@ -11,7 +11,7 @@ const packaged = '/usr/lib/postgresql';
 
 /**
  * Starts a PostgreSQL of its own in a temporary directory, reached through a Unix socket there and never over a network. It runs as a copy
- * of its program there, so that whoever looks at programs can tell it from others. Undefined where PostgreSQL is not installed; rejects, with
+ * of its program there, so that tools can tell it from other servers. Undefined if PostgreSQL is not installed. Rejects, with
  * nothing left, when `signal` aborts. `env` is how clients find it.
  */
 export async function startPostgres(signal) {
@@ -30,7 +30,7 @@ export async function startPostgres(signal) {
     await run(words[0], words.slice(1), { cwd: directory, signal });
     const quiet = 'log_min_messages=fatal';
     const settings = ['listen_addresses=', `unix_socket_directories=${directory}`, 'fsync=off', quiet];
-    // The kernel ends it with this process, as it has no lifeline.
+    // The kernel ends it with this process, because it has no lifeline.
     const [command, ...args] = [
       ...(as.length > 0 ? as : ['setpriv']),
       '--pdeathsig=QUIT',

@@ -1,5 +1,5 @@
 // USDT probes of the shop's own, for JavaScript: price__start(quote number, SKU) and price__end(cents).
-// A probe that nobody listens to is one nop.
+// A probe that no tool is attached to is one nop.
 #include <node_api.h>
 #include <sys/sdt.h>
 

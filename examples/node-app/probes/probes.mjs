@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** The probes of probes.c, or nothing where the addon was not built. */
+/** The probes of probes.c, or nothing if the addon was not built. */
 export const probes = load();
 
 function load() {
