@@ -3,8 +3,8 @@
 # build-backends.sh path NAME  prints where `jaeger` or `otelcol` is (or would be), and builds nothing
 #
 # Versions are pinned here and in toolchain/collector/builder.yaml. What is built stays in $USPAN_BACKENDS_DIR (default
-# ~/.cache/uspan-test/backends), in a folder whose name tells version and recipe, so a second run does nothing. Cold it takes about ten
-# minutes on two cores and 4 GB of Go's caches. Neither can be had by `go install`: Jaeger's go.mod has replace directives, and a
+# ~/.cache/uspan-test/backends), in a folder named by version and recipe, so a second run does nothing. Cold it takes about ten
+# minutes on two cores and 4 GB of Go's caches. `go install` can build neither: Jaeger's go.mod has replace directives, and a
 # Collector is generated first.
 set -euo pipefail
 cd "$(dirname "$0")/.."

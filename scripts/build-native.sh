@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds the addon: native/build/Release/uspan.node, or with --asan native/build/Debug/uspan.node (AddressSanitizer and UBSan).
-# Nothing is downloaded: the headers come with the Node that builds it. Does nothing when no input changed.
+# Nothing is downloaded: the headers come with the Node that builds it. Does nothing if no input changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh

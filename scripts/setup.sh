@@ -1,6 +1,6 @@
 #!/bin/bash
 # Brings what building (setup.sh build) or testing (setup.sh test) uspan needs: Debian packages, Node.js 24, npm packages, libbpf's sources.
-# Does nothing where everything is there. Needs Node.js and npm, Go and cargo on the machine, and root only to install packages.
+# Does nothing if everything is there. Needs Node.js and npm, Go and cargo on the machine, and root only to install packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -54,7 +54,7 @@ install_postgresql() {
   return $status
 }
 
-# The pinned Node.js (its hash is in the lock file); elsewhere than on x86-64 the machine's own is used.
+# The pinned Node.js (its hash is in the lock file); on other machines than x86-64, the machine's own is used.
 install_node() {
   [ "$(uname -m)" = x86_64 ] || return 0
   local here=.toolchain/node

@@ -1,6 +1,6 @@
 #!/bin/bash
 # test-kernels.sh RESULTS_DIR: runs the core kernel test here and under the kernels named in KERNELS ("6.1 6.12"): 6.1 has
-# uprobes by perf only, 6.12 has uprobe_multi. Fails for a skipped test too. Leaves one vitest JSON report a kernel in RESULTS_DIR.
+# uprobes by perf only, 6.12 has uprobe_multi. Fails for a skipped test too. Leaves one vitest JSON report per kernel in RESULTS_DIR.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
