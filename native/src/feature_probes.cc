@@ -76,21 +76,10 @@ FeatureAnswer AttachCookie() {
   return Tried("load a program that calls bpf_get_attach_cookie", program);
 }
 
-/**
- * A callback needs BTF of its own, so this call is wrong on purpose. A kernel that knows bpf_loop complains about the arguments, any other
- * about the call.
- */
+/** libbpf loads a program that calls it, and looks whether the verifier knows the number of the call. */
 FeatureAnswer BpfLoop() {
-  const std::vector<bpf_insn> code = {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_loop}, Move(BPF_REG_0, 0), kExit};
-  char log[4096] = "";
-  LIBBPF_OPTS(bpf_prog_load_opts, options);
-  options.log_buf = log;
-  options.log_size = sizeof(log);
-  options.log_level = 1;
-  const OwnedFd program(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "uspan_probe", "GPL", code.data(), code.size(), &options));
-  const int error = program.ok() ? 0 : errno;
-  if (strstr(log, "!read_ok") != nullptr) return {true, {}};
-  return Refused("load a program that calls bpf_loop", error);
+  const int known = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_loop, nullptr);
+  return known > 0 ? FeatureAnswer{true, {}} : Refused("load a program that calls bpf_loop", known < 0 ? -known : EINVAL);
 }
 
 FeatureAnswer RawTracepoint() {
