@@ -32,7 +32,10 @@ static __always_inline long read_user_string(void *to, __u32 size, __u64 from)
 #ifdef USPAN_SLEEPABLE
 	return bpf_copy_from_user_str(to, size, (void *)from, 0);
 #else
-	return bpf_probe_read_user_str(to, size, (void *)from);
+	long bytes = bpf_probe_read_user_str(to, size, (void *)from);
+
+	/* Older kernels, 6.1 among them, answer 0 for an empty string: strncpy_from_user_nofault() left out its NUL. */
+	return bytes == 0 ? 1 : bytes;
 #endif
 }
 

@@ -29,12 +29,12 @@ static long read_parameter(__u32 index __attribute__((unused)), struct startup *
 	struct uspan_node_pg *pg = startup->pg;
 	__u8 *value = startup->scratch->window;
 	char name[16] = {};
-	long len = bpf_probe_read_user_str(name, sizeof(name), (void *)startup->at);
+	long len = read_user_string(name, sizeof(name), startup->at);
 
 	if (len <= 1)
 		return 1;
 	startup->at += len;
-	len = bpf_probe_read_user_str(value, USPAN_NODE_DATABASE_BYTES, (void *)startup->at);
+	len = read_user_string(value, USPAN_NODE_DATABASE_BYTES, startup->at);
 	if (len <= 0)
 		return 1;
 	startup->at += len;

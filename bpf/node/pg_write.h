@@ -4,6 +4,7 @@
 #define USPAN_NODE_PG_WRITE_H
 
 #include "common/sql_comment.h"
+#include "common/user_memory.h"
 #include "node/context.h"
 #include "node/pg_statement.h"
 #include "node/sniff.h"
@@ -35,7 +36,7 @@ static __always_inline __u32 read_name(__u64 *words, __u64 address)
 	long len;
 
 	__builtin_memset(words, 0, NAME_BYTES);
-	len = bpf_probe_read_user_str(words, NAME_BYTES, (void *)address);
+	len = read_user_string(words, NAME_BYTES, address);
 	return len > 0 && len <= NAME_BYTES ? len : 0;
 }
 
@@ -69,7 +70,7 @@ static __always_inline void read_statement(struct hit_scratch *scratch, __u64 ad
 	if (max >= USPAN_NODE_STATEMENT_BYTES)
 		return;
 	/* With room for one more character, to detect a text that was cut. */
-	len = bpf_probe_read_user_str(scratch->text, max + 2, (void *)address) - 1;
+	len = read_user_string(scratch->text, max + 2, address) - 1;
 	scratch->marks = len < 0 ? USPAN_FIELD_UNREADABLE : len > (long)max ? USPAN_FIELD_CUT : 0;
 	scratch->text_len = len < 0 ? 0 : len > (long)max ? max : len;
 }

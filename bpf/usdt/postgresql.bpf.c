@@ -205,7 +205,7 @@ static __always_inline void keep_text(struct uspan_open_span *span, __u32 pid)
 		text = new_text(pid);
 	/* It is never more. This is for the verifier. */
 	if (text && max <= USPAN_STATEMENT_MAX_BYTES)
-		bytes = bpf_probe_read_user_str(text->bytes, max + 2, (void *)late->ptr) - 1;
+		bytes = read_user_string(text->bytes, max + 2, late->ptr) - 1;
 	if (bytes < 0) {
 		span->late = 0;
 		span_put_unreadable(span, USPAN_POSTGRESQL_STATEMENT);

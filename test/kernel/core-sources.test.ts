@@ -114,12 +114,13 @@ describeKernel('every source of spans', () => {
       await postgres.psql('CREATE TABLE items (id int PRIMARY KEY)');
       const program = await world.fixture(await world.binary(), 'node-pg', { env: postgres.env });
       const agent = await world.agent({ pids: [program.pid, postgres.pid] });
-      const run = (...statements: { text: string }[]) => program.control(`run ${JSON.stringify(statements)}`);
+      const run = (...statements: { text: string; values?: number[] }[]) =>
+        program.control(`run ${JSON.stringify(statements)}`);
       // uspan knows the connection from the answer to its first statement on.
       await run({ text: 'SELECT 1' });
       await run(
         { text: `SELECT id FROM items /*traceparent='${traceparent}'*/` },
-        { text: 'SELECT count(*) FROM items' },
+        { text: 'SELECT count(*) FROM items WHERE id = $1', values: [1] },
         { text: 'SELECT * FROM nowhere' },
       );
       const client = await spansOf(world.receiver, program.pid, 3, withinMs);
