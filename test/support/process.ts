@@ -1,5 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A program prints a line at its start in less than a second, or a minute in an emulated machine. */
 const slowestMs = 60_000;
@@ -39,13 +40,30 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/**
+ * A program that was just copied can be busy: another process that is being forked at this moment has the descriptor that wrote it, until it
+ * executes its own program.
+ */
+async function spawnOnceClosed(command: string, args: readonly string[], options: SpawnOptions): Promise<ChildProcess> {
+  const deadline = performance.now() + 5000;
+  for (;;) {
+    try {
+      return spawn(command, args, options);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ETXTBSY')) throw error;
+      if (performance.now() > deadline) throw error;
+      await sleep(5);
+    }
+  }
+}
+
 /** Starts a program (no shell). Rejects if it can't be executed. */
 export async function startProcess(
   command: string,
   args: readonly string[] = [],
   options: StartOptions = {},
 ): Promise<RunningProcess> {
-  const child = spawn(command, args, {
+  const child = await spawnOnceClosed(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     ...options.user,
