@@ -130,12 +130,17 @@ async function open(): Promise<Pipeline> {
   const { Losses } = await load<typeof import('../../src/otel/losses.ts')>('otel/losses.js');
   const losses = new Losses();
   const { writer, finish } = await openWriter(losses);
-  const objects = JSON.parse(readFileSync(`${job.recording}.json`, 'utf8')) as Record<number, string>;
   const probes = new ProbeTable();
-  for (const [probeId, object] of Object.entries(objects)) {
-    const definition = definitions.find((each) => [each.object, each.sleepable?.object].includes(object));
-    if (!definition) throw new Error(`no definition has the object ${object}: record the ring again`);
-    probes.set(Number(probeId), definition, {} as BinaryFacts);
+  const view = new DataView(recording.buffer, recording.byteOffset, recording.byteLength);
+  // Each kind in the mix is made by one definition alone.
+  for (let n = 0; n < records.length; n++) {
+    const at = n === 0 ? 0 : records[n - 1]!;
+    const kind = view.getUint16(at + EventHead.kind, true);
+    const probeId = view.getUint16(at + EventHead.probeId, true);
+    if (probes.definitionOf(probeId)) continue;
+    const definition = definitions.find(({ recordKinds }) => recordKinds.includes(kind));
+    if (!definition) throw new Error(`no definition makes records of kind ${kind}: record the ring again`);
+    probes.set(probeId, definition, {} as BinaryFacts);
   }
   const correlator = new Correlator({
     probes,
