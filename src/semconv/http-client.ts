@@ -3,7 +3,8 @@ import { attributeKey } from '../contract/attribute-key.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
 import { HttpClientField as Field } from '../probes/layout.gen.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
-import { hostEnd, indexOf, knownMethod, port } from './http-text.ts';
+import { writeAuthority } from './authority.ts';
+import { indexOf, knownMethod } from './http-text.ts';
 import { type FieldCodec, number, type SpanTable } from './span-table.ts';
 import { hostStart, isPlainUrl, urlText } from './url-text.ts';
 
@@ -12,8 +13,6 @@ const key = {
   methodOriginal: attributeKey('http.request.method_original'),
   url: attributeKey('url.full'),
   status: attributeKey('http.response.status_code'),
-  serverAddress: attributeKey('server.address'),
-  serverPort: attributeKey('server.port'),
   protocolVersion: attributeKey('network.protocol.version'),
   errorType: attributeKey('error.type'),
 } as const;
@@ -107,14 +106,7 @@ function authorityEnd(bytes: Uint8Array, from: number, to: number): number {
 }
 
 function writeServer(slab: Slab, secure: boolean, authority: number, to: number, out: SpanWriter): void {
-  const { bytes } = slab;
-  const from = hostStart(bytes, authority, to);
-  const end = hostEnd(bytes, from, to);
-  if (end === from) return;
-  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
-  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
-  const explicit = port(bytes, end + 1, to);
-  out.int(key.serverPort, explicit >= 0 ? explicit : secure ? 443 : 80);
+  writeAuthority(slab, hostStart(slab.bytes, authority, to), to, secure ? 443 : 80, out);
 }
 
 /** Error on 4xx and 5xx. */

@@ -4,6 +4,7 @@ import type { Written } from '../contract/decision.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
 import { HttpServerField as Field, SpanFlag } from '../probes/layout.gen.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
+import { bracketBytes, writeAuthority } from './authority.ts';
 import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
 import { isOwnExport } from './own-export.ts';
 import { socketClient } from './socket-peer.ts';
@@ -18,8 +19,6 @@ const key = {
   scheme: attributeKey('url.scheme'),
   route: attributeKey('http.route'),
   status: attributeKey('http.response.status_code'),
-  serverAddress: attributeKey('server.address'),
-  serverPort: attributeKey('server.port'),
   clientAddress: attributeKey('client.address'),
   peerAddress: attributeKey('network.peer.address'),
   peerPort: attributeKey('network.peer.port'),
@@ -126,7 +125,7 @@ const target: FieldCodec = (record, field, out) => {
 
 const host: FieldCodec = (record, field, out) => {
   const at = record.at(field);
-  writeHost(record.slab, at, at + record.length(field), out);
+  writeAuthority(record.slab, at, at + record.length(field), 0, out);
 };
 
 const peer: FieldCodec = (record, field, out) =>
@@ -162,16 +161,6 @@ export function writeTarget(slab: Slab, from: number, to: number, out: SpanWrite
   else out.bytes(key.query, slab, mark + 1, to - mark - 1);
 }
 
-export function writeHost(slab: Slab, from: number, to: number, out: SpanWriter): void {
-  const { bytes } = slab;
-  const end = hostEnd(bytes, from, to);
-  if (end === from) return;
-  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
-  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
-  const number = port(bytes, end + 1, to);
-  if (number >= 0) out.int(key.serverPort, number);
-}
-
 /** `ip:port` of a TCP peer; a Unix socket has none. */
 export function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter): void {
   const { bytes } = slab;
@@ -179,7 +168,7 @@ export function writePeerText(slab: Slab, from: number, length: number, out: Spa
   const end = hostEnd(bytes, from, to);
   const number = port(bytes, end + 1, to);
   if (number < 0) return;
-  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
+  const bracketed = bracketBytes(bytes, from, end);
   out.bytes(key.clientAddress, slab, from + bracketed, end - from - 2 * bracketed);
   out.bytes(key.peerAddress, slab, from + bracketed, end - from - 2 * bracketed);
   out.int(key.peerPort, number);

@@ -5,16 +5,9 @@
 import { attributeKey } from '../../../contract/attribute-key.ts';
 import type { Written } from '../../../contract/decision.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../../../contract/span.ts';
+import { writeAuthority } from '../../../semconv/authority.ts';
 import { findHeaders, type HeaderRanges } from '../../../semconv/http-head.ts';
-import {
-  hasSecret,
-  hostEnd,
-  indexOf,
-  knownMethod,
-  port,
-  queryMark,
-  redactedQuery,
-} from '../../../semconv/http-text.ts';
+import { hasSecret, indexOf, knownMethod, queryMark, redactedQuery } from '../../../semconv/http-text.ts';
 import { isOwnExport } from '../../../semconv/own-export.ts';
 import { socketPeer } from '../../../semconv/socket-peer.ts';
 import type { FieldCodec, SpanTable } from '../../../semconv/span-table.ts';
@@ -26,8 +19,6 @@ const key = {
   method: attributeKey('http.request.method'),
   url: attributeKey('url.full'),
   status: attributeKey('http.response.status_code'),
-  serverAddress: attributeKey('server.address'),
-  serverPort: attributeKey('server.port'),
   protocolVersion: attributeKey('network.protocol.version'),
   errorType: attributeKey('error.type'),
 } as const;
@@ -133,16 +124,8 @@ function rareUrl(record: SpanRecord, secure: boolean, from: number, to: number):
 }
 
 function writeServer(record: SpanRecord, field: number, secure: boolean, out: SpanWriter): void {
-  const { slab } = record;
-  const { bytes } = slab;
   const from = record.at(field);
-  const to = from + record.length(field);
-  const end = hostEnd(bytes, from, to);
-  if (end === from) return;
-  const bracketed = bytes[from] === 0x5b && bytes[end - 1] === 0x5d ? 1 : 0;
-  out.bytes(key.serverAddress, slab, from + bracketed, end - from - 2 * bracketed);
-  const number = port(bytes, end + 1, to);
-  out.int(key.serverPort, number >= 0 ? number : secure ? 443 : 80);
+  writeAuthority(record.slab, from, from + record.length(field), secure ? 443 : 80, out);
 }
 
 /** A tracestate without a parent says nothing. */
