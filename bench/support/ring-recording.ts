@@ -22,8 +22,8 @@ export interface RecordingPrograms extends HitsPrograms {
 
 /**
  * A file of records as the agent drained them: a Go server that calls another and runs a query for each request, a Node.js server that does
- * the same, and the PostgreSQL that they query, all at the same time. The same name with `.json` behind it says which object each
- * attachment's records come from. It is made again when the layout of records has changed.
+ * the same, and the PostgreSQL that they query, all at the same time.
+ * It is made again when the layout of records has changed.
  */
 export async function ringRecording(programs: RecordingPrograms, again: boolean): Promise<string> {
   const layout = createHash('sha256').update(readFileSync(join(root, 'src', 'probes', 'layout.gen.ts')));
@@ -31,7 +31,6 @@ export async function ringRecording(programs: RecordingPrograms, again: boolean)
   if (again || !existsSync(path)) {
     await mkdir(directory, { recursive: true });
     await record(programs, `${path}.new`);
-    await rename(`${path}.new.json`, `${path}.json`);
     await rename(`${path}.new`, path);
   }
   return path;
