@@ -139,18 +139,18 @@ const traceState: FieldCodec = (record, field, out) => {
 };
 
 /** Go's server takes every HTTP/1.x. Anything but 1.1 and 1.0 is rare. */
-export function protocolVersion(minor: number): string {
+function protocolVersion(minor: number): string {
   return minor === 1 ? '1.1' : `1.${minor}`;
 }
 
 /** A cut tracestate keeps only whole members (W3C Trace Context §3.3.1.5). This is the position of the last comma, or `from`. */
-export function lastComma(bytes: Uint8Array, from: number, to: number): number {
+function lastComma(bytes: Uint8Array, from: number, to: number): number {
   let i = to - 1;
   while (i > from && bytes[i] !== 0x2c) i--;
   return Math.max(i, from);
 }
 
-export function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): void {
+function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): void {
   const { bytes } = slab;
   if (from === to) return;
   const path = pathStart(bytes, from, to);
@@ -162,7 +162,7 @@ export function writeTarget(slab: Slab, from: number, to: number, out: SpanWrite
 }
 
 /** `ip:port` of a TCP peer; a Unix socket has none. */
-export function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter): void {
+function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter): void {
   const { bytes } = slab;
   const to = from + length;
   const end = hostEnd(bytes, from, to);
@@ -175,7 +175,7 @@ export function writePeerText(slab: Slab, from: number, length: number, out: Spa
 }
 
 /** Error on 5xx, on a panic that left the handler, and if the client went away before the end. */
-export function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
+function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
   const panicked = (flags & SpanFlag.PANIC) !== 0;
   const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
   // A handler that panicked, or took the connection over, sends no answer that uspan can see.
