@@ -89,7 +89,11 @@ export class SpanExporter {
     this.#builder = new ExportRequestBuilder(options.scope, this.#pool);
     const limits = { maxBatchSpans, maxBatchBytes, maxOpenBytes };
     this.writer = new OtlpSpanWriter((batch) => this.#enqueue(batch), limits, this.#pool);
-    this.#timer = setInterval(() => this.writer.flush(), scheduleDelayMs).unref();
+    const tick = () => {
+      this.writer.flush();
+      this.#pool.trim();
+    };
+    this.#timer = setInterval(tick, scheduleDelayMs).unref();
   }
 
   state(): ExportState {

@@ -24,9 +24,30 @@ test('idle buffers stay within the limit; the oldest goes first', () => {
   const pool = new BufferPool(250);
   const buffers = [100, 101, 102].map((length) => new Uint8Array(length));
   for (const bytes of buffers) pool.give(bytes);
-  expect([pool.take(100), pool.take(100)].map((bytes) => bytes.length)).toEqual([101, 102]);
+  expect([pool.take(100), pool.take(100)].map((bytes) => bytes.length)).toEqual([102, 101]);
   pool.give(new Uint8Array(251));
   expect(pool.take(251).length).toBe(251);
+});
+
+test('of buffers that fit, the last one given back is taken', () => {
+  const pool = new BufferPool(1000);
+  const buffers = [100, 101].map((length) => new Uint8Array(length));
+  for (const bytes of buffers) pool.give(bytes);
+  expect(pool.take(100).buffer).toBe(buffers[1]!.buffer);
+});
+
+test('a buffer that nobody took between two trims is dropped', () => {
+  const pool = new BufferPool(1000);
+  const [unused, used] = [new Uint8Array(100), new Uint8Array(300)];
+  pool.give(unused);
+  pool.give(used);
+  pool.trim();
+  const again = pool.take(300);
+  expect(again.buffer).toBe(used.buffer);
+  pool.give(again);
+  pool.trim();
+  expect(pool.take(100).buffer).not.toBe(unused.buffer);
+  expect(pool.take(300).buffer).toBe(used.buffer);
 });
 
 const scope = { name: 'uspan', version: '1', schemaUrl: 'https://opentelemetry.io/schemas/1.45.0' };
