@@ -22,6 +22,7 @@
       'src/object_state.cc',
       'src/open_object.cc',
       'src/program_info.cc',
+      'src/release_memory.cc',
       'src/resource.cc',
       'src/ring_buffer.cc',
       'src/ring_consumer.cc',

@@ -181,3 +181,10 @@ export function openObject(options: OpenOptions): BpfObject;
 
 /** Effective capabilities of this process as names without CAP_ (e.g. "BPF", "PERFMON", "SYS_ADMIN"). */
 export function capabilities(): string[];
+
+/**
+ * Gives memory back that start-up needed and a running agent does not: freed blocks of the C heap (malloc_trim), and the pages of program
+ * files (Node.js, libraries) that are mapped only for reading or running. Those stay in the page cache, and what is used again comes back
+ * with a minor fault. It takes some milliseconds.
+ */
+export function releaseMemory(): void;

@@ -12,6 +12,7 @@
 #include "link.h"
 #include "mapped_file.h"
 #include "open_object.h"
+#include "release_memory.h"
 #include "ring_buffer.h"
 
 namespace uspan {
@@ -58,6 +59,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("structLayouts", Napi::Function::New(env, StructLayouts, "structLayouts"));
   exports.Set("openObject", Napi::Function::New(env, OpenObject, "openObject"));
   exports.Set("capabilities", Napi::Function::New(env, Capabilities, "capabilities"));
+  exports.Set("releaseMemory", Napi::Function::New(env, ReleaseMemory, "releaseMemory"));
   return exports;
 }
 

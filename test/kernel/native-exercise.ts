@@ -115,6 +115,7 @@ const scenarios: Record<string, () => Promise<void> | void> = {
       await everything(multi);
       await everything(false);
       mapAndTruncate();
+      native.releaseMemory();
     }
     native.capabilities();
     native.clockOffsetNs();

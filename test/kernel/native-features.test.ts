@@ -48,6 +48,24 @@ describe('clocks', () => {
   });
 });
 
+describe('releaseMemory', () => {
+  /** Sizes in KiB of this process's own program file, by mapping, as proc_pid_smaps(5) has them. */
+  const programKib = (what: 'Rss' | 'Anonymous') => {
+    const mappings = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[\da-f]+-[\da-f]+ )/);
+    const ours = mappings.filter((each) => each.split('\n', 1)[0]!.endsWith(process.execPath));
+    return ours.map((each) => Number(new RegExp(`^${what}: +(\\d+) kB$`, 'm').exec(each)![1]));
+  };
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+  test('unmaps pages of the program, and keeps those with contents of their own', () => {
+    const [before, own] = [sum(programKib('Rss')), programKib('Anonymous')];
+    native.releaseMemory();
+    expect(sum(programKib('Rss'))).toBeLessThan(before);
+    expect(programKib('Anonymous')).toEqual(own);
+    expect(JSON.parse(JSON.stringify(native.versions()))).toEqual(native.versions());
+  });
+});
+
 describe('capabilities', () => {
   test('are the effective ones of /proc/self/status', () => {
     const mask = BigInt(`0x${/^CapEff:\t(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]}`);
