@@ -18,6 +18,7 @@ import { DrainLoop } from './probes/attach/drain-loop.ts';
 import { Inspector } from './probes/attach/inspector.ts';
 import type { KernelConfig } from './probes/attach/kernel-config.ts';
 import { ProcessEvents } from './probes/attach/process-events.ts';
+import { releaseMemory } from './probes/attach/release-memory.ts';
 import type { KnownBinary } from './probes/attach/running-file.ts';
 import { VmaFiles } from './probes/attach/vma-files.ts';
 import { Correlator } from './probes/correlate.ts';
@@ -47,6 +48,11 @@ export interface AgentOptions extends PlanOptions {
 const housekeepingMs = 1000;
 /** Pause between two objects, in which events of processes get their turn. */
 const loadPauseMs = 20;
+/**
+ * Pauses before memory is given back: each is twice as long as the one before. Start-up and the compilers of JavaScript use much of Node.js
+ * once. By the first, all programs are loaded. By the last but one, the code of the busiest paths is compiled.
+ */
+const releasePauseMs = { first: 2000, longest: 60_000 };
 /** What stop() reserves of its time for the last spans, if detaching takes longer than all of it. */
 const lastFlushMs = 2000;
 
@@ -114,6 +120,7 @@ export class Agent {
       lose,
       drain: () => this.#drainLoop.drain(),
     });
+    this.#releaseMemoryIn(releasePauseMs.first);
     this.#timers.every(housekeepingMs, 'housekeeping', () => this.#housekeep());
     // This comes before the first scan, so that no start in between goes unseen.
     const handlers = {
@@ -235,6 +242,13 @@ export class Agent {
     this.#options.writer.setClockOffsetNs(clockOffsetNs());
     this.#countLosses();
     this.#processEventsLost = this.#events?.lost() ?? 0;
+  }
+
+  #releaseMemoryIn(pauseMs: number): void {
+    this.#timers.after(pauseMs, 'giving memory back', () => {
+      releaseMemory();
+      this.#releaseMemoryIn(Math.min(2 * pauseMs, releasePauseMs.longest));
+    });
   }
 
   #countLosses(): void {
