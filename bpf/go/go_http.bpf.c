@@ -230,12 +230,8 @@ int go_http_server(struct pt_regs *ctx)
 	binary = go_binary(&config->probe);
 	if (!binary)
 		return 0;
-	count_hit(site.probe_id, site.moment);
-	if (!wanted(config->probe.filter_by_process, key.pid)) {
-		if (site.moment == USPAN_HTTP_SERVER_START)
-			count(USPAN_COUNTER_OTHER_PROCESS);
+	if (!hits_target(&site, &config->probe, key.pid, site.moment == USPAN_HTTP_SERVER_START))
 		return 0;
-	}
 	if (site.moment == USPAN_HTTP_SERVER_START)
 		start(ctx, &key, config, binary);
 	else

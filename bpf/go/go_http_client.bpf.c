@@ -184,12 +184,8 @@ int go_http_client(struct pt_regs *ctx)
 	hit.config = bpf_map_lookup_elem(&go_http_client_configs, &hit.site.probe_id);
 	if (!hit.config)
 		return 0;
-	count_hit(hit.site.probe_id, hit.site.moment);
-	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid)) {
-		if (hit.site.moment == USPAN_HTTP_CLIENT_START)
-			count(USPAN_COUNTER_OTHER_PROCESS);
+	if (!hits_target(&hit.site, &hit.config->probe, hit.key.pid, hit.site.moment == USPAN_HTTP_CLIENT_START))
 		return 0;
-	}
 	switch (hit.site.moment) {
 	case USPAN_HTTP_CLIENT_START:
 		span = start(ctx, &hit.key);

@@ -205,12 +205,8 @@ int go_sql(struct pt_regs *ctx)
 	hit.config = bpf_map_lookup_elem(&go_sql_configs, &hit.site.probe_id);
 	if (!hit.config)
 		return 0;
-	count_hit(hit.site.probe_id, hit.site.moment);
-	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid)) {
-		if (hit.site.moment <= USPAN_SQL_HELD_PREPARE)
-			count(USPAN_COUNTER_OTHER_PROCESS);
+	if (!hits_target(&hit.site, &hit.config->probe, hit.key.pid, hit.site.moment <= USPAN_SQL_HELD_PREPARE))
 		return 0;
-	}
 	hit.base = GO_IP(ctx) - hit.site.spec;
 	read_arguments(ctx, &hit);
 	if (beginning_of(&hit, &beginning))

@@ -155,6 +155,7 @@ SEC("uprobe")
 int node_sqlite(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
+	bool begins = site.moment == USPAN_NODE_SQLITE_EXEC || site.moment == USPAN_NODE_SQLITE_PREPARE;
 	struct hit hit = {
 		.config = bpf_map_lookup_elem(&node_sqlite_configs, &site.probe_id),
 		.site = &site,
@@ -164,8 +165,7 @@ int node_sqlite(struct pt_regs *ctx)
 	if (!hit.config)
 		return 0;
 	hit.key.pid = hit.thread >> 32;
-	count_hit(site.probe_id, site.moment);
-	if (!wanted(hit.config->probe.filter_by_process, hit.key.pid))
+	if (!hits_target(&site, &hit.config->probe, hit.key.pid, begins))
 		return 0;
 	switch (site.moment) {
 	case USPAN_NODE_SQLITE_RESET:

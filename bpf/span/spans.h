@@ -57,6 +57,19 @@ static __always_inline bool wanted(__u32 filter_by_process, __u32 pid)
 }
 
 /*
+ * Counts a hit. False: its process shares the binary with a target, but is not one itself. That is counted where it would begin a span.
+ */
+static __always_inline bool hits_target(const struct site *site, const struct uspan_probe_head *probe, __u32 pid, bool begins)
+{
+	count_hit(site->probe_id, site->moment);
+	if (wanted(probe->filter_by_process, pid))
+		return true;
+	if (begins)
+		count(USPAN_COUNTER_OTHER_PROCESS);
+	return false;
+}
+
+/*
  * Several CPUs may see the same unread bytes and jump over the mark together. So a program also wakes the agent if the ring has passed the
  * mark by less than this.
  */
