@@ -89,6 +89,7 @@ STRUCT(node_response);
 STRUCT(node_exchange);
 STRUCT(node_long);
 STRUCT(node_pg);
+STRUCT(node_pg_exchange);
 STRUCT(node_statement_key);
 STRUCT(node_statement);
 ENUM(node_sqlite_moment);

@@ -147,21 +147,35 @@ struct uspan_node_long {
 	__u8 fields[USPAN_NODE_LONG_BYTES];
 };
 
-/* The state of a connection to PostgreSQL. Its key is that of uspan_node_connection. */
+/* What is known of a connection to PostgreSQL. Its key is that of uspan_node_connection. */
 struct uspan_node_pg {
 	__u64 born_ktime_ns;
+	struct uspan_node_peer peer;
+	__u8 unsynced;         /* statements went by while there was no room for an entry */
+	__u8 database_len;
+	__u8 database[USPAN_NODE_DATABASE_BYTES];
+	__u16 reserved;
+};
+
+/*
+ * What a span of a statement keeps in uspan_open_span.own. The span in slot 0 also has the state of the connection, so it stays while there
+ * is more of a message to come, or a statement in flight.
+ */
+struct uspan_node_pg_exchange {
+	__u64 born_ktime_ns;   /* only in slot 0, as everything up to `kept_bytes` */
 	__u64 left;            /* bytes left of a message that a read ended in */
 	__u64 left_to_write;   /* the same of what is written */
 	struct uspan_node_queue queue;
-	struct uspan_node_peer peer;
 	__u32 error;           /* what the last read said */
 	__u8 sqlstate[8];      /* of the first error of the current statement, otherwise zeros */
 	__u8 header[8];        /* of a message, as far as a read ended with it */
 	__u8 header_len;
 	__u8 unsynced;         /* read on without looking at every message */
 	__u8 statement_open;   /* a statement was written, and no Sync has ended it */
-	__u8 database_len;
-	__u8 database[USPAN_NODE_DATABASE_BYTES];
+	__u8 reserved;
+	__u16 kept_bytes;      /* of the connection's own fields, which are kept at the start of the fields */
+	__u8 has_long;         /* it has an entry in node_long_fields */
+	__u8 reserved2;
 };
 
 /* A prepared statement, for executions by its name. */

@@ -68,12 +68,14 @@ struct hit_scratch {
 	__u64 data;        /* written: its pieces; read: its bytes; closed: a StreamBase that may be above */
 	__u64 tls_wrap;    /* written over TLS: the TLSWrap */
 	__s64 len;         /* written: how many pieces; read: bytes, or what libuv says has failed, negated */
-	__u8 traceparent[64];
+	__u32 probe_id;    /* the attachment of the connection's role */
 	__u32 traceparents;
+	__u8 traceparent[64];
 	__u32 traceparent_len;
-	__u64 window_address; /* server: where the text below comes from */
 	__u32 window_len;
+	__u64 window_address; /* server: where the text below comes from */
 	__u32 long_used;
+	__u32 reserved_head;
 	__u64 bufs[2 * BUFS]; /* pg: the first pieces of a write */
 	union { /* only one of them is needed at a time */
 		__u8 window[WINDOW_BYTES + WINDOW_MARGIN_BYTES];
@@ -136,16 +138,16 @@ struct hit {
 	__u32 pid;
 };
 
-/* The attachment of a role on the site's binary. False: it has none. */
-static __always_inline bool find_attachment(struct hit *hit, enum uspan_node_role role, __u32 site_probe_id)
+/* Takes what the core has left for the program that it has tail-called. False: nothing. */
+static __always_inline bool take_hit(struct hit *hit, __u64 thread)
 {
-	const struct uspan_node_config *config = bpf_map_lookup_elem(&node_configs, &site_probe_id);
-
-	if (!config)
+	hit->pid = thread >> 32;
+	hit->scratch = taken_scratch(thread);
+	if (!hit->scratch)
 		return false;
-	hit->probe_id = config->probes[role];
+	hit->probe_id = hit->scratch->probe_id;
 	hit->config = bpf_map_lookup_elem(&node_configs, &hit->probe_id);
-	return hit->config;
+	return hit->config; /* Always: an array has its entries. */
 }
 
 static __always_inline struct uspan_open_span_key connection_key(__u64 stream_base, __u32 pid)

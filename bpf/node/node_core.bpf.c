@@ -242,7 +242,7 @@ int node_core(struct pt_regs *ctx)
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct core_hit hit = { .pid = thread >> 32, .moment = site.moment };
 	struct hit_scratch *scratch;
-	__u32 role;
+	__u32 role, probe_id;
 
 	hit.config = bpf_map_lookup_elem(&node_configs, &site.probe_id);
 	if (!hit.config)
@@ -251,7 +251,10 @@ int node_core(struct pt_regs *ctx)
 	if (!wanted(hit.config->probe.filter_by_process, hit.pid))
 		return 0;
 	role = route(ctx, &hit);
-	if (!role || role >= USPAN_NODE_PROBES || hit.config->probes[role] == USPAN_FIELD_ABSENT)
+	if (!role || role >= USPAN_NODE_PROBES)
+		return 0;
+	probe_id = hit.config->probes[role];
+	if (probe_id == USPAN_FIELD_ABSENT)
 		return 0;
 	scratch = take_scratch(thread);
 	if (!scratch)
@@ -260,6 +263,7 @@ int node_core(struct pt_regs *ctx)
 	scratch->data = hit.data;
 	scratch->tls_wrap = hit.tls_wrap;
 	scratch->len = hit.len;
+	scratch->probe_id = probe_id;
 	bpf_tail_call(ctx, &node_programs, role);
 	/* There is no such program: the role belongs to another protocol. */
 	give_scratch(scratch);

@@ -258,23 +258,20 @@ SEC("uprobe")
 int node_http_client(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct hit hit = { .pid = thread >> 32, .scratch = taken_scratch(thread) };
 	struct uspan_open_span_key key;
+	struct hit hit;
 	__u32 probe_and_how;
 
-	if (!hit.scratch)
+	if (!take_hit(&hit, bpf_get_current_pid_tgid()))
 		return 0;
-	if (find_attachment(&hit, USPAN_NODE_ROLE_CLIENT, site.probe_id)) {
-		key = connection_key(hit.scratch->stream_base, hit.pid);
-		probe_and_how = hit.probe_id | (hit.scratch->tls_wrap ? FINISH_TLS : 0) << 16;
-		if (site.moment == USPAN_NODE_MOMENT_READ)
-			on_read(hit.scratch, &key, hit.probe_id);
-		else if (site.moment == USPAN_NODE_MOMENT_CLOSE)
-			close_exchanges(&key, probe_and_how, true);
-		else
-			on_write(&hit, &key, probe_and_how);
-	}
+	key = connection_key(hit.scratch->stream_base, hit.pid);
+	probe_and_how = hit.probe_id | (hit.scratch->tls_wrap ? FINISH_TLS : 0) << 16;
+	if (site.moment == USPAN_NODE_MOMENT_READ)
+		on_read(hit.scratch, &key, hit.probe_id);
+	else if (site.moment == USPAN_NODE_MOMENT_CLOSE)
+		close_exchanges(&key, probe_and_how, true);
+	else
+		on_write(&hit, &key, probe_and_how);
 	give_scratch(hit.scratch);
 	return 0;
 }

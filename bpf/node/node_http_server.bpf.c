@@ -275,18 +275,25 @@ static __noinline int on_connection(const struct hit *hit, __u32 moment)
 	return 0;
 }
 
-/* The core has counted its hits, and checked that the process is a target. */
-static __always_inline bool is_wanted_head(const struct site *site, __u32 pid)
+/* A hit that did not come through the core, which has counted the others and checked that the process is a target. False: it is none. */
+static __always_inline bool take_head(struct hit *hit, const struct site *site, __u64 thread)
 {
 	const struct uspan_node_config *config = bpf_map_lookup_elem(&node_configs, &site->probe_id);
 
 	if (!config)
 		return false;
 	count_hit(site->probe_id, site->moment);
-	if (wanted(config->probe.filter_by_process, pid))
-		return true;
-	count(USPAN_COUNTER_OTHER_PROCESS);
-	return false;
+	hit->pid = thread >> 32;
+	if (!wanted(config->probe.filter_by_process, hit->pid)) {
+		count(USPAN_COUNTER_OTHER_PROCESS);
+		return false;
+	}
+	hit->probe_id = config->probes[USPAN_NODE_ROLE_SERVER];
+	hit->config = bpf_map_lookup_elem(&node_configs, &hit->probe_id);
+	if (!hit->config)
+		return false;
+	hit->scratch = take_scratch(thread);
+	return hit->scratch;
 }
 
 SEC("uprobe")
@@ -294,20 +301,15 @@ int node_http_server(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct hit hit = { .pid = thread >> 32 };
 	bool is_head = site.moment == USPAN_NODE_MOMENT_REQUEST;
+	struct hit hit;
 
-	if (is_head && !is_wanted_head(&site, hit.pid))
+	if (is_head ? !take_head(&hit, &site, thread) : !take_hit(&hit, thread))
 		return 0;
-	hit.scratch = is_head ? take_scratch(thread) : taken_scratch(thread);
-	if (!hit.scratch)
-		return 0;
-	if (find_attachment(&hit, USPAN_NODE_ROLE_SERVER, site.probe_id)) {
-		if (is_head)
-			on_request_head(&hit, ARG0(ctx));
-		else
-			on_connection(&hit, site.moment);
-	}
+	if (is_head)
+		on_request_head(&hit, ARG0(ctx));
+	else
+		on_connection(&hit, site.moment);
 	give_scratch(hit.scratch);
 	return 0;
 }

@@ -74,39 +74,69 @@ static __noinline int on_first_write(const struct hit *hit, const struct uspan_o
 	return 0;
 }
 
-static __noinline int on_write(const struct hit *hit, const struct uspan_open_span_key *key)
+/* Whether a write on a connection without an entry begins a statement. Nothing of an earlier message is left. */
+static __always_inline bool begins_statement(const struct hit *hit)
+{
+	struct uv_buf first;
+	__u8 type = 0;
+
+	if (bpf_probe_read_user(&first, sizeof(first), (void *)hit->scratch->data))
+		return false;
+	bpf_probe_read_user(&type, sizeof(type), (void *)first.base);
+	return type == 'Q' || type == 'P' || type == 'B';
+}
+
+/* The connection has no entry: it is new, or its entry was needed by another one. */
+static __noinline int on_write_anew(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_pg *pg = find_pg(key);
+	struct uspan_open_span *zero;
 
 	if (!pg)
 		return on_first_write(hit, key);
-	write_messages(hit, key, pg);
+	if (!begins_statement(hit))
+		return 0;
+	zero = enter_pg(pg, key);
+	if (zero)
+		write_messages(hit, key, zero);
+	return 0;
+}
+
+static __noinline int on_write(const struct hit *hit, const struct uspan_open_span_key *key)
+{
+	struct uspan_open_span *zero = span_find(&node_pg_in_flight, key);
+
+	if (!zero)
+		return on_write_anew(hit, key);
+	write_messages(hit, key, zero);
 	return 0;
 }
 
 static __noinline int on_read(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct hit_scratch *scratch = hit->scratch;
-	struct uspan_node_pg *pg = find_pg(key);
+	struct uspan_open_span *zero = span_find(&node_pg_in_flight, key);
 	__u32 len = scratch->len > MAX_READ_BYTES ? MAX_READ_BYTES : scratch->len;
 	__u64 base = 0;
 
 	if (scratch->len < 0) {
-		if (pg)
-			pg->error = -scratch->len;
+		if (zero)
+			pg_of(zero)->error = -scratch->len;
 		return 0;
 	}
 	bpf_probe_read_user(&base, sizeof(base), (void *)scratch->data);
-	if (pg)
-		read_messages(hit, key, pg, base, len);
-	else if (ends_ready(base, len))
+	if (zero) {
+		read_messages(hit, key, zero, base, len);
+		settle(zero, key);
+	} else if (!find_pg(key) && ends_ready(base, len)) {
 		add_pg(key);
+	}
 	return 0;
 }
 
 /* A connection, and its statements one after the other. */
 struct ending {
-	struct uspan_node_pg *pg;
+	struct uspan_open_span *zero;
 	const struct uspan_open_span_key *key;
 	__u32 probe_id;
 	__u32 reserved;
@@ -114,23 +144,23 @@ struct ending {
 
 static long abort_statement(__u32 index __attribute__((unused)), struct ending *ending)
 {
-	if (ending->pg->queue.active == 0)
+	if (pg_of(ending->zero)->queue.active == 0)
 		return 1;
-	finish_statement(ending->key, ending->pg, ending->probe_id, 1);
+	finish_statement(ending->key, ending->zero, ending->probe_id, 1);
 	return 0;
 }
 
 /* The connection has ended. What is still in flight on it has no end of its own. */
 static __noinline int on_close(const struct hit *hit, const struct uspan_open_span_key *key)
 {
-	struct uspan_node_pg *pg = find_pg(key);
-	struct ending ending = { .pg = pg, .key = key, .probe_id = hit->probe_id };
+	struct uspan_open_span *zero = span_find(&node_pg_in_flight, key);
+	struct ending ending = { .zero = zero, .key = key, .probe_id = hit->probe_id };
 
-	if (!pg)
-		return 0;
-	if (pg->queue.active)
-		bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_statement, &ending, 0);
-	span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
+	if (zero) {
+		if (pg_of(zero)->queue.active)
+			bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_statement, &ending, 0);
+		span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
+	}
 	bpf_map_delete_elem(&node_pg_connections, key);
 	return 0;
 }
@@ -139,21 +169,18 @@ SEC("uprobe")
 int node_pg(struct pt_regs *ctx)
 {
 	struct site site = site_of(ctx);
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct hit hit = { .pid = thread >> 32, .scratch = taken_scratch(thread) };
 	struct uspan_open_span_key key;
+	struct hit hit;
 
-	if (!hit.scratch)
+	if (!take_hit(&hit, bpf_get_current_pid_tgid()))
 		return 0;
-	if (find_attachment(&hit, USPAN_NODE_ROLE_PG, site.probe_id)) {
-		key = connection_key(hit.scratch->stream_base, hit.pid);
-		if (site.moment == USPAN_NODE_MOMENT_READ)
-			on_read(&hit, &key);
-		else if (site.moment == USPAN_NODE_MOMENT_CLOSE)
-			on_close(&hit, &key);
-		else
-			on_write(&hit, &key);
-	}
+	key = connection_key(hit.scratch->stream_base, hit.pid);
+	if (site.moment == USPAN_NODE_MOMENT_READ)
+		on_read(&hit, &key);
+	else if (site.moment == USPAN_NODE_MOMENT_CLOSE)
+		on_close(&hit, &key);
+	else
+		on_write(&hit, &key);
 	give_scratch(hit.scratch);
 	return 0;
 }

@@ -21,7 +21,7 @@ static __always_inline bool ends_ready(__u64 base, __u32 len)
 }
 
 /* SQLSTATE of an ErrorResponse, of which the window has `len` bytes: fields with a type and a text that ends with a zero. */
-__noinline int read_sqlstate(struct uspan_node_pg *pg, struct hit_scratch *scratch, __u32 len)
+__noinline int read_sqlstate(struct uspan_node_pg_exchange *pg, struct hit_scratch *scratch, __u32 len)
 {
 	bool field = true;
 
@@ -42,7 +42,7 @@ __noinline int read_sqlstate(struct uspan_node_pg *pg, struct hit_scratch *scrat
 
 /* Messages from the server. */
 struct messages_read {
-	struct uspan_node_pg *pg;
+	struct uspan_open_span *zero;
 	struct hit_scratch *scratch;
 	const struct uspan_open_span_key *key;
 	__u64 base;
@@ -50,76 +50,89 @@ struct messages_read {
 	__u32 at;
 	__u32 probe_id;
 	__u32 done;
+	__u32 window_len; /* bytes of the read that are in scratch->text */
+	__u32 reserved;
 };
 
 /* Bytes of the first read. Most answers are not longer. */
-static __always_inline void read_answer(struct hit_scratch *scratch, __u64 base, __u32 len)
+static __always_inline void read_answer(struct messages_read *messages)
 {
-	__u32 bytes = len < WINDOW_BYTES ? len : WINDOW_BYTES;
+	__u32 bytes = messages->len < WINDOW_BYTES ? messages->len : WINDOW_BYTES;
 
 	barrier_var(bytes);
-	scratch->window_len = 0;
-	if (bytes <= WINDOW_BYTES && bpf_probe_read_user(scratch->text, bytes, (void *)base) == 0)
-		scratch->window_len = bytes;
+	if (bytes <= WINDOW_BYTES && bpf_probe_read_user(messages->scratch->text, bytes, (void *)messages->base) == 0)
+		messages->window_len = bytes;
 }
 
-/* Puts `bytes` bytes of a message's header behind the `have` bytes that an earlier read ended with. */
-static __always_inline bool read_header(struct messages_read *messages, __u32 have, __u32 bytes)
+/*
+ * The header of the next message: type and length, in the lowest bytes. An earlier read may have ended with a part of it. 0: this read ends
+ * with a part of it too, and is done, or it cannot be read.
+ */
+static __always_inline __u64 next_header(struct messages_read *messages, struct uspan_node_pg_exchange *pg)
 {
-	struct hit_scratch *scratch = messages->scratch;
-	__u64 at = messages->at;
+	__u32 have = pg->header_len & 7, left = messages->len - messages->at, want = MESSAGE_HEADER - have;
+	__u32 bytes = want < left ? want : left;
+	__u64 at = messages->at, header = 0;
 
 	barrier_var(at);
-	if (have == 0 && bytes == MESSAGE_HEADER && at < WINDOW_BYTES && at + MESSAGE_HEADER <= scratch->window_len) {
-		for (__u32 i = 0; i < MESSAGE_HEADER; i++)
-			scratch->window[i] = scratch->text[at + i];
-		return true;
+	if (have == 0 && at < WINDOW_BYTES && at + MESSAGE_HEADER <= messages->window_len) {
+		messages->at += MESSAGE_HEADER;
+		return *(__u64 *)(messages->scratch->text + at);
 	}
-	return bpf_probe_read_user(scratch->window + (have & 7), bytes & 7, (void *)(messages->base + messages->at)) == 0;
+	barrier_var(bytes); /* the compiler knows that the test changes nothing; the verifier does not */
+	if (have >= MESSAGE_HEADER || bytes > MESSAGE_HEADER || bpf_probe_read_user(&header, bytes, (void *)(messages->base + messages->at)))
+		return 0;
+	header = header << 8 * have | *(__u64 *)pg->header;
+	messages->at += bytes;
+	if (bytes < want) {
+		*(__u64 *)pg->header = header;
+		pg->header_len = have + bytes;
+		messages->done = 1;
+		return 0;
+	}
+	*(__u64 *)pg->header = 0;
+	pg->header_len = 0;
+	return header;
+}
+
+/* Keeps why a statement has failed, from the first `body` bytes of a message behind its header. */
+static __always_inline void look_at_error(struct messages_read *messages, struct uspan_node_pg_exchange *pg, __u32 body)
+{
+	__u8 *window = messages->scratch->window;
+	__u32 left = messages->len - messages->at, bytes = body < left ? body : left;
+
+	if (pg->sqlstate[0])
+		return;
+	if (bytes > 128)
+		bytes = 128;
+	barrier_var(bytes);
+	bytes &= 255;
+	if (bpf_probe_read_user(window, bytes, (void *)(messages->base + messages->at)) == 0)
+		read_sqlstate(pg, messages->scratch, bytes);
 }
 
 static long look_at_read(__u32 index __attribute__((unused)), struct messages_read *messages)
 {
-	struct uspan_node_pg *pg = messages->pg;
-	__u8 *window = messages->scratch->window;
-	__u32 have = pg->header_len & 7, want, left = messages->len - messages->at;
-	__u32 body, bytes;
+	struct uspan_node_pg_exchange *pg = pg_of(messages->zero);
+	__u32 body, left;
+	__u64 header;
 
 	if (messages->at >= messages->len) {
 		messages->done = 1;
 		return 1;
 	}
-	want = MESSAGE_HEADER - have;
-	bytes = want < left ? want : left;
-	barrier_var(bytes); /* the compiler knows that masks change nothing; the verifier does not */
-	bytes &= 7;
-	if (have > 4 || !read_header(messages, have, bytes))
+	header = next_header(messages, pg);
+	if (!header)
 		return 1;
-	for (__u32 i = 0; i < have && i < 4; i++)
-		window[i] = pg->header[i];
-	messages->at += bytes;
-	if (bytes < want) {
-		for (__u32 i = 0; i < 5; i++)
-			pg->header[i] = window[i];
-		pg->header_len = have + bytes;
-		messages->done = 1;
-		return 1;
-	}
-	pg->header_len = 0;
-	body = (__u32)window[1] << 24 | (__u32)window[2] << 16 | (__u32)window[3] << 8 | window[4];
+	body = bpf_ntohl((__u32)(header >> 8));
 	body = body < 4 ? 0 : body - 4;
-	left = messages->len - messages->at;
-	if (window[0] == 'E' && pg->queue.active) {
-		bytes = body < left ? body : left;
-		if (bytes > 128)
-			bytes = 128;
-		barrier_var(bytes);
-		bytes &= 255;
-		if (!pg->sqlstate[0] && bpf_probe_read_user(window, bytes, (void *)(messages->base + messages->at)) == 0)
-			read_sqlstate(pg, messages->scratch, bytes);
-	} else if (window[0] == 'Z' && pg->queue.active) {
-		finish_statement(messages->key, pg, messages->probe_id, 0);
+	if (pg->queue.active) {
+		if ((__u8)header == 'Z')
+			finish_statement(messages->key, messages->zero, messages->probe_id, 0);
+		else if ((__u8)header == 'E')
+			look_at_error(messages, pg, body);
 	}
+	left = messages->len - messages->at;
 	if (body > left) {
 		pg->left = body - left;
 		messages->done = 1;
@@ -129,11 +142,12 @@ static long look_at_read(__u32 index __attribute__((unused)), struct messages_re
 	return 0;
 }
 
-static __always_inline void read_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_node_pg *pg,
+static __always_inline void read_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_open_span *zero,
 					  __u64 base, __u32 len)
 {
+	struct uspan_node_pg_exchange *pg = pg_of(zero);
 	struct messages_read messages = {
-		.pg = pg,
+		.zero = zero,
 		.scratch = hit->scratch,
 		.key = key,
 		.base = base,
@@ -148,7 +162,7 @@ static __always_inline void read_messages(const struct hit *hit, const struct us
 		}
 		messages.at = pg->left;
 		pg->left = 0;
-		read_answer(hit->scratch, base, len);
+		read_answer(&messages);
 		bpf_loop(MAX_MESSAGES_READ, look_at_read, &messages, 0);
 		if (messages.done || messages.at >= len)
 			return;
@@ -158,8 +172,9 @@ static __always_inline void read_messages(const struct hit *hit, const struct us
 	if (ends_ready(base, len)) {
 		pg->unsynced = 0;
 		pg->left = pg->header_len = 0;
+		*(__u64 *)pg->header = 0;
 		if (pg->queue.active)
-			finish_statement(key, pg, hit->probe_id, 0);
+			finish_statement(key, zero, hit->probe_id, 0);
 	}
 }
 

@@ -19,9 +19,12 @@ struct {
 } node_pg_connections SEC(".maps");
 
 #define MESSAGE_HEADER 5 /* type and length, which counts itself */
+#define KEPT_BYTES (PEER_FIELD_BYTES + FIELD_HEAD + USPAN_NODE_DATABASE_BYTES) /* at most */
 
-/* What a statement keeps in uspan_open_span.own: whether it has an entry in node_long_fields. */
-#define HAS_LONG(span) ((span)->own[0])
+static __always_inline struct uspan_node_pg_exchange *pg_of(struct uspan_open_span *span)
+{
+	return (struct uspan_node_pg_exchange *)span->own;
+}
 
 static __always_inline struct uspan_node_pg *find_pg(const struct uspan_open_span_key *key)
 {
@@ -47,23 +50,55 @@ static __always_inline struct uspan_node_pg *add_pg(const struct uspan_open_span
 	return find_pg(key);
 }
 
-/* A statement that begins now, in its slot, which is left in `key`. 0: there is no room, which is counted. */
-static __always_inline struct uspan_open_span *push_statement(struct uspan_node_pg *pg, struct uspan_open_span_key *key)
+/* The entry of a connection that has none: slot 0, with the fields that all its statements have. 0: there is no room, which is counted. */
+static __always_inline struct uspan_open_span *enter_pg(struct uspan_node_pg *pg, const struct uspan_open_span_key *key)
 {
-	struct uspan_open_span *span;
+	struct uspan_open_span *zero = span_new(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
+
+	if (!zero) {
+		pg->unsynced = 1;
+		return 0;
+	}
+	zero->used = put_peer_first(zero, &pg->peer, USPAN_NODE_PG_SOCKET);
+	if (pg->database_len)
+		span_put_kernel(zero, USPAN_NODE_PG_DATABASE, pg->database, sizeof(pg->database), pg->database_len);
+	pg_of(zero)->kept_bytes = zero->used;
+	pg_of(zero)->born_ktime_ns = pg->born_ktime_ns;
+	pg_of(zero)->unsynced = pg->unsynced;
+	pg->unsynced = 0;
+	return zero;
+}
+
+/* After a hit: keeps the entry of a connection with nothing in flight for its next statement, or frees it. */
+static __always_inline void settle(struct uspan_open_span *zero, const struct uspan_open_span_key *key)
+{
+	const struct uspan_node_pg_exchange *pg = pg_of(zero);
+
+	if (!pg->queue.active && !pg->left && !pg->left_to_write && !pg->header_len && !pg->unsynced && !pg->statement_open)
+		span_release(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
+}
+
+/* A statement that begins now, in its slot, which is left in `key`. 0: there is no room, which is counted. */
+static __always_inline struct uspan_open_span *push_statement(struct uspan_open_span *zero, struct uspan_open_span_key *key)
+{
+	struct uspan_node_pg_exchange *pg = pg_of(zero);
+	struct uspan_open_span *span = zero;
 
 	if (!take_slot(&pg->queue, &key->slot))
 		return 0;
-	span = span_open(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
-	if (!span)
-		return 0;
+	if (key->slot) {
+		span = span_new(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
+		if (!span)
+			return 0;
+		__builtin_memcpy(span->fields, zero->fields, KEPT_BYTES);
+	}
 	count(USPAN_COUNTER_NODE_REQUESTS);
-	span_start(span, 0);
-	HAS_LONG(span) = 0;
+	span_start(span, pg->kept_bytes);
+	pg_of(span)->has_long = 0;
 	return span;
 }
 
-static __always_inline void put_outcome(struct uspan_open_span *span, struct uspan_node_pg *pg, bool aborted)
+static __always_inline void put_outcome(struct uspan_open_span *span, struct uspan_node_pg_exchange *pg, bool aborted)
 {
 	if (pg->sqlstate[0])
 		span_put_kernel(span, USPAN_NODE_PG_SQLSTATE, pg->sqlstate, sizeof(pg->sqlstate), 5);
@@ -71,41 +106,56 @@ static __always_inline void put_outcome(struct uspan_open_span *span, struct usp
 		span_put_number(span, USPAN_NODE_PG_ERROR, pg->error);
 }
 
-/*
- * Ends the first statement in flight. If its entry is missing, there was no room, which was counted when it came. Global, because it is
- * called from several places.
- */
-__noinline int finish_statement(const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg, __u32 probe_id, __u32 aborted)
+static __always_inline void end_statement(struct uspan_open_span *span, const struct uspan_open_span_key *key,
+					  struct uspan_node_pg_exchange *pg, __u32 probe_id, __u32 aborted)
 {
 	struct site site = { .probe_id = probe_id };
+
+	span->open = 0;
+	if (!span->sampled) {
+		count(USPAN_COUNTER_SAMPLED_OUT);
+		return;
+	}
+	if (aborted)
+		span->head.span_flags |= USPAN_SPAN_ABORTED;
+	put_outcome(span, pg, aborted);
+	span_finish_head(span, &site, bpf_get_current_pid_tgid(), USPAN_EVENT_NODE_SQL, bpf_ktime_get_ns());
+	send(span, key, pg_of(span)->has_long);
+	if (pg_of(span)->has_long)
+		bpf_map_delete_elem(&node_long_fields, key);
+}
+
+/*
+ * Ends the first statement in flight on the connection whose slot 0 is `zero`. If its entry is missing, there was no room, which was
+ * counted when it came. Global, because it is called from several places.
+ */
+__noinline int finish_statement(const struct uspan_open_span_key *connection_key, struct uspan_open_span *zero, __u32 probe_id,
+				__u32 aborted)
+{
+	struct uspan_node_pg_exchange *pg;
 	struct uspan_open_span_key key;
 	struct uspan_open_span *span;
 
-	if (!connection_key || !pg || pg->queue.active == 0)
+	if (!connection_key || !zero)
+		return 0;
+	pg = pg_of(zero);
+	if (pg->queue.active == 0)
 		return 0;
 	key = *connection_key;
 	key.slot = pg->queue.first;
-	span = span_find(&node_pg_in_flight, &key);
-	if (span && span->open) {
-		span->open = 0;
-		if (!span->sampled) {
-			count(USPAN_COUNTER_SAMPLED_OUT);
-		} else {
-			if (aborted)
-				span->head.span_flags |= USPAN_SPAN_ABORTED;
-			put_outcome(span, pg, aborted);
-			span_finish_head(span, &site, bpf_get_current_pid_tgid(), USPAN_EVENT_NODE_SQL, bpf_ktime_get_ns());
-			send(span, &key, HAS_LONG(span));
-			if (HAS_LONG(span))
-				bpf_map_delete_elem(&node_long_fields, &key);
+	if (!key.slot) {
+		if (zero->open)
+			end_statement(zero, &key, pg, probe_id, aborted);
+	} else {
+		span = span_find(&node_pg_in_flight, &key);
+		if (span) {
+			if (span->open)
+				end_statement(span, &key, pg, probe_id, aborted);
+			span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, &key);
 		}
 	}
 	pg->sqlstate[0] = 0;
 	give_slot(&pg->queue);
-	if (key.slot == 0 && !aborted)
-		span_release(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, &key);
-	else
-		span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, &key);
 	return 0;
 }
 

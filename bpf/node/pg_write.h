@@ -40,12 +40,45 @@ static __always_inline __u32 read_name(__u64 *words, __u64 address)
 	return len > 0 && len <= NAME_BYTES ? len : 0;
 }
 
-/* What every statement has, except its text. */
-static __always_inline void put_connection(struct uspan_open_span *span, struct uspan_node_pg *pg)
+#define TEXT_IN_PLACE 480 /* this much of a statement fits into an entry, behind the connection's own fields */
+
+_Static_assert(KEPT_BYTES + FIELD_HEAD + TEXT_IN_PLACE + END_BYTES <= USPAN_FIELDS_BYTES, "an entry has room for a statement");
+
+static __always_inline __u16 two_bytes(const struct uspan_open_span *span, __u64 at)
 {
-	span->used = put_peer_first(span, &pg->peer, USPAN_NODE_PG_SOCKET);
-	if (pg->database_len)
-		span_put_kernel(span, USPAN_NODE_PG_DATABASE, pg->database, sizeof(pg->database), pg->database_len);
+	barrier_var(at);
+	return at > USPAN_FIELDS_BYTES - 2 ? 0 : *(const __u16 *)(span->fields + at);
+}
+
+/* Reads a statement to its place in the record. False: it is long, cannot be read, or has a comment that may name its parent. */
+static __always_inline bool put_in_place(struct uspan_open_span *span, __u64 address, __u32 max)
+{
+	struct uspan_field_head head = { .field = USPAN_NODE_PG_STATEMENT };
+	__u32 size = max + 2 < TEXT_IN_PLACE ? max + 2 : TEXT_IN_PLACE; /* as in read_statement() */
+	__u64 at = span->used, text;
+	long len;
+
+	barrier_var(at);
+	barrier_var(size);
+	if (at > KEPT_BYTES || size > TEXT_IN_PLACE)
+		return false;
+	text = at + FIELD_HEAD;
+	len = read_user_string(span->fields + text, size, address) - 1;
+	if (len < 0 || (len + 1 == size && size < max + 2))
+		return false;
+	if (len > (long)max) {
+		head.marks = USPAN_FIELD_CUT;
+		len = max;
+	} else if (len >= TRACEPARENT_BYTES && (two_bytes(span, text) == BYTES2('/', '*') ||
+						two_bytes(span, text + len - 2) == BYTES2('*', '/'))) {
+		return false;
+	}
+	if (len == 0)
+		return true;
+	head.len = len;
+	*(struct uspan_field_head *)(span->fields + at) = head;
+	span->used = text + ((len + 3) & ~3u);
+	return true;
 }
 
 /* Puts the text in scratch->text. */
@@ -56,7 +89,7 @@ static __always_inline void put_statement(struct uspan_open_span *span, struct h
 		span_put_unreadable(span, USPAN_NODE_PG_STATEMENT);
 	else if (scratch->text_len)
 		put_scratch_text(span, scratch, 0, scratch->text_len, USPAN_NODE_PG_STATEMENT | (__u32)scratch->marks << 8);
-	HAS_LONG(span) = keep_long(span, scratch, key, USPAN_NODE_PG_STATEMENT);
+	pg_of(span)->has_long = keep_long(span, scratch, key, USPAN_NODE_PG_STATEMENT);
 }
 
 /* Reads a statement, which ends with a zero, into scratch->text. */
@@ -85,19 +118,23 @@ static __always_inline bool stated_trace(struct uspan_open_span *span, struct hi
  * Parse: the statement's name, then its text. Query: the text. Not global, because Linux 6.1 takes no map values from memory that is passed
  * on.
  */
-static __noinline int begin_with_text(const struct hit *hit, const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg,
-				      __u64 address, bool named)
+static __noinline int begin_with_text(const struct hit *hit, const struct uspan_open_span_key *connection_key,
+				      struct uspan_open_span *zero, __u64 address, bool named)
 {
 	const struct uspan_probe_head *probe = &hit->config->probe;
 	struct hit_scratch *scratch = hit->scratch;
 	struct uspan_open_span_key key = *connection_key;
 	struct uspan_node_statement_key name = {};
-	struct uspan_open_span *span = push_statement(pg, &key);
+	struct uspan_open_span *span = push_statement(zero, &key);
 	__u64 words[NAME_BYTES / 8];
 	__u32 name_bytes = 0;
 
 	if (!span)
 		return 0;
+	if (!named && put_in_place(span, address, probe->max_statement_bytes)) {
+		begin_call(span, probe, key.owner, false);
+		return 0;
+	}
 	if (named) {
 		name_bytes = read_name(words, address);
 		address += name_bytes;
@@ -109,38 +146,37 @@ static __noinline int begin_with_text(const struct hit *hit, const struct uspan_
 	begin_call(span, probe, key.owner, stated_trace(span, scratch));
 	/* A prepared statement that is not sampled now may be sampled when it is executed again. */
 	if (name_bytes > 1) {
-		name.connection = pg->born_ktime_ns;
+		name.connection = pg_of(zero)->born_ktime_ns;
 		name.name_hash = hash_name(words);
 		bpf_map_update_elem(&node_statements, &name, &scratch->text_len, BPF_ANY);
 	}
 	if (!span->sampled)
 		return 0;
-	put_connection(span, pg);
 	put_statement(span, scratch, &key);
 	return 0;
 }
 
 /* Bind: the portal's name, then the statement's. Its comment belongs to the request that prepared it. */
-static __noinline int begin_with_name(const struct hit *hit, const struct uspan_open_span_key *connection_key, struct uspan_node_pg *pg,
-				      __u64 address)
+static __noinline int begin_with_name(const struct hit *hit, const struct uspan_open_span_key *connection_key,
+				      struct uspan_open_span *zero, __u64 address, bool portal)
 {
 	struct hit_scratch *scratch = hit->scratch;
 	struct uspan_open_span_key key = *connection_key;
 	struct uspan_node_statement_key name = {};
 	struct uspan_node_statement *statement = 0;
-	struct uspan_open_span *span = push_statement(pg, &key);
+	struct uspan_open_span *span = push_statement(zero, &key);
 	__u64 words[NAME_BYTES / 8];
-	__u32 portal_bytes;
+	__u32 portal_bytes = 1;
 
 	if (!span)
 		return 0;
 	begin_call(span, &hit->config->probe, key.owner, false);
 	if (!span->sampled)
 		return 0;
-	put_connection(span, pg);
-	portal_bytes = read_name(words, address);
-	if (portal_bytes && read_name(words, address + portal_bytes) > 1) {
-		name.connection = pg->born_ktime_ns;
+	if (portal)
+		portal_bytes = read_name(words, address);
+	if (portal_bytes && read_name(words, portal ? address + portal_bytes : address) > 1) {
+		name.connection = pg_of(zero)->born_ktime_ns;
 		name.name_hash = hash_name(words);
 		statement = bpf_map_lookup_elem(&node_statements, &name);
 	}
@@ -154,7 +190,7 @@ static __noinline int begin_with_name(const struct hit *hit, const struct uspan_
 /* Messages on their way to the server. */
 struct messages_written {
 	const struct hit *hit;
-	struct uspan_node_pg *pg;
+	struct uspan_open_span *zero;
 	const struct uspan_open_span_key *key;
 	__u64 bufs;
 	__u64 base;
@@ -199,29 +235,37 @@ static __always_inline bool next_piece(struct messages_written *messages)
 
 static long look_at_written(__u32 index __attribute__((unused)), struct messages_written *messages)
 {
-	struct uspan_node_pg *pg = messages->pg;
-	__u64 header = 0; /* type, length */
+	struct uspan_node_pg_exchange *pg = pg_of(messages->zero);
+	__u64 header = 0; /* type, length, and the first bytes behind them: a name begins */
+	__u64 body, left;
+	__u32 bytes;
+	bool named;
 
 	if (messages->at >= messages->len)
 		return !next_piece(messages);
-	if (messages->len - messages->at < MESSAGE_HEADER ||
-	    bpf_probe_read_user(&header, MESSAGE_HEADER, (void *)(messages->base + messages->at))) {
+	left = messages->len - messages->at;
+	bytes = left < sizeof(header) ? left : sizeof(header);
+	barrier_var(bytes);
+	if (left < MESSAGE_HEADER || bytes > sizeof(header) ||
+	    bpf_probe_read_user(&header, bytes, (void *)(messages->base + messages->at))) {
 		messages->at = messages->len;
 		return 1;
 	}
+	body = messages->base + messages->at + MESSAGE_HEADER;
+	named = (header >> 8 * MESSAGE_HEADER & 0xff) != 0;
 	switch ((__u8)header) {
 	case 'Q':
 		if (!pg->statement_open)
-			begin_with_text(messages->hit, messages->key, pg, messages->base + messages->at + MESSAGE_HEADER, false);
+			begin_with_text(messages->hit, messages->key, messages->zero, body, false);
 		break;
 	case 'P':
 		if (!pg->statement_open)
-			begin_with_text(messages->hit, messages->key, pg, messages->base + messages->at + MESSAGE_HEADER, true);
+			begin_with_text(messages->hit, messages->key, messages->zero, named ? body : body + 1, named);
 		pg->statement_open = 1;
 		break;
 	case 'B':
 		if (!pg->statement_open)
-			begin_with_name(messages->hit, messages->key, pg, messages->base + messages->at + MESSAGE_HEADER);
+			begin_with_name(messages->hit, messages->key, messages->zero, named ? body : body + 1, named);
 		pg->statement_open = 1;
 		break;
 	case 'S':
@@ -232,20 +276,20 @@ static long look_at_written(__u32 index __attribute__((unused)), struct messages
 	return 0;
 }
 
-static __always_inline void write_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_node_pg *pg)
+static __always_inline void write_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_open_span *zero)
 {
 	struct messages_written messages = {
 		.hit = hit,
-		.pg = pg,
+		.zero = zero,
 		.key = key,
 		.bufs = hit->scratch->data,
-		.at = pg->left_to_write,
+		.at = pg_of(zero)->left_to_write,
 		.pieces = hit->scratch->len,
 	};
 
 	read_pieces(hit->scratch, hit->scratch->data, hit->scratch->len);
 	bpf_loop(MAX_MESSAGES_WRITTEN, look_at_written, &messages, 0);
-	pg->left_to_write = messages.at > messages.len ? messages.at - messages.len : 0;
+	pg_of(zero)->left_to_write = messages.at > messages.len ? messages.at - messages.len : 0;
 }
 
 #endif

@@ -575,7 +575,20 @@ export const NodeLong = {
 } as const;
 
 export const NodePg = {
-  size: 144,
+  size: 96,
+  bornKtimeNs: 0,
+  peer: 8,
+  peerAddress: 8,
+  peerPort: 24,
+  peerFamily: 26,
+  unsynced: 28,
+  databaseLen: 29,
+  database: 30,
+  reserved: 94,
+} as const;
+
+export const NodePgExchange = {
+  size: 64,
   bornKtimeNs: 0,
   left: 8,
   leftToWrite: 16,
@@ -583,18 +596,16 @@ export const NodePg = {
   queueActive: 24,
   queueFirst: 28,
   queueNext: 32,
-  peer: 36,
-  peerAddress: 36,
-  peerPort: 52,
-  peerFamily: 54,
-  error: 56,
-  sqlstate: 60,
-  header: 68,
-  headerLen: 76,
-  unsynced: 77,
-  statementOpen: 78,
-  databaseLen: 79,
-  database: 80,
+  error: 36,
+  sqlstate: 40,
+  header: 48,
+  headerLen: 56,
+  unsynced: 57,
+  statementOpen: 58,
+  reserved: 59,
+  keptBytes: 60,
+  hasLong: 62,
+  reserved2: 63,
 } as const;
 
 export const NodeStatementKey = {
