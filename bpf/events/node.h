@@ -32,6 +32,10 @@ struct uspan_node_config {
 	__u16 tls_base;     /* StreamBase in TLSWrap */
 	__u16 tls_listener; /* StreamListener in TLSWrap */
 	__u16 parser_url;   /* from the llhttp_t of an HTTP parser to its url_ */
+	/* The core learns these at a connection's first hits, because they need no read later. 0: not yet. */
+	__u16 handle;       /* from a StreamBase to its connection's libuv handle */
+	__u16 listener;     /* from a StreamBase to the listener that hands its data to JavaScript */
+	__u32 reserved;
 };
 
 /* The other end of a connection. */

@@ -34,7 +34,7 @@ struct {
 
 /* A hit, from its function's arguments. */
 struct core_hit {
-	const struct uspan_node_config *config;
+	struct uspan_node_config *config;
 	__u64 stream_base;
 	__u64 data;
 	__u64 tls_wrap;
@@ -88,14 +88,31 @@ static __always_inline __u32 role_of(const struct uspan_node_connection *connect
 	return connection->role;
 }
 
+/*
+ * A StreamBase, its connection's libuv handle and its listener for JavaScript are members of one object. So once their distance is known,
+ * the address of one gives that of the StreamBase, which is right if it is that of a connection with a role. Returns the role, or 0.
+ */
+static __always_inline __u32 role_by_distance(struct core_hit *hit, __u64 member, __u16 distance)
+{
+	hit->stream_base = member - distance;
+	return distance ? remembered_role(hit->stream_base, hit->pid) : 0;
+}
+
+#define MAX_DISTANCE 0xffff
+
+/* Learns the distance of a member from the StreamBase of a connection. */
+static __always_inline void learn(__u16 *distance, __u64 member, __u64 stream_base)
+{
+	if (member - stream_base <= MAX_DISTANCE)
+		*distance = member - stream_base;
+}
+
 static __always_inline __u32 on_write(const struct core_hit *hit)
 {
 	struct uspan_open_span_key key = connection_key(hit->stream_base, hit->pid);
-	__u32 role = remembered_role(hit->stream_base, hit->pid);
 	struct uspan_node_connection *connection;
+	__u32 role;
 
-	if (role)
-		return role;
 	connection = bpf_map_lookup_elem(&node_connections, &key);
 	role = connection ? role_of(connection, &key) : 0;
 	return role ? role : role_of_first_write(hit, &key);
@@ -110,16 +127,19 @@ static __always_inline __u32 on_read(struct core_hit *hit, __u64 listener)
 	struct uspan_node_connection *connection;
 	__u32 role;
 
-	/* StreamListener: a virtual table, then stream_. */
-	if (hit->len == 0 || bpf_probe_read_user(&key.owner, sizeof(key.owner), (void *)(listener + 8)))
+	if (hit->len == 0)
 		return 0;
-	hit->stream_base = key.owner;
-	role = remembered_role(key.owner, hit->pid);
+	role = role_by_distance(hit, listener, hit->config->listener);
 	if (role)
 		return role;
+	/* StreamListener: a virtual table, then stream_. */
+	if (bpf_probe_read_user(&key.owner, sizeof(key.owner), (void *)(listener + 8)))
+		return 0;
+	hit->stream_base = key.owner;
 	connection = bpf_map_lookup_elem(&node_connections, &key);
 	if (!connection)
 		return 0;
+	learn(&hit->config->listener, listener, hit->stream_base);
 	return connection->candidate ? USPAN_NODE_ROLE_PG : role_of(connection, &key);
 }
 
@@ -207,21 +227,29 @@ static __always_inline __u32 on_close(struct core_hit *hit, __u64 handle)
 static __always_inline __u32 route(struct pt_regs *ctx, struct core_hit *hit)
 {
 	__u64 wrap = 0;
+	__u32 role;
 
 	switch (hit->moment) {
 	case USPAN_NODE_MOMENT_WRITE:
+		hit->data = ARG1(ctx);
+		hit->len = (__u32)ARG2(ctx);
+		role = role_by_distance(hit, ARG0(ctx), hit->config->handle);
+		if (role)
+			return role;
 		if (bpf_probe_read_user(&wrap, sizeof(wrap), (void *)ARG0(ctx)))
 			return 0;
 		hit->stream_base = wrap + hit->config->stream_base;
-		hit->data = ARG1(ctx);
-		hit->len = (__u32)ARG2(ctx);
-		return on_write(hit);
+		role = on_write(hit);
+		if (role)
+			learn(&hit->config->handle, ARG0(ctx), hit->stream_base);
+		return role;
 	case USPAN_NODE_MOMENT_TLS_WRITE:
 		hit->tls_wrap = ARG0(ctx);
 		hit->stream_base = ARG0(ctx) + hit->config->tls_base;
 		hit->data = ARG2(ctx);
 		hit->len = (__u32)ARG3(ctx);
-		return on_write(hit);
+		role = remembered_role(hit->stream_base, hit->pid);
+		return role ? role : on_write(hit);
 	case USPAN_NODE_MOMENT_READ:
 		hit->len = ARG1(ctx);
 		hit->data = ARG2(ctx);

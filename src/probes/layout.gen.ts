@@ -460,7 +460,7 @@ export const PairFrame = {
 } as const;
 
 export const NodeConfig = {
-  size: 56,
+  size: 64,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -474,6 +474,9 @@ export const NodeConfig = {
   tlsBase: 50,
   tlsListener: 52,
   parserUrl: 54,
+  handle: 56,
+  listener: 58,
+  reserved: 60,
 } as const;
 
 export const NodePeer = {
