@@ -180,8 +180,10 @@ static __always_inline void on_request_head(const struct hit *hit, __u64 state)
 		count(USPAN_COUNTER_LOST_UNREADABLE);
 		return;
 	}
-	if (parser_in(scratch)->llhttp[LLHTTP_TYPE] != LLHTTP_TYPE_REQUEST)
+	if (parser_in(scratch)->llhttp[LLHTTP_TYPE] != LLHTTP_TYPE_REQUEST) {
+		remember_role(state, hit->pid, USPAN_NODE_ROLE_CLIENT);
 		return;
+	}
 	key.owner = parser_in(scratch)->stream;
 	if (!key.owner) {
 		count(USPAN_COUNTER_SKIPPED_NODE_STREAM);
@@ -275,8 +277,25 @@ static __noinline int on_connection(const struct hit *hit, __u32 moment)
 	return 0;
 }
 
+/*
+ * Whether a parser is a client's, whose last head was a response's. A parser is much to read for nothing, so then its type is read first.
+ * It may be a server's now, because Node.js uses parsers again.
+ */
+static __always_inline bool is_of_client(__u64 state, __u32 pid)
+{
+	__u8 type = 0;
+
+	if (remembered_role(state, pid) != USPAN_NODE_ROLE_CLIENT)
+		return false;
+	bpf_probe_read_user(&type, sizeof(type), (void *)(state + LLHTTP_TYPE));
+	if (type != LLHTTP_TYPE_REQUEST)
+		return true;
+	forget_role(state, pid);
+	return false;
+}
+
 /* A hit that did not come through the core, which has counted the others and checked that the process is a target. False: it is none. */
-static __always_inline bool take_head(struct hit *hit, const struct site *site, __u64 thread)
+static __always_inline bool take_head(struct hit *hit, const struct site *site, __u64 thread, __u64 state)
 {
 	const struct uspan_node_config *config = bpf_map_lookup_elem(&node_configs, &site->probe_id);
 
@@ -288,6 +307,8 @@ static __always_inline bool take_head(struct hit *hit, const struct site *site, 
 		count(USPAN_COUNTER_OTHER_PROCESS);
 		return false;
 	}
+	if (is_of_client(state, hit->pid))
+		return false;
 	hit->probe_id = config->probes[USPAN_NODE_ROLE_SERVER];
 	hit->config = bpf_map_lookup_elem(&node_configs, &hit->probe_id);
 	if (!hit->config)
@@ -304,7 +325,7 @@ int node_http_server(struct pt_regs *ctx)
 	bool is_head = site.moment == USPAN_NODE_MOMENT_REQUEST;
 	struct hit hit;
 
-	if (is_head ? !take_head(&hit, &site, thread) : !take_hit(&hit, thread))
+	if (is_head ? !take_head(&hit, &site, thread, ARG0(ctx)) : !take_hit(&hit, thread))
 		return 0;
 	if (is_head)
 		on_request_head(&hit, ARG0(ctx));
