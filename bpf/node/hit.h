@@ -73,7 +73,7 @@ struct hit_scratch {
 	__u8 traceparent[64];
 	__u32 traceparent_len;
 	__u32 window_len;
-	__u64 window_address; /* server: where the text below comes from */
+	__u64 window_address; /* where the window comes from, or at the head of a server's request the text below */
 	__u32 long_used;
 	__u32 reserved_head;
 	__u64 bufs[2 * BUFS]; /* pg: the first pieces of a write */

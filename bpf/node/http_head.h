@@ -232,6 +232,7 @@ __noinline int scan_head(struct uspan_node_head *head, struct hit_scratch *scrat
 		barrier_var(bytes); /* the compiler knows that the test changes nothing; the verifier does not */
 		if (bytes > WINDOW_BYTES || bpf_probe_read_user(scratch->window, bytes, (void *)(address + at)))
 			return 0;
+		scratch->window_address = address + at;
 		end_window(scratch, bytes);
 		if (fresh && i == 0) {
 			head->line[0] = window_word(scratch, 0);

@@ -98,7 +98,26 @@ static __always_inline bool written_trace(struct uspan_open_span *span, const st
 	return false;
 }
 
-#define SHORT_HEAD_BYTES 512 /* this much of it, with the peer before it, fits into an entry */
+#define SHORT_HEAD_BYTES WINDOW_BYTES /* this much of it, with the peer before it, fits into an entry */
+
+_Static_assert(PEER_FIELD_BYTES + FIELD_HEAD + SHORT_HEAD_BYTES + END_BYTES <= USPAN_FIELDS_BYTES, "an entry has room for a short head");
+
+/* Puts a head that the window still has, or that is read once more. */
+static __always_inline void put_short_head(struct uspan_open_span *span, struct hit_scratch *scratch, __u64 address, __u32 bytes)
+{
+	struct uspan_field_head head = { .field = USPAN_NODE_CLIENT_HEAD, .len = bytes };
+	__u64 at = span->used;
+
+	barrier_var(at);
+	barrier_var(bytes);
+	if (scratch->window_address != address || at > PEER_FIELD_BYTES || bytes > SHORT_HEAD_BYTES) {
+		put_text(span, address, bytes, USPAN_NODE_CLIENT_HEAD);
+		return;
+	}
+	bpf_probe_read_kernel(span->fields + at + FIELD_HEAD, bytes, scratch->window);
+	*(struct uspan_field_head *)(span->fields + at) = head;
+	span->used = at + FIELD_HEAD + ((head.len + 3) & ~3u);
+}
 
 /* Puts the head as it is written. User space takes it apart. */
 static __always_inline void put_head(struct uspan_open_span *span, struct hit_scratch *scratch, const struct uspan_open_span_key *key,
@@ -108,7 +127,7 @@ static __always_inline void put_head(struct uspan_open_span *span, struct hit_sc
 	__u32 field = USPAN_NODE_CLIENT_HEAD, bytes = len;
 
 	if (len <= SHORT_HEAD_BYTES) {
-		put_text(span, request->first.base, bytes, field);
+		put_short_head(span, scratch, request->first.base, bytes);
 		return;
 	}
 	if (len > USPAN_NODE_HEAD_BYTES) {
