@@ -23,7 +23,8 @@ struct {
 
 /*
  * The index of a connection's word, and the word without the role. The lower bits of the address, with the pid, give the index. The word
- * has its upper bits and the pid. So no two connections share both. A word is written and read in one go.
+ * has its upper bits and the pid. So no two connections share both. A word is written and read in one go. A client's HTTP parser has a word
+ * too, by its own address.
  */
 static __always_inline __u64 *role_slot(__u64 stream_base, __u32 pid, __u64 *word)
 {
