@@ -86,29 +86,24 @@ static __always_inline bool begins_statement(const struct hit *hit)
 	return type == 'Q' || type == 'P' || type == 'B';
 }
 
-/* The connection has no entry: it is new, or its entry was needed by another one. */
+/* A write on a connection that has no entry: it is new, or another one needed its entry. Returns whether it has one now. */
 static __noinline int on_write_anew(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_pg *pg = find_pg(key);
-	struct uspan_open_span *zero;
 
 	if (!pg)
 		return on_first_write(hit, key);
-	if (!begins_statement(hit))
-		return 0;
-	zero = enter_pg(pg, key);
-	if (zero)
-		write_messages(hit, key, zero);
-	return 0;
+	return begins_statement(hit) && enter_pg(pg, key);
 }
 
 static __noinline int on_write(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *zero = span_find(&node_pg_in_flight, key);
 
-	if (!zero)
-		return on_write_anew(hit, key);
-	write_messages(hit, key, zero);
+	if (!zero && on_write_anew(hit, key))
+		zero = span_find(&node_pg_in_flight, key);
+	if (zero)
+		write_messages(hit, key, zero);
 	return 0;
 }
 
