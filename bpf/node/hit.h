@@ -76,6 +76,7 @@ struct hit_scratch {
 	__u64 window_address; /* where the window comes from, or at the head of a server's request the text below */
 	__u32 long_used;
 	__u32 reserved_head;
+	__u64 unread;         /* pg: a piece of a write that was passed over and may have a Sync; 0: none */
 	__u64 bufs[2 * BUFS]; /* pg: the first pieces of a write */
 	union { /* only one of them is needed at a time */
 		__u8 window[WINDOW_BYTES + WINDOW_MARGIN_BYTES];

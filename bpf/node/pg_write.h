@@ -210,6 +210,38 @@ static __always_inline void read_pieces(struct hit_scratch *scratch, __u64 bufs,
 		__builtin_memset(scratch->bufs, 0, sizeof(scratch->bufs));
 }
 
+/*
+ * Passes over the Describe and Execute that follow a Parse or Bind, because each read costs as much as all else that is done for a message.
+ * A piece of this size is one message with a body, which is no Sync and too short to matter here. Only with exactly ten bytes it can be two
+ * messages without a body. If nothing but a Sync comes behind it, this does not matter either.
+ */
+static __always_inline void pass_over(struct messages_written *messages, __u64 piece)
+{
+	struct hit_scratch *scratch = messages->hit->scratch;
+	/* Read anew, so that the verifier learns nothing of messages->len and sees the same state as for other pieces. */
+	__u64 len = *(volatile __u64 *)&scratch->bufs[2 * piece + 1];
+
+	if (messages->at || !pg_of(messages->zero)->statement_open || messages->piece >= messages->pieces)
+		return;
+	if (len <= MESSAGE_HEADER || len > 2 * MESSAGE_HEADER || scratch->unread)
+		return;
+	messages->at = messages->len;
+	if (len == 2 * MESSAGE_HEADER)
+		scratch->unread = messages->base;
+}
+
+/* Looks for a Sync in what was passed over, because something else comes behind it. */
+static __always_inline void look_at_unread(struct messages_written *messages)
+{
+	__u8 bytes[2 * MESSAGE_HEADER] = {};
+
+	bpf_probe_read_user(bytes, sizeof(bytes), (void *)messages->hit->scratch->unread);
+	messages->hit->scratch->unread = 0;
+	/* The first message has no body: its length is 4. */
+	if (bytes[4] == 4 && (bytes[0] == 'S' || bytes[MESSAGE_HEADER] == 'S'))
+		pg_of(messages->zero)->statement_open = 0;
+}
+
 /* Goes on to the next piece. False: there is none. */
 static __always_inline bool next_piece(struct messages_written *messages)
 {
@@ -230,6 +262,8 @@ static __always_inline bool next_piece(struct messages_written *messages)
 	messages->base = buf.base;
 	messages->len = buf.len;
 	messages->piece++;
+	if (piece < BUFS)
+		pass_over(messages, piece);
 	return true;
 }
 
@@ -252,6 +286,8 @@ static long look_at_written(__u32 index __attribute__((unused)), struct messages
 		return 1;
 	}
 	body = messages->base + messages->at + MESSAGE_HEADER;
+	if (messages->hit->scratch->unread && (__u8)header != 'S')
+		look_at_unread(messages);
 	named = (header >> 8 * MESSAGE_HEADER & 0xff) != 0;
 	switch ((__u8)header) {
 	case 'Q':
@@ -270,6 +306,7 @@ static long look_at_written(__u32 index __attribute__((unused)), struct messages
 		break;
 	case 'S':
 		pg->statement_open = 0;
+		messages->hit->scratch->unread = 0;
 		break;
 	}
 	messages->at += 1 + bpf_ntohl((__u32)(header >> 8));
@@ -287,8 +324,11 @@ static __always_inline void write_messages(const struct hit *hit, const struct u
 		.pieces = hit->scratch->len,
 	};
 
+	hit->scratch->unread = 0;
 	read_pieces(hit->scratch, hit->scratch->data, hit->scratch->len);
 	bpf_loop(MAX_MESSAGES_WRITTEN, look_at_written, &messages, 0);
+	if (hit->scratch->unread)
+		look_at_unread(&messages);
 	pg_of(zero)->left_to_write = messages.at > messages.len ? messages.at - messages.len : 0;
 }
 
