@@ -13,7 +13,7 @@ import type { Losses } from './otel/losses.ts';
 import type { ExportState, SpanExporter } from './otel/span-exporter.ts';
 import { Attacher } from './probes/attach/attacher.ts';
 import { Binaries } from './probes/attach/binaries.ts';
-import { clockOffsetNs } from './probes/attach/clock.ts';
+import { clockOffsetNs, monotonicNs } from './probes/attach/clock.ts';
 import { DrainLoop } from './probes/attach/drain-loop.ts';
 import { Inspector } from './probes/attach/inspector.ts';
 import type { KernelConfig } from './probes/attach/kernel-config.ts';
@@ -80,7 +80,12 @@ export class Agent {
     const lose = (stage: string, reason: string, count: number) => losses.add(stage, reason, count);
     const guard = new Guard({ lose, notify });
     const probes = new ProbeTable();
-    const processes = new ProcessTable((pid, probeId) => this.#targets.identify(pid, probeId));
+    const processes = new ProcessTable({
+      running: (pid, sinceNs) => this.#targets.identify(pid, sinceNs),
+      ended: (pid, probeId, sinceNs, untilNs) => this.#targets.identifyEnded(pid, probeId, sinceNs, untilNs),
+      catchUp: () => this.#events?.read(),
+      nowNs: monotonicNs,
+    });
     const definitions = makeDefinitions(recipe);
     this.#definitions = definitions;
     this.#timers = new Timers(guard);
@@ -107,7 +112,11 @@ export class Agent {
         notify('warn', 'a span could not be written; going on', { definition: name, error: describeError(error) }),
     });
     writer.setClockOffsetNs(clockOffsetNs());
-    const write = (slab: Slab, length: number) => this.#correlator.write(slab, length);
+    const write = (slab: Slab, length: number) => {
+      // After the records: so every program that one of them is of has been noted.
+      this.#events?.read();
+      this.#correlator.write(slab, length);
+    };
     this.#drainLoop = new DrainLoop(this.#attacher, kernel.ringBytes, write, guard);
     this.#targets = new Targets({
       ...options,
@@ -118,13 +127,13 @@ export class Agent {
       processes,
       guard,
       lose,
-      drain: () => this.#drainLoop.drain(),
     });
     this.#releaseMemoryIn(releasePauseMs.first);
     this.#timers.every(housekeepingMs, 'housekeeping', () => this.#housekeep());
     // This comes before the first scan, so that no start in between goes unseen.
     const handlers = {
-      exec: (pid: number) => this.#targets.exec(pid),
+      note: (pid: number, atNs: number, what: 'exec' | 'exit') => processes[what](pid, atNs),
+      exec: (pid: number, atNs: number) => this.#targets.exec(pid, atNs),
       exit: (pid: number) => this.#targets.exit(pid),
       passed: (pid: number) => this.#targets.passed(pid),
     };
@@ -180,6 +189,7 @@ export class Agent {
     const { exporter, losses } = this.#options;
     this.#timers.stop();
     this.#targets.stop();
+    this.#events?.stop();
     this.#processEventsLost = this.#events?.lost() ?? 0;
     // The queue leaves while the kernel lets go of the probes, which may take longer than there is time.
     void exporter?.flush(withinMs);
@@ -192,13 +202,13 @@ export class Agent {
     await exporter?.shutdown(Math.max(100, deadline - performance.now()));
     const report = this.report();
     losses.close();
-    if (detached) await Promise.all([this.#attacher.close(), this.#vmaFiles?.close()]);
+    if (detached) await Promise.all([this.#attacher.close(), this.#vmaFiles?.close(), this.#events?.close()]);
     return report;
   }
 
   /** False: `withinMs` was not enough. The kernel goes on with it when the process ends. */
   async #detach(withinMs: number): Promise<boolean> {
-    const all = Promise.all([this.#attacher.detachAll(), this.#events?.close(), this.#inspector.close()]);
+    const all = Promise.all([this.#attacher.detachAll(), this.#inspector.close()]);
     const { promise: late, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), withinMs);
     const inTime = await Promise.race([all.then(() => true), late]);

@@ -140,6 +140,8 @@ export interface InFlight {
    * say what is in flight.
    */
   readonly activeOffset: number | undefined | 'none';
+  /** Byte offset in its value of when the span began, a u64 in ns of CLOCK_MONOTONIC. Undefined: an entry does not say. */
+  readonly startOffset?: number;
   /**
    * Where the agent writes how many entries it has removed, as a u64: a map (a `.data.*` section is one) and the index in it. Undefined: no
    * program reads it.

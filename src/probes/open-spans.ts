@@ -7,6 +7,7 @@ export function openSpans(map: string, source: number): InFlight {
     map,
     pidOffset: OpenSpanKey.pid,
     activeOffset: OpenSpan.open,
+    startOffset: OpenSpan.headStartKtimeNs,
     swept: { map: 'open_span_swept', index: source },
   };
 }

@@ -1,6 +1,6 @@
 import type { BinaryFacts } from '../contract/binary.ts';
 import type { Resource } from '../contract/span.ts';
-import { endedIdentity, identity } from '../discovery/processes/identity.ts';
+import { endedIdentity, goneIdentity, identity } from '../discovery/processes/identity.ts';
 import type { Target } from './target.ts';
 
 export interface IdentitiesOptions {
@@ -19,13 +19,21 @@ export class Identities {
   }
 
   /** Reads what the process says of itself. */
-  of({ facts, files }: Target): Resource {
-    const program = files.find(({ file }) => file.role === 'executable');
-    return identity(facts, { ...this.#options, binary: program?.inspection?.binary });
+  of(target: Target): Resource {
+    return identity(target.facts, { ...this.#options, binary: programOf(target) });
+  }
+
+  /** The same, after it has ended or has become another program: what it said of itself can no longer be read. */
+  ofGone(target: Target): Resource {
+    return goneIdentity(target.facts, { ...this.#options, binary: programOf(target) });
   }
 
   /** For a process that ended before uspan could look at it: only its file is known. */
   ofEnded(pid: number, binary: BinaryFacts): Resource {
     return endedIdentity(pid, binary.path, { ...this.#options, binary });
   }
+}
+
+function programOf({ files }: Target): BinaryFacts | undefined {
+  return files.find(({ file }) => file.role === 'executable')?.inspection?.binary;
 }

@@ -4,6 +4,10 @@ import type { RunningFile } from '../probes/attach/running-file.ts';
 /** A process that the rules select, or that a selected one forked, with a file that some definition wants. */
 export interface Target {
   readonly facts: ProcessFacts;
+  /** When uspan began to look at it, in ns of CLOCK_MONOTONIC. What it runs since an exec after that is another program. */
+  readonly seenAtNs: number;
+  /** The last time it was seen to be the same program. */
+  sureAtNs: number;
   /** Its libraries, and its program if a definition is for it. */
   readonly files: RunningFile[];
 }

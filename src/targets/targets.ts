@@ -11,6 +11,7 @@ import { type TargetRules, TargetSelector } from '../discovery/processes/select-
 import type { Guard } from '../guard.ts';
 import type { Attacher } from '../probes/attach/attacher.ts';
 import type { Binaries } from '../probes/attach/binaries.ts';
+import { monotonicNs } from '../probes/attach/clock.ts';
 import { executableFile, libraryFiles, programIdentity } from '../probes/attach/process-files.ts';
 import type { RunningFile } from '../probes/attach/running-file.ts';
 import { wantsLibrary } from '../probes/plan.ts';
@@ -34,8 +35,6 @@ export interface TargetsOptions extends IdentitiesOptions {
   readonly guard: Guard;
   readonly notify: Notify;
   readonly lose: (stage: string, reason: string, count: number) => void;
-  /** Handles the spans that are in the ring now. */
-  readonly drain: () => void;
 }
 
 /** A process that has just ended still has spans in the ring. */
@@ -76,6 +75,7 @@ export class Targets {
     this.#ports = new PortWatch(this.#timers);
     this.#ended = new EndedProcesses(options.attacher, (count) => options.lose('bpf', 'process_ended', count));
     this.#timers.every(sweepMs, 'the requests of ended processes', () => {
+      options.processes.expire();
       void guard.settle('the requests of ended processes', () => this.#ended.sweepInTurns());
     });
     this.#timers.every(rescanMs, 'a scan of all processes', () => {
@@ -96,13 +96,17 @@ export class Targets {
   /** Looks at every process there is now. Resolves when the new ones are attached. */
   async scan(): Promise<void> {
     const { lose, attacher, guard } = this.#options;
-    const processes = scanProcesses((pid) => this.#isLeftAlone(pid));
+    const seenAtNs = new Map<number, number>();
+    const processes = scanProcesses((pid) => {
+      seenAtNs.set(pid, monotonicNs());
+      return this.#isLeftAlone(pid);
+    });
     const alive = new Set(processes.map(({ pid }) => pid));
     this.#libraries.lookInTurn(librariesPerRescan);
     const looks: Promise<void>[] = [];
     for (const [n, facts] of this.#selector.select(processes).entries()) {
       if (n % scannedAtOnce === scannedAtOnce - 1) await nextTurn();
-      looks.push(guard.settle('a process', () => this.#consider(facts)));
+      looks.push(guard.settle('a process', () => this.#consider(facts, seenAtNs.get(facts.pid)!)));
     }
     for (const pid of this.#targets.keys()) if (!alive.has(pid)) this.exit(pid);
     await Promise.all(looks);
@@ -111,16 +115,18 @@ export class Targets {
     lose('bpf', 'process_ended', await attacher.sweepInTurns(gone));
   }
 
-  /** A process runs another program from now on. */
-  exec(pid: number): void {
+  /** A process runs another program since `atNs`. */
+  exec(pid: number, atNs: number): void {
+    const before = this.#targets.get(pid);
+    // A wrapper starts the next one within a millisecond. So the first look at the process often shows the last of them.
+    if (before && before.seenAtNs > atNs) {
+      this.#learn(before);
+      return;
+    }
     this.#libraries.delete(pid);
     this.#ports.delete(pid);
-    const before = this.#targets.get(pid);
-    // What the last program left in the ring still belongs to it.
-    if (before && isTraced(before)) this.#options.drain();
-    this.#options.processes.forget(pid);
     if (before) {
-      this.#forget(pid);
+      this.#forget(pid, atNs);
       this.#ended.makeWay(pid);
     }
     if (this.#byPidOnly && !this.#options.rules.pids.includes(pid)) return;
@@ -154,27 +160,30 @@ export class Targets {
     const target = this.#targets.get(pid);
     // Its probes must go at once.
     if (target) binaries.remove(pid);
-    if (!target && !processes.has(pid)) return;
+    // An event has said so before, unless the kernel lost it.
+    const endNs = monotonicNs();
+    processes.exit(pid, endNs);
     // Its spans may still be in the ring.
-    this.#timers.after(lingerMs, 'a process that has ended', () => {
-      if (this.#targets.get(pid) !== target) return;
-      if (target) this.#forget(pid);
-      else processes.forget(pid);
-    });
+    if (target) {
+      this.#timers.after(lingerMs, 'a process that has ended', () => {
+        if (this.#targets.get(pid) === target) this.#forget(pid, endNs);
+      });
+    }
   }
 
-  /** The resource of a process whose first span has come. See ProcessTable. */
-  identify(pid: number, probeId: number): Resource | undefined {
-    const target = this.#targets.get(pid) ?? this.#unseen(pid);
-    if (target === 'other') return otherProcess;
-    if (target) return this.#identities.of(target);
+  /** The resource of a program whose first span has come. See ProgramSource. */
+  identify(pid: number, sinceNs: number): Resource | undefined {
+    let target: Target | 'other' | undefined = this.#targets.get(pid);
+    if (!target || target.seenAtNs < sinceNs) target = this.#unseen(pid);
+    return target === 'other' ? otherProcess : target && this.#identities.of(target);
+  }
+
+  /** The same for a program that has ended. It is known only from before. */
+  identifyEnded(pid: number, probeId: number, sinceNs: number, untilNs: number): Resource | undefined {
+    const target = this.#targets.get(pid);
+    if (target && target.seenAtNs >= sinceNs && target.seenAtNs < untilNs) return this.#identities.ofGone(target);
     const binary = this.#options.probes.binaryOf(probeId);
-    if (!binary) return undefined;
-    // No event will come for its end.
-    this.#timers.after(lingerMs, 'a process that has ended', () => {
-      if (!this.#targets.has(pid)) this.#options.processes.forget(pid);
-    });
-    return this.#identities.ofEnded(pid, binary);
+    return binary && this.#identities.ofEnded(pid, binary);
   }
 
   /** Takes no more processes. Sweeps what ended ones left. */
@@ -196,6 +205,7 @@ export class Targets {
 
   /** False: the rules do not select it yet. */
   #take(pid: number): boolean {
+    const seenAtNs = monotonicNs();
     const facts = readProcess(pid);
     if (!facts) {
       this.#shortLived++;
@@ -204,23 +214,27 @@ export class Targets {
     // Only its own ancestors matter to the rules, and the agent starts no programs.
     const [selected] = this.#selector.select([facts]);
     if (!selected) return false;
-    void this.#options.guard.settle('a new process', async () => {
-      await this.#consider(selected);
-      const target = this.#targets.get(pid);
-      if (target?.facts !== selected) return;
-      // It may end before its first span is read, and what it says of itself would be lost.
-      if (isTraced(target)) this.#options.processes.resourceOf(pid, -1);
-    });
+    void this.#options.guard.settle('a new process', () => this.#consider(selected, seenAtNs));
     if (this.#wantsLibraries) this.#libraries.started(pid);
     return true;
   }
 
-  async #consider(facts: ProcessFacts): Promise<void> {
-    const { binaries } = this.#options;
+  /** @param seenAtNs when the facts were read, or before */
+  async #consider(facts: ProcessFacts, seenAtNs: number): Promise<void> {
+    const { binaries, processes } = this.#options;
     const { pid } = facts;
     const before = this.#targets.get(pid);
-    if (before && isSameProgram(before.facts, facts)) return;
-    if (before) this.#forget(pid);
+    if (before) {
+      const sinceNs = processes.sinceNs(pid);
+      const isNoted = sinceNs > before.seenAtNs;
+      if (!isNoted && isSameProgram(before.facts, facts)) {
+        before.sureAtNs = seenAtNs;
+        return;
+      }
+      // The kernel lost the event.
+      if (!isNoted) processes.replaced(pid, before.sureAtNs, monotonicNs());
+      this.#forget(pid, isNoted ? sinceNs : before.sureAtNs);
+    }
     this.#ended.makeWay(pid);
     const startedAt = performance.now();
     const file = executableFile(facts);
@@ -231,13 +245,13 @@ export class Targets {
       else if (known.loadsLibraries) await this.#lookForLibraries(pid);
       return;
     }
-    const target: Target = { facts, files: [program] };
+    const target: Target = { facts, seenAtNs, sureAtNs: seenAtNs, files: [program] };
     this.#targets.set(pid, target);
-    this.#options.processes.forget(pid);
     await program.ready;
     if (this.#targets.get(pid) !== target) return;
     binaries.checkCopy(facts);
     this.#dropLeftAlone(pid, target);
+    this.#learn(target);
     if (program.running) this.#tell(target, [program], startedAt);
     if (program.inspection?.loadsLibraries) await this.#lookForLibraries(pid);
     else this.#libraries.delete(pid);
@@ -245,13 +259,14 @@ export class Targets {
 
   /** Attaches libraries that a process has loaded since. */
   async #lookForLibraries(pid: number): Promise<void> {
-    const { definitions, binaries } = this.#options;
+    const { definitions, binaries, processes } = this.#options;
     if (!this.#wantsLibraries) return;
     this.#libraries.settled(pid);
     let target = this.#targets.get(pid);
     // It may run a copy of its code since.
     if (target) binaries.checkCopy(target.facts);
     const startedAt = performance.now();
+    const seenAtNs = monotonicNs();
     const wanted = libraryFiles({ pid, exe: undefined }, (path) => wantsLibrary(definitions, path));
     if (wanted.length === 0) {
       if (!existsSync(`/proc/${pid}`)) this.#libraries.delete(pid);
@@ -260,7 +275,7 @@ export class Targets {
     const facts = readProcess(pid);
     if (!facts) return;
     // It is another program, whose event is still on the way.
-    if (target && !isSameProgram(target.facts, facts)) return;
+    if (target && (target.seenAtNs < processes.sinceNs(pid) || !isSameProgram(target.facts, facts))) return;
     if (!target && this.#selector.select([facts]).length === 0) return;
     const known = new Set(target?.files);
     const files = wanted
@@ -269,15 +284,13 @@ export class Targets {
       .filter((file) => file !== undefined)
       .filter((file) => !known.has(file));
     if (files.length === 0) return;
-    target ??= { facts, files: [] };
+    target ??= { facts, seenAtNs, sureAtNs: seenAtNs, files: [] };
     target.files.push(...files);
-    if (!this.#targets.has(pid)) {
-      this.#targets.set(pid, target);
-      this.#options.processes.forget(pid);
-    }
+    this.#targets.set(pid, target);
     await Promise.all(files.map(({ ready }) => ready));
     if (this.#targets.get(pid) !== target) return;
     this.#dropLeftAlone(pid, target);
+    this.#learn(target);
     this.#tell(
       target,
       files.filter(({ running }) => running),
@@ -294,21 +307,29 @@ export class Targets {
   /** A process with spans that no event came for yet: its exec event is still on the way, or it was forked from a target. */
   #unseen(pid: number): Target | 'other' | undefined {
     if (pid === process.pid) return 'other';
+    const seenAtNs = monotonicNs();
     const facts = readProcess(pid);
     if (!facts) return undefined;
     if (this.#selector.select([facts]).length === 0 && !this.#isFork(facts)) return 'other';
     // This runs up to where it waits for a file. This file is attached already, so the target exists afterwards.
-    void this.#options.guard.settle('a process with spans', () => this.#consider(facts));
+    void this.#options.guard.settle('a process with spans', () => this.#consider(facts, seenAtNs));
     return this.#targets.get(pid);
   }
 
-  #forget(pid: number): void {
+  /** @param endNs when the program ended. What its pid does later is another's */
+  #forget(pid: number, endNs: number): void {
     const target = this.#targets.get(pid);
     this.#targets.delete(pid);
-    this.#options.processes.forget(pid);
     this.#options.binaries.remove(pid);
-    // A pid that already has another process must not wait, because the sweep would take the new process's requests with the old ones.
-    if (target && isTraced(target)) this.#ended.add(pid);
+    if (target && isTraced(target)) this.#ended.add(pid, endNs);
+  }
+
+  /**
+   * Asks a new target what it says of itself, because it may end before its first span is read. Forks are not asked: a host can have hundreds
+   * of them, and most never have a span.
+   */
+  #learn(target: Target): void {
+    if (isTraced(target) && !this.#isFork(target.facts)) this.#options.processes.learn(target.facts.pid);
   }
 
   #tell(target: Target, files: readonly RunningFile[], startedAt: number): void {

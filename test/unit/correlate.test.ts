@@ -13,7 +13,7 @@ import { Correlator } from '../../src/probes/correlate.ts';
 import { goHttpServer } from '../../src/probes/definitions/go/http-server.ts';
 import { EventHead, EventKind, FieldHead, SpanHead } from '../../src/probes/layout.gen.ts';
 import { ProbeTable } from '../../src/probes/probe-table.ts';
-import { otherProcess, ProcessTable } from '../../src/probes/process-table.ts';
+import { otherProcess, unknownProgram } from '../../src/probes/process-table.ts';
 import { newSlab } from '../../src/probes/slab.ts';
 import { randomFrom } from '../fuzz/random.ts';
 import { decodeExportRequest } from '../support/otlp-decode.ts';
@@ -184,20 +184,11 @@ test('records of a process that no rule selects are neither spans nor losses', (
   expect(lost).toEqual([]);
 });
 
-test('a process is identified with its first record, and again when its number has got another program', () => {
-  const identified: number[] = [];
-  const processes = new ProcessTable((pid) => {
-    identified.push(pid);
-    return pid === 99 ? undefined : { attributes: { 'process.pid': pid } };
-  });
-  const first = processes.resourceOf(77, 0);
-  expect(processes.resourceOf(78, 0)).not.toBe(first);
-  expect(processes.resourceOf(77, 0)).toBe(first);
-  expect(identified).toEqual([77, 78]);
-  expect([processes.resourceOf(99, 0), processes.has(99), processes.has(77)]).toEqual([undefined, false, true]);
-  processes.forget(77);
-  expect(processes.resourceOf(77, 0)).not.toBe(first);
-  expect(identified).toEqual([77, 78, 99, 77]);
+test('a span that is of no program for sure is counted', () => {
+  const { slab, length } = slabOfRecords(plain, { ...plain, pid: 78 });
+  correlator({ 77: unknownProgram, 78: cart }).write(slab, length);
+  expect(spans.map(({ resource }) => resource)).toEqual([cart]);
+  expect(lost).toEqual([['correlate', 'unknown_program', 1]]);
 });
 
 test("the agent's own export to a collector that is traced is neither a span nor a loss", () => {

@@ -6,19 +6,20 @@ import { EndedProcesses } from '../../src/targets/ended-processes.ts';
 function subject() {
   const sweeps: number[][] = [];
   const unfinished: number[] = [];
-  const sweep = (gone: (pid: number) => boolean) => {
-    const pids = [7, 8, 9].filter(gone);
+  // Each has a span that began at 100 ns, and one at 300 ns.
+  const sweep = (gone: (pid: number, startNs: number) => boolean) => {
+    const pids = [7, 8, 9].filter((pid) => gone(pid, 100) && !gone(pid, 300));
     sweeps.push(pids);
     return pids.length;
   };
-  const attacher = { sweep, sweepInTurns: async (gone: (pid: number) => boolean) => sweep(gone) };
+  const attacher = { sweep, sweepInTurns: async (gone: (pid: number, startNs: number) => boolean) => sweep(gone) };
   return { ended: new EndedProcesses(attacher, (count) => unfinished.push(count)), sweeps, unfinished };
 }
 
 test('processes that end together are swept in one pass', async () => {
   const { ended, sweeps, unfinished } = subject();
-  ended.add(7);
-  ended.add(9);
+  ended.add(7, 200);
+  ended.add(9, 200);
   await ended.sweepInTurns();
   await ended.sweepInTurns();
   expect([sweeps, unfinished]).toEqual([[[7, 9]], [2]]);
@@ -27,7 +28,7 @@ test('processes that end together are swept in one pass', async () => {
 test('a number that gets another process is swept at once, and not again', async () => {
   const { ended, sweeps } = subject();
   ended.makeWay(8);
-  ended.add(8);
+  ended.add(8, 200);
   ended.makeWay(7);
   expect(sweeps).toEqual([]);
   ended.makeWay(8);

@@ -34,7 +34,11 @@ export function identity(facts: ProcessFacts, options: IdentityOptions): Resourc
 /** For a process that ended before anything but its file was known. `uspan.process.ended` marks it. */
 export function endedIdentity(pid: number, path: string, options: IdentityOptions): Resource {
   const exe = { path, deleted: false, dev: 0n, ino: 0n };
-  const facts = { pid, ppid: 0, comm: '', startBootNs: 0n, uid: undefined, exe, argv: undefined };
+  return goneIdentity({ pid, ppid: 0, comm: '', startBootNs: 0n, uid: undefined, exe, argv: undefined }, options);
+}
+
+/** For a program that ended before it was asked what it says of itself. `uspan.process.ended` marks it. */
+export function goneIdentity(facts: ProcessFacts, options: IdentityOptions): Resource {
   const supervision = { containerId: undefined, podUid: undefined, unit: undefined };
   const { attributes } = resourceOf(facts, { environ: new Map(), supervision }, options);
   return { attributes: { ...attributes, 'uspan.process.ended': true } };

@@ -8,7 +8,7 @@ import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
 import { kernelLacks } from './features.ts';
 import { GoBinaries } from './go-binaries.ts';
-import { InFlightSweeper } from './in-flight.ts';
+import { type Gone, InFlightSweeper } from './in-flight.ts';
 import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
 import { sumOfCpus, u32 } from './map-values.ts';
 import { Numbers } from './numbers.ts';
@@ -128,15 +128,15 @@ export class Attacher {
   }
 
   /**
-   * Removes what ended processes left.
+   * Removes what ended programs left.
    * @returns the number of open spans that will not end
    */
-  sweep(gone: (pid: number) => boolean): number {
+  sweep(gone: Gone): number {
     return [...this.#sweepers.values()].reduce((sum, sweeper) => sum + sweeper.sweep(gone), 0);
   }
 
   /** As sweep(), with a turn of the event loop after each map, because a map can have tens of thousands of entries. */
-  async sweepInTurns(gone: (pid: number) => boolean): Promise<number> {
+  async sweepInTurns(gone: Gone): Promise<number> {
     let unfinished = 0;
     for (const sweeper of [...this.#sweepers.values()]) {
       unfinished += sweeper.sweep(gone);

@@ -4,8 +4,12 @@ import { EventHead, EventKind } from '../layout.gen.ts';
 import { sumOfCpus } from './map-values.ts';
 import { openBpfObject } from './open-object.ts';
 
+/** Times are in ns of CLOCK_MONOTONIC, as in records. */
 export interface ProcessEventHandlers {
-  exec(pid: number): void;
+  /** Called for every exec and every exit, in their order, as soon as they are read. It must only take notes. */
+  note(pid: number, atNs: number, what: 'exec' | 'exit'): void;
+  /** It has started a program, and still runs it as far as events say. Those that other programs have followed are left out. */
+  exec(pid: number, atNs: number): void;
   exit(pid: number): void;
   /** It has started a program and ended since the last look. */
   passed(pid: number): void;
@@ -16,6 +20,12 @@ const quietMs = 100;
 /** Otherwise events are collected. Where programs come and go all the time, most have ended by then and cost nothing. */
 const collectMs = 25;
 
+/** The last of a process's events that are not handled yet. */
+interface Unhandled {
+  execAtNs: number | undefined;
+  ended: boolean;
+}
+
 /** Gets every exec and every exit of a process on this host, as they happen or, on a busy host, a moment later. */
 export class ProcessEvents {
   readonly #object: BpfObject;
@@ -25,8 +35,11 @@ export class ProcessEvents {
   readonly #view = new DataView(this.#slab.buffer);
   readonly #handlers: ProcessEventHandlers;
   readonly #guard: Guard;
-  #drainedAtMs = Number.NEGATIVE_INFINITY;
+  /** By pid, in the order of the last event of each. */
+  readonly #unhandled = new Map<number, Unhandled>();
+  #handledAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
   #closed = false;
 
   constructor(handlers: ProcessEventHandlers, guard: Guard) {
@@ -41,12 +54,14 @@ export class ProcessEvents {
     this.#ring.onWakeup(() => this.#woken());
   }
 
-  /** Handles what is there now. */
-  drain(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#drainedAtMs = performance.now();
-    for (let bytes = this.#ring.drain(this.#slab); bytes > 0; bytes = this.#ring.drain(this.#slab)) this.#handle(bytes);
+  /**
+   * Notes what has happened by now. A program runs no code before its exec event is in the ring, so after this call the notes have the
+   * program of every record that was read before.
+   */
+  read(): void {
+    if (this.#closed) return;
+    for (let bytes = this.#ring.drain(this.#slab); bytes > 0; bytes = this.#ring.drain(this.#slab)) this.#note(bytes);
+    if (this.#unhandled.size > 0) this.#handleSoon();
   }
 
   /** Events that found the ring full. The next scan of /proc makes up for them. */
@@ -55,9 +70,15 @@ export class ProcessEvents {
     return slots ? sumOfCpus(slots) : 0;
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  /** Events are still noted, and no longer handled. */
+  stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
+  }
+
+  async close(): Promise<void> {
+    this.stop();
+    this.#closed = true;
     await Promise.all(this.#links.map((link) => link.close()));
     this.#ring.close();
     await this.#object.close();
@@ -65,27 +86,38 @@ export class ProcessEvents {
 
   /** The kernel does not wake again while the ring still has what it woke for. */
   #woken(): void {
-    if (this.#timer || this.#closed) return;
-    if (performance.now() - this.#drainedAtMs >= quietMs) this.drain();
-    else this.#timer = setTimeout(() => this.#guard.run('process events', () => this.drain()), collectMs);
+    if (this.#timer || this.#stopped) return;
+    if (performance.now() - this.#handledAtMs >= quietMs) this.#handle();
+    else this.#handleSoon();
   }
 
-  #handle(bytes: number): void {
-    /** Where the last exec and the last exit of a process are. */
-    const execs = new Map<number, number>();
-    const exits = new Map<number, number>();
+  #handleSoon(): void {
+    if (this.#timer || this.#stopped) return;
+    this.#timer = setTimeout(() => this.#guard.run('process events', () => this.#handle()), collectMs);
+  }
+
+  #note(bytes: number): void {
     for (let at = 0; at < bytes; at += EventHead.size) {
       const pid = this.#view.getUint32(at + EventHead.pid, true);
+      const atNs = Number(this.#view.getBigUint64(at + EventHead.ktimeNs, true));
       const isExec = this.#view.getUint16(at + EventHead.kind, true) === EventKind.PROCESS_EXEC;
-      (isExec ? execs : exits).set(pid, at);
+      this.#guard.run('a note of a process event', () => this.#handlers.note(pid, atNs, isExec ? 'exec' : 'exit'));
+      const before = this.#unhandled.get(pid);
+      this.#unhandled.delete(pid);
+      this.#unhandled.set(pid, { execAtNs: isExec ? atNs : before?.execAtNs, ended: !isExec });
     }
-    for (const [pid, at] of exits) {
-      const passed = (execs.get(pid) ?? at) < at;
-      this.#guard.run('a process that ends', () => this.#handlers[passed ? 'passed' : 'exit'](pid));
-      if (passed) execs.delete(pid);
-    }
-    for (const pid of execs.keys()) {
-      this.#guard.run('a program that starts', () => this.#handlers.exec(pid));
+  }
+
+  #handle(): void {
+    this.#handledAtMs = performance.now();
+    this.read();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const [pid, { execAtNs, ended }] of this.#unhandled) {
+      this.#unhandled.delete(pid);
+      if (!ended) this.#guard.run('a program that starts', () => this.#handlers.exec(pid, execAtNs!));
+      else if (execAtNs === undefined) this.#guard.run('a process that ends', () => this.#handlers.exit(pid));
+      else this.#guard.run('a process that ends', () => this.#handlers.passed(pid));
     }
   }
 }

@@ -1,0 +1,76 @@
+/** Processes that become other programs, and pids that get other processes: each record goes to the program that made it. */
+import { writeFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
+import { type RunningProcess, startProcess } from '../support/process.ts';
+import { useWorld } from './go-world.ts';
+import { describeKernel } from './native-fixture.ts';
+
+/** Starts it as the process with this pid, which must be free. */
+async function startAs(pid: number, path: string, args: readonly string[], name: string): Promise<RunningProcess> {
+  for (let tries = 0; tries < 100; tries++) {
+    await writeFile('/proc/sys/kernel/ns_last_pid', String(pid - 1));
+    const child = await startProcess(path, args, { env: { OTEL_SERVICE_NAME: name } });
+    if (child.pid === pid) return child;
+    // Another process of this machine was faster.
+    await child.exited;
+  }
+  throw new Error(`pid ${pid} is not to be had`);
+}
+
+describeKernel('exec and pid reuse', () => {
+  leavesNothingInKernel();
+  const world = useWorld();
+
+  /** Server spans by the name in their path, which is that of the program that served them. */
+  function served(): { name: string; of: unknown }[] {
+    return world.receiver
+      .spans()
+      .filter(({ attributes }) => attributes['url.path'] !== undefined)
+      .map(({ attributes, resource }) => ({
+        name: String(attributes['url.path']).slice(1),
+        of: resource['service.name'],
+      }));
+  }
+
+  test('a process that becomes the next program again and again: each span goes to its own program', async () => {
+    const path = await world.binary('1.26', 'stripped', 'go-rounds');
+    const agent = await world.agent({ exeGlobs: [path] });
+    // Probes stay on a file as long as something runs it.
+    const holder = await startProcess(path, ['wait']);
+    await agent.attached(holder.pid);
+    const chains = Array.from({ length: 10 }, async (_, n) => {
+      const first = await startProcess(path, ['8', '2'], { env: { OTEL_SERVICE_NAME: `chain-${n}` } });
+      expect(await first.exited).toMatchObject({ code: 0 });
+    });
+    await Promise.all(chains);
+    await holder.stop();
+    const { report } = await agent.stop();
+    const spans = served();
+    const foreign = spans.filter(({ name, of }) => of !== name && of !== 'go-rounds');
+    expect(foreign).toEqual([]);
+    expect(spans.filter(({ name, of }) => of === name).length).toBeGreaterThan(0);
+    const lost = report.lost.reduce((sum, { count }) => sum + count, 0);
+    expect(spans.length).toBe(report.spans.server);
+    expect(spans.length + lost).toBeGreaterThanOrEqual(10 * 8 * 2);
+  });
+
+  test('a pid that gets process after process: each span goes to its own process', async () => {
+    const path = await world.binary('1.26', 'stripped', 'go-rounds');
+    const agent = await world.agent({ exeGlobs: [path] });
+    const holder = await startProcess(path, ['wait']);
+    await agent.attached(holder.pid);
+    const first = await startProcess(path, ['1', '1'], { env: { OTEL_SERVICE_NAME: 'life-0' } });
+    await first.exited;
+    for (let life = 1; life < 12; life++) {
+      const child = await startAs(first.pid, path, ['1', '1'], `life-${life}`);
+      expect(await child.exited).toMatchObject({ code: 0 });
+    }
+    await holder.stop();
+    const { report } = await agent.stop();
+    const spans = served().filter(({ name }) => name.startsWith('life-'));
+    expect(spans.filter(({ name, of }) => of !== name && of !== 'go-rounds')).toEqual([]);
+    expect(new Set(spans.map(({ name }) => name)).size).toBe(12);
+    expect(report.lost).toEqual([]);
+  });
+});
