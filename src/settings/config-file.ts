@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import { UspanError } from '../contract/errors.ts';
+import { readSmallFile } from '../contract/read-small-file.ts';
 import { ConfigNode } from './config-node.ts';
 import { rows } from './table.ts';
 
@@ -10,11 +10,10 @@ const maxBytes = 1024 * 1024;
 export function readConfigFile(path: string): ReadonlyMap<string, ConfigNode> {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readSmallFile(path, maxBytes).toString('utf8');
   } catch (cause) {
     throw new UspanError('E_CONFIG', 'the configuration file cannot be read', { on: path, cause });
   }
-  if (text.length > maxBytes) throw new UspanError('E_CONFIG', `it has more than ${maxBytes} bytes`, { on: path });
   return parseConfig(text, path);
 }
 

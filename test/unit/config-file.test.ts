@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -31,7 +32,8 @@ async function refused(act: () => unknown): Promise<string> {
     expect(error).toBeInstanceOf(UspanError);
     expect((error as UspanError).code).toBe('E_CONFIG');
     expect(exitCodeOf(error)).toBe(2);
-    return `${(error as UspanError).on} ${(error as UspanError).message}`;
+    const { on, message, cause } = error as UspanError;
+    return `${on} ${message}${cause instanceof Error ? `: ${cause.message}` : ''}`;
   }
   throw new Error('accepted');
 }
@@ -156,12 +158,27 @@ describe.each([
   });
 });
 
+test('what is no regular file is refused at once: nobody may ever write into it, and it may never end', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'uspan-config-'));
+  try {
+    const fifo = join(directory, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const path of [fifo, directory, '/dev/zero', '/dev/tty', '/dev/stdin']) {
+      expect(await refused(() => readSettings({ configFile: path }, {})), path).toContain('cannot be read');
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test('a file that is not there, or too large', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'uspan-config-'));
   try {
     const path = join(directory, 'u.yaml');
     expect(await refused(() => readSettings({ configFile: path }, {}))).toContain('cannot be read');
     writeFileSync(path, ' '.repeat(1_100_000));
+    expect(await refused(() => readSettings({ configFile: path }, {}))).toContain('more than 1048576 bytes');
+    truncateSync(path, 2 ** 40);
     expect(await refused(() => readSettings({ configFile: path }, {}))).toContain('more than 1048576 bytes');
     writeFileSync(path, minimal);
     expect((await readSettings({ configFile: path }, {})).probes).toHaveLength(1);
