@@ -12,7 +12,7 @@ export interface OtlpEndpoints {
 }
 
 /** An endpoint of either protocol. The protocol decides later what is allowed. */
-export const endpointText: Value<string> = { ...plainText, allowed: 'an OTLP endpoint' };
+export const endpointText: Value<string> = { ...plainText, allowed: 'an OTLP endpoint', isSecret: hasSecret };
 
 const standard = { 'http/protobuf': 'http://localhost:4318', grpc: 'http://localhost:4317' } as const;
 const tracesPath = '/v1/traces';
@@ -23,6 +23,7 @@ export function otlpUrl(protocol: OtlpProtocol): Value<string> {
   const schemes = protocol === 'grpc' ? ['http:', 'https:', 'unix:'] : ['http:', 'https:'];
   return {
     allowed: `an OTLP endpoint for ${protocol} such as http://host:${port} or https://host:${port}`,
+    isSecret: hasSecret,
     parse: (given) => {
       const url = protocol === 'grpc' && !hasScheme(given) ? `https://${given}` : given;
       return URL.canParse(url) && schemes.includes(new URL(url).protocol) ? given : undefined;
@@ -47,4 +48,9 @@ export function otlpEndpoint(
 
 function hasScheme(endpoint: string): boolean {
   return endpoint.includes('://') || endpoint.startsWith('unix:');
+}
+
+/** A user with a password, or a query with a key. */
+function hasSecret(endpoint: string): boolean {
+  return /[@?]/.test(endpoint);
 }

@@ -49,14 +49,16 @@ export function settingsOf({ flags = {}, environment, file = new Map() }: Source
 }
 
 function inEnvironment(setting: Setting<unknown>, environment: Environment): Found | undefined {
-  const name = setting.environment?.find((each) => environment[each]?.trim());
-  if (name === undefined) return undefined;
-  const text = environment[name]!.trim();
-  const parse = (value: Value<unknown>) =>
-    setting.repeatable
-      ? text.split(',').map((part) => parseValue(name, value, part.trim()))
-      : parseValue(name, value, text);
-  return { value: parse(setting.value), check: parse };
+  const set = setting.environment?.filter((each) => environment[each]?.trim()) ?? [];
+  const all = set.map((name) => {
+    const text = environment[name]!.trim();
+    const parse = (value: Value<unknown>) =>
+      setting.repeatable
+        ? text.split(',').map((part) => parseValue(name, value, part.trim()))
+        : parseValue(name, value, text);
+    return { value: parse(setting.value), check: parse };
+  });
+  return all[0];
 }
 
 function inFile(setting: Setting<unknown>, file: ReadonlyMap<string, ConfigNode>): Found | undefined {

@@ -1,10 +1,11 @@
 /** Every setting of `uspan run`, once. src/cli/flags.ts has what a command also takes, for its own output. */
 import type { TracesExporter } from '../contract/export-settings.ts';
+import { type Headers, headerList, readHeaders } from './headers.ts';
 import { endpointText, otlpUrl } from './otlp-endpoint.ts';
 import { samplerArgument, samplerNames } from './sampler.ts';
 import { defaulted, list, optional, type Setting } from './setting.ts';
 import { readProbe, type UserProbe } from './user-probe.ts';
-import { keyValues, oneOf, plainText, powerOfTwo, ratio, readableFile, text, truth, wholeNumber } from './value.ts';
+import { oneOf, plainText, powerOfTwo, ratio, readableFile, text, truth, wholeNumber } from './value.ts';
 
 const MiB = 1024 * 1024;
 const glob = text('a glob', 1024);
@@ -24,14 +25,14 @@ const probes: Setting<readonly UserProbe[]> = {
   reloadable: true,
 };
 
-const headers: Setting<Readonly<Record<string, string>>> = {
+const headers: Setting<Headers> = {
   help: 'headers of every export request; in the file, a mapping without percent-encoding',
   environment: ['OTEL_EXPORTER_OTLP_HEADERS'],
   yaml: 'export.headers',
-  value: keyValues,
+  value: headerList,
   repeatable: false,
   initial: {},
-  read: (node) => Object.fromEntries(node.entries().map(([name, value]) => [name, value.scalar()])),
+  read: readHeaders,
   reloadable: true,
 };
 
@@ -177,10 +178,15 @@ export const table = {
     reloadable: true,
   }),
   otlpHeaders: headers,
-  otlpTracesHeaders: defaulted(keyValues, {}, 'the same for traces alone; they add to the others, and win over them', {
-    environment: ['OTEL_EXPORTER_OTLP_TRACES_HEADERS'],
-    reloadable: true,
-  }),
+  otlpTracesHeaders: defaulted<Headers>(
+    headerList,
+    {},
+    'the same for traces alone; they add to the others, and win over them',
+    {
+      environment: ['OTEL_EXPORTER_OTLP_TRACES_HEADERS'],
+      reloadable: true,
+    },
+  ),
   otlpCompression: defaulted(oneOf(['none', 'gzip']), 'none', 'compression of export requests', {
     environment: otlp('COMPRESSION'),
     yaml: 'export.compression',
@@ -189,7 +195,7 @@ export const table = {
   otlpTimeoutMs: defaulted(
     milliseconds,
     10_000,
-    'ms that an export request may wait for its connection, and for its answer; after that, uspan sends it again',
+    'ms that an export request may wait for its answer, and, up to 4 s, for its connection; after that, uspan sends it again',
     {
       environment: otlp('TIMEOUT'),
       yaml: 'export.timeout_ms',

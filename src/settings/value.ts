@@ -8,8 +8,8 @@ import { UspanError } from '../contract/errors.ts';
 export interface Value<out T> {
   /** For people. It completes "must be …". */
   readonly allowed: string;
-  /** Never shown in an error, because it may hold a password. */
-  readonly secret?: boolean;
+  /** Such a text is never shown in an error, because it may hold a password. */
+  readonly isSecret?: (text: string) => boolean;
   /** Undefined if the text is not such a value. */
   parse(text: string): T | undefined;
 }
@@ -77,30 +77,11 @@ export const readableFile: Value<string> = {
   },
 };
 
-/** Percent-encoded, as in OTEL_EXPORTER_OTLP_HEADERS (OTLP exporter configuration, "Specifying headers via environment variables"). */
-export const keyValues: Value<Readonly<Record<string, string>>> = {
-  allowed: 'a list like key=value,key=value, with values percent-encoded',
-  secret: true,
-  parse: (given) => {
-    const pairs = given.split(',').map((pair) => /^([^=]+)=(.*)$/s.exec(pair.trim()));
-    if (pairs.includes(null)) return undefined;
-    try {
-      return Object.fromEntries(pairs.map((pair) => [decoded(pair![1]!), decoded(pair![2]!)]));
-    } catch {
-      return undefined;
-    }
-  },
-};
-
-function decoded(text: string): string {
-  return decodeURIComponent(text.trim());
-}
-
 /** @throws UspanError E_USAGE that names the flag or variable, the value, and what is allowed */
 export function parseValue<T>(name: string, value: Value<T>, given: string): T {
   const parsed = value.parse(given);
   if (parsed !== undefined) return parsed;
   const shown = given.length > 80 ? `${given.slice(0, 80)}…` : given;
-  const is = value.secret ? 'has a value' : `is ${JSON.stringify(shown)}`;
+  const is = value.isSecret?.(given) ? 'has a value' : `is ${JSON.stringify(shown)}`;
   throw new UspanError('E_USAGE', `${name} ${is}, but must be ${value.allowed}`);
 }
