@@ -16,13 +16,18 @@ interface Counter {
   /** `count` when the current run of losses began. Undefined while nothing is being lost. */
   runFrom: number | undefined;
   seenAtLastCheck: number;
+  /** Something of its stage was delivered since the last loss. */
+  delivered: boolean;
 }
+
+/** Stages that say what they deliver. Without that, silence of theirs is no end of a run: perhaps there was nothing to lose. */
+const deliveringStages: ReadonlySet<string> = new Set(['export']);
 
 const defaultQuietMs = 5000;
 
 /**
  * `uspan.lost{stage,reason}`: every place that drops data counts it here. It logs a run of losses once when it starts, and once, with its
- * count, after `quietMs` without another.
+ * count, after `quietMs` without another. A run of a stage that delivers ends only when it has delivered something again.
  */
 export class Losses {
   /** In the order of their first loss. */
@@ -45,6 +50,12 @@ export class Losses {
       this.#timer ??= setInterval(() => this.#check(), this.#quietMs).unref();
     }
     counter.count += count;
+    counter.delivered = false;
+  }
+
+  /** Something of this stage arrived where it should. */
+  delivered(stage: string): void {
+    for (const counter of this.#counters) if (counter.stage === stage) counter.delivered = true;
   }
 
   snapshot(): Loss[] {
@@ -57,18 +68,20 @@ export class Losses {
     return total;
   }
 
-  /** Ends every open run, so that its count is logged. */
+  /** Logs the counts of all runs that have not ended. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    for (const counter of this.#counters) this.#endRun(counter);
+    for (const counter of this.#counters) this.#endRun(counter, 'warn', 'lost spans until the end');
   }
 
   #check(): void {
     let open = false;
     for (const counter of this.#counters) {
-      if (counter.count === counter.seenAtLastCheck) this.#endRun(counter);
-      else open = true;
+      const isQuiet = counter.count === counter.seenAtLastCheck;
+      const goesOn = deliveringStages.has(counter.stage) && !counter.delivered;
+      if (isQuiet && !goesOn) this.#endRun(counter, 'info', 'no longer losing spans');
+      else if (counter.runFrom !== undefined) open = true;
       counter.seenAtLastCheck = counter.count;
     }
     if (open) return;
@@ -76,17 +89,17 @@ export class Losses {
     this.#timer = undefined;
   }
 
-  #endRun(counter: Counter): void {
+  #endRun(counter: Counter, level: 'info' | 'warn', message: string): void {
     if (counter.runFrom === undefined) return;
     const { stage, reason } = counter;
-    this.#notify('info', 'no longer losing spans', { stage, reason, lost: counter.count - counter.runFrom });
+    this.#notify(level, message, { stage, reason, lost: counter.count - counter.runFrom });
     counter.runFrom = undefined;
   }
 
   #counter(stage: string, reason: string): Counter {
     // There are a dozen at most. A lost record must not cost a string.
     for (const counter of this.#counters) if (counter.reason === reason && counter.stage === stage) return counter;
-    const counter = { stage, reason, count: 0, runFrom: undefined, seenAtLastCheck: 0 };
+    const counter = { stage, reason, count: 0, runFrom: undefined, seenAtLastCheck: 0, delivered: false };
     this.#counters.push(counter);
     return counter;
   }
