@@ -223,7 +223,11 @@ async function openExporter(
   }
   const { SpanExporter } = await load<typeof import('../../src/otel/span-exporter.ts')>('otel/span-exporter.js');
   return new SpanExporter({
-    transport: { send: async () => ({ outcome: 'sent', rejected: 0 }), close: async () => {} },
+    transport: {
+      endpoint: '',
+      send: async () => ({ outcome: 'sent', rejected: 0, message: '' }),
+      close: async () => {},
+    },
     scope: { name: 'uspan', version: '0.0.0', schemaUrl: 'https://opentelemetry.io/schemas/1.45.0' },
     batch: settings.batch,
     losses,

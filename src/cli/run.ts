@@ -28,7 +28,7 @@ export async function run(given: Partial<Settings>, environment: Environment): P
   const report = await agent.stop(stopWithinMs);
   await outputs.flush();
   if (settings.reportFile) writeReport(settings.reportFile, report);
-  return exitCodes.ok;
+  return report.lost.some(({ stage, count }) => stage === 'export' && count > 0) ? exitCodes.lost : exitCodes.ok;
 }
 
 function readyText(agent: Agent): string {

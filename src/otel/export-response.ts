@@ -1,18 +1,24 @@
-import { bytesField, fieldValues, numberField } from './protobuf-fields.ts';
+import { bytesField, fieldValues, isMessage, numberField } from './protobuf-fields.ts';
 import { decodeUtf8 } from './utf8.ts';
 
-/**
- * Number of spans that a collector refused although the request succeeded: `partial_success.rejected_spans` of an encoded
- * `ExportTraceServiceResponse` (opentelemetry/proto/collector/trace/v1/trace_service.proto). 0 for anything unreadable.
- */
-export function rejectedSpans(response: Uint8Array): number {
-  return numberField(bytesField(response, 1), 1);
+/** `partial_success` of an encoded `ExportTraceServiceResponse` (opentelemetry/proto/collector/trace/v1/trace_service.proto). */
+export interface PartialSuccess {
+  /** Spans that a collector refused although the request succeeded. */
+  readonly rejected: number;
+  /** Why, or a warning about spans that it took. */
+  readonly message: string;
+}
+
+/** What an encoded `ExportTraceServiceResponse` says. Undefined if the bytes are no message, and so no answer of a collector. */
+export function partialSuccess(response: Uint8Array): PartialSuccess | undefined {
+  if (!isMessage(response)) return undefined;
+  const partial = bytesField(response, 1);
+  return { rejected: numberField(partial, 1), message: textField(partial, 2) };
 }
 
 /** `message` of an encoded `google.rpc.Status`, which is the body of an HTTP answer that refuses. Empty if there is none. */
 export function statusMessage(status: Uint8Array): string {
-  const message = bytesField(status, 2);
-  return decodeUtf8(message, 0, message.length);
+  return textField(status, 2);
 }
 
 /**
@@ -22,8 +28,7 @@ export function statusMessage(status: Uint8Array): string {
 export function retryInfoMs(status: Uint8Array): number | undefined {
   for (const detail of fieldValues(status, 3)) {
     if (!(detail instanceof Uint8Array)) continue;
-    const typeUrl = bytesField(detail, 1);
-    if (!decodeUtf8(typeUrl, 0, typeUrl.length).endsWith('/google.rpc.RetryInfo')) continue;
+    if (!textField(detail, 1).endsWith('/google.rpc.RetryInfo')) continue;
     const delay = bytesField(bytesField(detail, 2), 1); // RetryInfo.retry_delay, a google.protobuf.Duration
     return numberField(delay, 1) * 1000 + Math.ceil(numberField(delay, 2) / 1e6);
   }
@@ -35,4 +40,9 @@ export function retryAfterMs(header: string | undefined, unixNowMs: number): num
   if (header === undefined) return undefined;
   const ms = /^\d{1,9}$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - unixNowMs;
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+function textField(message: Uint8Array, wanted: number): string {
+  const text = bytesField(message, wanted);
+  return decodeUtf8(text, 0, text.length);
 }

@@ -1,8 +1,12 @@
-/** Pauses between attempts, as long as those of the official exporters. */
+/**
+ * Pauses between attempts. With the share that is left to chance, none is longer than 4.8 s, so that spans flow at most 5 s after a collector
+ * came back.
+ */
 const firstMs = 1000;
 const factor = 1.5;
-const maxMs = 5000;
-/** A collector may ask for a longer pause, but not for so long that uspan misses its return. */
+const maxMs = 4000;
+/** A collector may ask for a longer pause, but not for so long that uspan misses its return, and not for none. */
+const minAskedMs = 200;
 const maxAskedMs = 300_000;
 
 /**
@@ -12,6 +16,6 @@ const maxAskedMs = 300_000;
  * @param random from 0 to 1: agents that lost a collector together should not come back together
  */
 export function retryPauseMs(failures: number, askedMs: number | undefined, random: number): number {
-  if (askedMs !== undefined) return Math.min(askedMs, maxAskedMs);
+  if (askedMs !== undefined) return Math.min(Math.max(askedMs, minAskedMs), maxAskedMs);
   return Math.min(firstMs * factor ** (failures - 1), maxMs) * (0.8 + 0.4 * random);
 }

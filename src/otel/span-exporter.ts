@@ -5,7 +5,10 @@ import { type ExportRequest, ExportRequestBuilder, type Scope } from './export-r
 import type { Losses, Notify } from './losses.ts';
 import { OtlpSpanWriter } from './otlp-span-writer.ts';
 import type { OtlpTransport, SendResult } from './otlp-transport.ts';
+import { PartialNotices } from './partial-notices.ts';
 import { retryPauseMs } from './retry-pause.ts';
+import { SendFailures } from './send-failures.ts';
+import { splitRequest } from './split-request.ts';
 
 /** Why spans that reached the exporter did not reach the collector: `uspan.lost{stage="export"}`. */
 export type ExportLossReason = 'queue_full' | 'rejected' | 'failed' | 'shutdown_timeout';
@@ -37,19 +40,28 @@ export interface SpanExporterOptions {
 interface Pending extends ExportRequest {
   /** Counts up. Of two that wait, the older one goes first. */
   readonly order: number;
+  /** The parts of a request that was split have their orders within [order, order + width) of it. */
+  readonly width: number;
   /** Its share of the queue's bytes. */
   readonly queuedBytes: number;
 }
 
 /** During a shutdown there is little time left, so no pause is longer. */
 const maxPauseAtShutdownMs = 200;
+/** Shortest pause after an attempt that took longer than its pause would. */
+const minPauseMs = 200;
+/** A request below this is not split: what refuses it does not mind its size. */
+const minSplitBytes = 16_384;
 
 /**
  * Queues finished batches and sends them, a few requests at a time. Full batches go at once, the rest every `scheduleDelayMs`.
  *
  * A request that failed for a reason that may pass goes again, after a pause and before all newer ones, for as long as it takes. Spans and
  * bytes bound the queue, never time. Nothing waits for the collector. When the queue is full, new batches are dropped and counted, so that
- * it keeps the beginning of an outage, without a gap.
+ * it keeps the beginning of an outage, without a gap. A request that is too large for the collector goes again in two parts.
+ *
+ * A span is counted as exported or as lost, never as both. Delivery is at least once: when the answer to a request is lost, or comes too
+ * late, the request goes again, although the collector may have taken it.
  */
 export class SpanExporter {
   /** Writes into this exporter. */
@@ -60,7 +72,7 @@ export class SpanExporter {
   readonly #timer: NodeJS.Timeout;
   readonly #lost: Record<ExportLossReason, number> = { queue_full: 0, rejected: 0, failed: 0, shutdown_timeout: 0 };
   #queue: EncodedSpans[] = [];
-  /** Requests that failed, the oldest first. There are never more than are sent at a time. */
+  /** Requests that failed or were split, the oldest first. */
   #again: Pending[] = [];
   #idleWaiters: (() => void)[] = [];
   #order = 0;
@@ -69,7 +81,10 @@ export class SpanExporter {
   #failures = 0;
   #pause: NodeJS.Timeout | undefined;
   #pauseEndsAt = 0;
-  #failing = false;
+  readonly #failureNotices: SendFailures;
+  readonly #partialNotices: PartialNotices;
+  /** Bytes of the smallest request that was too large for the collector. One of as many is split before it is sent. */
+  #tooLargeBytes = Number.POSITIVE_INFINITY;
   #stopping = false;
   #abandoned = false;
   #accepted = 0;
@@ -83,6 +98,8 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     const { maxBatchSpans, maxBatchBytes, maxQueueBytes, scheduleDelayMs } = options.batch;
     this.#options = options;
+    this.#failureNotices = new SendFailures(options.notify, options.transport.endpoint);
+    this.#partialNotices = new PartialNotices(options.notify, options.transport.endpoint);
     // Enough for the batches that are being filled and sent while the collector keeps up.
     const maxOpenBytes = Math.min(3 * maxBatchBytes, maxQueueBytes);
     this.#pool = new BufferPool(maxOpenBytes);
@@ -164,6 +181,10 @@ export class SpanExporter {
     while (this.#pause === undefined && this.#sending < atATime && !this.#abandoned) {
       const request = this.#again.shift() ?? this.#nextRequest();
       if (request === undefined) break;
+      if (request.bytes.length >= this.#tooLargeBytes && canSplit(request)) {
+        this.#again.unshift(...halves(request));
+        continue;
+      }
       this.#sending++;
       void this.#send(request).finally(() => {
         this.#sending--;
@@ -192,59 +213,87 @@ export class SpanExporter {
     const batches = this.#queue.splice(0, count);
     const request = this.#builder.build(batches);
     for (const batch of batches) if (batch.bytes.buffer !== request.bytes.buffer) this.#pool.give(batch.bytes);
-    return { ...request, order: this.#order++, queuedBytes };
+    return { ...request, order: this.#order++, width: 1, queuedBytes };
   }
 
   async #send(request: Pending): Promise<void> {
     this.#requests++;
+    const startedAt = performance.now();
     const result = await this.#options.transport.send(request);
+    // The spans are already counted as lost.
     if (this.#abandoned) return;
-    if (result.outcome === 'failed' && result.retry) {
-      this.#failed(result.error);
-      this.#putBack(request, result);
-      return;
+    if (result.outcome === 'sent') this.#sent(request, result);
+    else {
+      this.#failedRequests++;
+      this.#failureNotices.failed(result.failure);
+      if (result.retry) this.#putBack(request, result, startedAt);
+      else {
+        this.#failures = 0;
+        if (result.tooLarge && canSplit(request)) this.#split(request);
+        else this.#refused(request);
+      }
     }
+  }
+
+  #sent(request: Pending, result: Extract<SendResult, { outcome: 'sent' }>): void {
     this.#failures = 0;
-    this.#queuedSpans -= request.spans;
-    this.#queuedBytes -= request.queuedBytes;
-    if (result.outcome === 'failed') {
-      this.#failed(result.error);
-      this.#lose('failed', request.spans);
-      return;
-    }
-    if (this.#failing) this.#options.notify('info', 'the collector takes spans again', {});
-    this.#failing = false;
     const rejected = Math.min(result.rejected, request.spans);
-    this.#exported += request.spans - rejected;
+    const taken = request.spans - rejected;
+    this.#leave(request);
+    this.#exported += taken;
     this.#lose('rejected', rejected);
+    this.#partialNotices.answered(rejected, result.message);
+    if (taken > 0) {
+      this.#failureNotices.delivered();
+      this.#options.losses.delivered('export');
+    }
     // Not before: a socket may still hold the bytes of a request that failed.
     this.#pool.give(request.bytes);
   }
 
-  #failed(error: Error): void {
-    this.#failedRequests++;
-    if (!this.#failing) this.#options.notify('warn', 'cannot export spans', { error: error.message });
-    this.#failing = true;
+  #refused(request: Pending): void {
+    this.#leave(request);
+    this.#lose('failed', request.spans);
   }
 
-  #putBack(request: Pending, { retryAfterMs }: Extract<SendResult, { retry: true }>): void {
+  #leave(request: Pending): void {
+    this.#queuedSpans -= request.spans;
+    this.#queuedBytes -= request.queuedBytes;
+  }
+
+  #split(request: Pending): void {
+    this.#tooLargeBytes = Math.min(this.#tooLargeBytes, request.bytes.length);
+    for (const half of halves(request)) this.#insert(half);
+  }
+
+  #insert(request: Pending): void {
     const at = this.#again.findIndex(({ order }) => order > request.order);
     this.#again.splice(at < 0 ? this.#again.length : at, 0, request);
+  }
+
+  /** The pause begins with the attempt, so that a connection which took long to fail does not make it longer. */
+  #putBack(request: Pending, { retryAfterMs }: Extract<SendResult, { retry: true }>, startedAt: number): void {
+    this.#insert(request);
     // Two that fail together count as one failure.
     if (this.#pause === undefined) this.#failures++;
     else if (retryAfterMs === undefined) return;
+    const now = performance.now();
     const ms = retryPauseMs(this.#failures, retryAfterMs, Math.random());
-    const endsAt = performance.now() + (this.#stopping ? Math.min(ms, maxPauseAtShutdownMs) : ms);
+    const wantedAt = retryAfterMs === undefined ? Math.max(startedAt + ms, now + minPauseMs) : now + ms;
+    const endsAt = this.#stopping ? Math.min(wantedAt, now + maxPauseAtShutdownMs) : wantedAt;
     if (this.#pause === undefined || endsAt > this.#pauseEndsAt) this.#pauseUntil(endsAt);
   }
 
   #pauseUntil(endsAt: number): void {
     clearTimeout(this.#pause);
     this.#pauseEndsAt = endsAt;
-    this.#pause = setTimeout(() => {
-      this.#pause = undefined;
-      this.#sendNext();
-    }, endsAt - performance.now());
+    this.#pause = setTimeout(
+      () => {
+        this.#pause = undefined;
+        this.#sendNext();
+      },
+      Math.max(0, endsAt - performance.now()),
+    );
   }
 
   #isIdle(): boolean {
@@ -265,4 +314,19 @@ export class SpanExporter {
     this.#lost[reason] += spans;
     this.#options.losses.add('export', reason, spans);
   }
+}
+
+function canSplit({ spans, bytes }: ExportRequest): boolean {
+  return spans > 1 && bytes.length >= minSplitBytes;
+}
+
+function halves(request: Pending): Pending[] {
+  const width = request.width / 2;
+  return splitRequest(request).map((half, i) => ({
+    ...half,
+    order: request.order + i * width,
+    width,
+    queuedBytes:
+      i === 0 ? request.queuedBytes - Math.floor(request.queuedBytes / 2) : Math.floor(request.queuedBytes / 2),
+  }));
 }

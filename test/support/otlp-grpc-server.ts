@@ -5,6 +5,7 @@ import { encodeStatus } from './rpc-status.ts';
 const path = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
 const statusCodes = {
   unavailable: status.UNAVAILABLE,
+  overloaded: status.RESOURCE_EXHAUSTED,
   invalid: status.INVALID_ARGUMENT,
   exhausted: status.RESOURCE_EXHAUSTED,
 } as const;
@@ -32,14 +33,13 @@ export async function startGrpc(
     {
       export: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
         handle(call.request, headers(call.metadata)).then(
-          ({ status: outcome, body, retryAfterSeconds }) => {
+          ({ status: outcome, body, retryAfterSeconds, details = outcome }) => {
             if (outcome === 'ok') return answer(null, Buffer.from(body));
             const metadata = new Metadata();
             if (retryAfterSeconds !== undefined) {
-              const details = encodeStatus(outcome, retryAfterSeconds);
-              metadata.set('grpc-status-details-bin', Buffer.from(details));
+              metadata.set('grpc-status-details-bin', Buffer.from(encodeStatus(outcome, retryAfterSeconds)));
             }
-            answer({ code: statusCodes[outcome], details: outcome, metadata });
+            answer({ code: statusCodes[outcome], details, metadata });
           },
           (error: Error) => answer({ code: status.INVALID_ARGUMENT, details: error.message }),
         );

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import type { HandleExport, OtlpReceiverOptions, RunningServer } from './otlp-receiver.ts';
 
-const statusCodes = { ok: 200, unavailable: 503, invalid: 400, exhausted: 413 } as const;
+const statusCodes = { ok: 200, unavailable: 503, overloaded: 429, invalid: 400, exhausted: 413 } as const;
 
 /** `POST /v1/traces` over HTTP/1 with protobuf bodies on loopback. */
 export async function startHttp(
@@ -20,8 +20,12 @@ export async function startHttp(
     if (request.headers['content-type'] !== 'application/x-protobuf') return void response.writeHead(415).end();
     const bytes = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
-    const { status, body, retryAfterSeconds } = await handle(bytes, headers);
+    const { status, body, retryAfterSeconds, page } = await handle(bytes, headers);
     const retryAfter = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) };
+    if (page) {
+      const type = page.contentType === undefined ? {} : { 'content-type': page.contentType };
+      return void response.writeHead(page.status, type).end(body);
+    }
     response.writeHead(statusCodes[status], { 'content-type': 'application/x-protobuf', ...retryAfter }).end(body);
   };
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {

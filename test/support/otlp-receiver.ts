@@ -23,6 +23,12 @@ export type Behaviour =
   | { readonly kind: 'refuse' }
   /** Answers UNAVAILABLE with a RetryInfo / 503 with a Retry-After of this many seconds. */
   | { readonly kind: 'throttle'; readonly seconds: number }
+  /** Answers RESOURCE_EXHAUSTED with a RetryInfo / 429 with a Retry-After of this many seconds. */
+  | { readonly kind: 'overloaded'; readonly seconds: number }
+  /** Answers as servers do to requests of more bytes: RESOURCE_EXHAUSTED / 413. Takes the others. */
+  | { readonly kind: 'limited'; readonly maxBytes: number }
+  /** Answers 200 or another status, like something that is no collector. With gRPC, the body is the message. */
+  | { readonly kind: 'page'; readonly status: number; readonly contentType?: string; readonly body: string }
   /** Answers RESOURCE_EXHAUSTED without a RetryInfo / 413, as for a request that is too large: no retry helps. */
   | { readonly kind: 'exhausted' }
   /** Takes the request, but says that it refused `rejectedSpans` of it. */
@@ -53,10 +59,14 @@ export interface ReceivedRequest {
 
 /** The answer to one export call. */
 export interface Answer {
-  readonly status: 'ok' | 'unavailable' | 'invalid' | 'exhausted';
+  readonly status: 'ok' | 'unavailable' | 'overloaded' | 'invalid' | 'exhausted';
   readonly body: Uint8Array;
-  /** With `unavailable`. */
+  /** With `unavailable` and `overloaded`. */
   readonly retryAfterSeconds?: number;
+  /** The words of a gRPC status. */
+  readonly details?: string;
+  /** In place of the status and the content type of HTTP. */
+  readonly page?: { readonly status: number; readonly contentType?: string };
 }
 
 export type HandleExport = (bytes: Uint8Array, headers: Record<string, string>) => Promise<Answer>;
@@ -132,6 +142,14 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
     if (behaviour.kind === 'throttle') {
       return { status: 'unavailable', body: new Uint8Array(0), retryAfterSeconds: behaviour.seconds };
     }
+    if (behaviour.kind === 'overloaded') {
+      return { status: 'overloaded', body: new Uint8Array(0), retryAfterSeconds: behaviour.seconds };
+    }
+    if (behaviour.kind === 'limited' && bytes.length > behaviour.maxBytes) {
+      const details = `grpc: received message larger than max (${bytes.length} vs. ${behaviour.maxBytes})`;
+      return { status: 'exhausted', body: new Uint8Array(0), details };
+    }
+    if (behaviour.kind === 'page') return { status: 'ok', body: Buffer.from(behaviour.body), page: behaviour };
     if (behaviour.kind === 'refuse') return { status: 'invalid', body: encodeStatus('as told') };
     if (behaviour.kind === 'exhausted') return { status: 'exhausted', body: new Uint8Array(0) };
     if (behaviour.kind === 'slow') await sleep(behaviour.delayMs);

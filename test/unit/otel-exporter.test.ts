@@ -39,11 +39,15 @@ async function exporterTo(
     ...(endpoint && { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }),
   });
   const notices: string[] = [];
-  const notify = (_level: string, message: string): void => void notices.push(message);
+  const details: unknown[] = [];
+  const notify = (_level: string, message: string, more: object): void => {
+    notices.push(message);
+    details.push(more);
+  };
   const losses = new Losses(notify, 50);
   const exporter = await openSpanExporter({ otlp, batch: { ...batch, ...limits }, version: '1.2.3', losses, notify });
   closing.push(() => exporter.shutdown(0));
-  return { exporter, losses, notices };
+  return { exporter, losses, notices, details };
 }
 
 function otlpTo(endpoint: string, protocol: string) {
@@ -131,8 +135,59 @@ for (const protocol of ['grpc', 'http/protobuf'] as const) {
     closing.push(() => transport.close());
     const request = { bytes: new Uint8Array(0), spans: 0 };
     expect(await transport.send(request)).toMatchObject({ outcome: 'failed', retry: true, retryAfterMs: 1000 });
+    receiver.behaviour = { kind: 'overloaded', seconds: 2 };
+    expect(await transport.send(request)).toMatchObject({
+      outcome: 'failed',
+      retry: true,
+      retryAfterMs: 2000,
+      failure: { status: protocol === 'grpc' ? 'RESOURCE_EXHAUSTED' : 'HTTP 429' },
+    });
     receiver.behaviour = { kind: 'unavailable' };
     expect(await transport.send(request)).toMatchObject({ outcome: 'failed', retry: true, retryAfterMs: undefined });
+  });
+
+  test(`${protocol}: a collector that is back after an outage gets the first spans within five seconds`, async () => {
+    const receiver = await receiverOf({ protocol });
+    const { exporter, losses } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    writeSpans(exporter, 10);
+    expect(await exporter.flush(5000)).toBe(true);
+    await receiver.close();
+    writeSpans(exporter, 20);
+    void exporter.flush(0);
+    // By then, a channel that keeps its own clock pauses for longer than the exporter does.
+    await vi.waitUntil(() => exporter.state().failedRequests >= 5, { timeout: 60_000 });
+    const again = await receiverOf({ protocol, port: receiver.port });
+    await again.waitForSpans(20, 5000);
+    await vi.waitUntil(() => exporter.state().exported === 30, { timeout: 5000 });
+    expect(again.spanCount).toBe(20);
+    expect(losses.total()).toBe(0);
+  }, 90_000);
+
+  test(`${protocol}: a request that is too large goes in parts`, async () => {
+    const receiver = await receiverOf({ protocol, behaviour: { kind: 'limited', maxBytes: 30_000 } });
+    const { exporter, losses } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    for (let i = 0; i < 10; i++) writeSpans(exporter, 200, i % 2 ? cart : shop);
+    expect(await exporter.flush(5000)).toBe(true);
+    expect(exporter.state()).toMatchObject({ exported: 2000, queuedSpans: 0, queuedBytes: 0 });
+    expect(losses.total()).toBe(0);
+    const names = receiver.spans().map((span) => `${span.resource['service.name']} ${span.name} ${span.scope.version}`);
+    expect(names).toHaveLength(2000);
+    expect(names.filter((name) => name === 'cart cart 7 1.2.3')).toHaveLength(5);
+    expect(names.filter((name) => name === 'shop shop 199 1.2.3')).toHaveLength(5);
+  });
+
+  test(`${protocol}: an answer that is not OTLP's protobuf is an error, and the spans are counted as lost`, async () => {
+    const body = '<html>login</html>';
+    const receiver = await receiverOf({
+      protocol,
+      behaviour: { kind: 'page', status: 200, contentType: 'text/html', body },
+    });
+    const { exporter, losses, notices } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    writeSpans(exporter, 5);
+    expect(await exporter.flush(5000)).toBe(true);
+    expect(exporter.state()).toMatchObject({ exported: 0, lost: { failed: 5 }, failedRequests: 1 });
+    expect(losses.snapshot()).toEqual([{ stage: 'export', reason: 'failed', count: 5 }]);
+    expect(notices).toEqual(['cannot export spans', 'losing spans']);
   });
 
   test(`${protocol}: a refused request is lost at once and counted`, async () => {
@@ -147,10 +202,11 @@ for (const protocol of ['grpc', 'http/protobuf'] as const) {
 
   test(`${protocol}: partial success counts the rejected spans`, async () => {
     const receiver = await receiverOf({ protocol, behaviour: { kind: 'partial', rejectedSpans: 3 } });
-    const { exporter } = await exporterTo({ endpoint: receiver.endpoint, protocol });
+    const { exporter, details } = await exporterTo({ endpoint: receiver.endpoint, protocol });
     writeSpans(exporter, 10);
     expect(await exporter.flush(5000)).toBe(true);
     expect(exporter.state()).toMatchObject({ accepted: 10, exported: 7, lost: { rejected: 3 } });
+    expect(details).toContainEqual(expect.objectContaining({ code: 'E_EXPORT', rejected: 3, message: 'as told' }));
   });
 }
 
@@ -202,7 +258,46 @@ test('HTTP: what a collector says of a refusal is told', async () => {
   const transport = await openOtlpTransport(otlpTo(receiver.endpoint, 'http/protobuf'), 'uspan/1');
   closing.push(() => transport.close());
   const result = await transport.send({ bytes: new Uint8Array(0), spans: 0 });
-  expect(result).toMatchObject({ outcome: 'failed', retry: false, error: { message: 'HTTP 400: as told' } });
+  expect(result).toMatchObject({ outcome: 'failed', retry: false, failure: { status: 'HTTP 400', detail: 'as told' } });
+});
+
+test.each([
+  [200, undefined, '', 'failed'],
+  [200, 'text/plain', '', 'failed'],
+  [200, 'application/json', '{}', 'failed'],
+  [200, 'application/x-protobuf', '<html>', 'failed'],
+  [202, 'text/html', '<html>', 'failed'],
+  [302, undefined, '', 'failed'],
+  [200, 'application/x-protobuf', '', 'sent'],
+  [200, 'Application/X-Protobuf; charset=utf-8', '', 'sent'],
+  // Fluent Bit and Grafana Cloud.
+  [201, undefined, '', 'sent'],
+  [204, undefined, '', 'sent'],
+])('HTTP: %i with type %s and body %j is: %s', async (status, contentType, body, outcome) => {
+  const page = { kind: 'page', status, body, ...(contentType && { contentType }) } as const;
+  const receiver = await receiverOf({ behaviour: page });
+  const transport = await openOtlpTransport(otlpTo(receiver.endpoint, 'http/protobuf'), 'uspan/1');
+  closing.push(() => transport.close());
+  const result = await transport.send({ bytes: new Uint8Array(0), spans: 0 });
+  expect(result).toMatchObject(outcome === 'sent' ? { outcome } : { outcome, retry: false, tooLarge: false });
+});
+
+test.each([
+  ['http/protobuf', 'http://user:geheim@127.0.0.1:1/v1?key=geheim'],
+  ['grpc', 'http://user:geheim@127.0.0.1:1/?key=geheim'],
+] as const)('%s: the log names the endpoint and the code, and no secret', async (protocol, endpoint) => {
+  vi.stubEnv('OTEL_EXPORTER_OTLP_HEADERS', 'authorization=geheim');
+  const { exporter, details } = await exporterTo({ endpoint, protocol });
+  writeSpans(exporter, 1);
+  await exporter.flush(0);
+  await vi.waitUntil(() => details.length > 0, { timeout: 10_000 });
+  const shown = expect.stringMatching(/^http:\/\/127\.0\.0\.1:1(\/v1\/v1\/traces)?$/);
+  expect(details[0]).toMatchObject({
+    code: 'E_EXPORT',
+    endpoint: shown,
+    status: expect.stringMatching(/^(UNAVAIL|ECONN)/),
+  });
+  expect(JSON.stringify(details)).not.toContain('geheim');
 });
 
 test('a slow collector gets at most two requests at a time, and all spans', async () => {

@@ -15,29 +15,41 @@ import { readExportSettings } from '../support/settings.ts';
 const scope = { name: 'uspan', version: '0', schemaUrl: '' };
 const shop: Resource = { attributes: { 'service.name': 'shop' } };
 const { slab, textAt, textLength } = slabWith({}, 'x'.repeat(300));
-const away: SendResult = { outcome: 'failed', retry: true, retryAfterMs: undefined, error: new Error('away') };
-const took: SendResult = { outcome: 'sent', rejected: 0 };
+const away: SendResult = {
+  outcome: 'failed',
+  retry: true,
+  retryAfterMs: undefined,
+  failure: { status: 'AWAY', detail: '' },
+};
+const took: SendResult = { outcome: 'sent', rejected: 0, message: '' };
+const refused = (tooLarge: boolean): SendResult => {
+  return { outcome: 'failed', retry: false, tooLarge, failure: { status: 'NO', detail: 'so it is' } };
+};
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** An exporter to a collector that answers after 10 ms, as `answer` says. */
-function exporterTo(answer: () => SendResult, limits: Partial<BatchSettings> = {}) {
+function exporterTo(answer: (bytes: Uint8Array) => SendResult, limits: Partial<BatchSettings> = {}) {
+  const notices: unknown[] = [];
+  const notify = (level: string, message: string, details: object): void =>
+    void notices.push([level, message, details]);
   const names: string[] = [];
   const attempts: number[] = [];
   let running = 0;
   let mostRunning = 0;
   const { batch } = readExportSettings({});
-  const losses = new Losses();
+  const losses = new Losses(notify);
   const exporter = new SpanExporter({
     transport: {
+      endpoint: 'http://collector/v1/traces',
       async send({ bytes }) {
         attempts.push(performance.now());
         running++;
         mostRunning = Math.max(mostRunning, running);
         await new Promise((resolve) => setTimeout(resolve, 10));
         running--;
-        const result = answer();
+        const result = answer(bytes);
         if (result.outcome === 'sent') names.push(...decodeExportRequest(bytes).map(({ name }) => name));
         return result;
       },
@@ -46,12 +58,13 @@ function exporterTo(answer: () => SendResult, limits: Partial<BatchSettings> = {
     scope,
     batch: { ...batch, ...limits },
     losses,
-    notify: () => {},
+    notify,
   });
   let written = 0;
   return {
     exporter,
     losses,
+    notices,
     /** The spans that were taken, in their order. */
     names,
     attempts,
@@ -79,9 +92,9 @@ describe('a collector that is away', () => {
       await vi.advanceTimersByTimeAsync(1000);
     }
     expect(exporter.state()).toMatchObject({ accepted: 150_000, exported: 0, queuedSpans: 150_000 });
-    // Once per pause, not once per batch: with pauses of 5 s there are some 60, and two at first.
-    expect(attempts.length).toBeGreaterThan(40);
-    expect(attempts.length).toBeLessThan(90);
+    // Once per pause, not once per batch: with pauses of 4 s there are some 75, and a few more at first.
+    expect(attempts.length).toBeGreaterThan(50);
+    expect(attempts.length).toBeLessThan(105);
     answer = took;
     const flushed = exporter.flush(60_000);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -128,7 +141,7 @@ describe('a collector that is away', () => {
   });
 
   test('a refusal is no outage: what waits goes on', async () => {
-    const answers: SendResult[] = [away, { outcome: 'failed', retry: false, error: new Error('bad') }];
+    const answers: SendResult[] = [away, refused(false)];
     const { exporter, names, write } = exporterTo(() => answers.shift() ?? took, {
       maxBatchSpans: 10,
       maxConcurrentExports: 1,
@@ -166,11 +179,97 @@ describe('a collector that is away', () => {
   });
 });
 
-test('pauses grow from one second to five, two fifths of them by chance', () => {
+describe('a request that is too large', () => {
+  const limit = 50_000;
+  const upToLimit = (bytes: Uint8Array) => (bytes.length > limit ? refused(true) : took);
+
+  test('goes in parts, each span once and in its order, and the next ones are split before they are sent', async () => {
+    const { exporter, losses, names, attempts, write } = exporterTo(upToLimit, { maxConcurrentExports: 1 });
+    write(1000);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(names).toEqual(counted(0, 1000));
+    expect(losses.total()).toBe(0);
+    expect(exporter.state()).toMatchObject({ accepted: 1000, exported: 1000, queuedSpans: 0, queuedBytes: 0 });
+    const { failedRequests } = exporter.state();
+    expect(failedRequests).toBeGreaterThan(0);
+    expect(attempts.length).toBeLessThan(2 * 16);
+    write(1000);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(names).toEqual(counted(0, 2000));
+    expect(exporter.state()).toMatchObject({ failedRequests, queuedBytes: 0 });
+  });
+
+  test('goes in parts also while an older one waits for its next attempt', async () => {
+    const answers = [away, away, away];
+    const { exporter, names, write } = exporterTo((bytes) => answers.shift() ?? upToLimit(bytes), {
+      maxBatchSpans: 300,
+    });
+    write(1000);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(names.toSorted((a, b) => Number(a) - Number(b))).toEqual(counted(0, 1000));
+    expect(exporter.state()).toMatchObject({ exported: 1000, queuedSpans: 0, queuedBytes: 0 });
+  });
+
+  test('is lost where a collector says so of every request, once, and after few attempts', async () => {
+    const { exporter, losses, attempts, write } = exporterTo(() => refused(true));
+    write(1000);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(losses.snapshot()).toEqual([{ stage: 'export', reason: 'failed', count: 1000 }]);
+    expect(exporter.state()).toMatchObject({ exported: 0, queuedSpans: 0, queuedBytes: 0 });
+    expect(attempts.length).toBeLessThan(100);
+  });
+});
+
+describe('what the log says', () => {
+  const endpoint = 'http://collector/v1/traces';
+  const failing = (status: string) => ['warn', 'cannot export spans', { code: 'E_EXPORT', endpoint, status }];
+
+  test('of an outage: code, endpoint and status, once for each status, and its end', async () => {
+    const other: SendResult = { ...away, failure: { status: 'HTTP 503', detail: '' } } as SendResult;
+    const answers = [away, away, other, away, other];
+    const { notices, write } = exporterTo(() => answers.shift() ?? took);
+    write(10);
+    await vi.advanceTimersByTimeAsync(60_000);
+    const again = ['info', 'the collector takes spans again', { endpoint }];
+    expect(notices).toEqual([failing('AWAY'), failing('HTTP 503'), again]);
+  });
+
+  test('of losses: they have ended only when a span was delivered again', async () => {
+    let answer: SendResult = away;
+    const { notices, write } = exporterTo(() => answer, { maxQueueSpans: 10, maxBatchSpans: 10 });
+    const told = () => notices.map((notice) => (notice as [string, string])[1]).filter((text) => /losing/.test(text));
+    write(30);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(told()).toEqual(['losing spans']);
+    answer = { outcome: 'sent', rejected: 10, message: 'not yours' };
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told()).toEqual(['losing spans', 'losing spans']);
+    answer = took;
+    write(10);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told().slice(2)).toEqual(['no longer losing spans', 'no longer losing spans']);
+  });
+
+  test('of a partial success: the words of the collector, once a minute, with nothing that drives a terminal', async () => {
+    const { notices, write } = exporterTo(() => ({ outcome: 'sent', rejected: 3, message: 'too \u009b old' }));
+    for (let second = 0; second < 50; second++) {
+      write(10);
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    const details = { code: 'E_EXPORT', endpoint, rejected: 3, message: 'too \\x9b old' };
+    expect(notices.filter((notice) => (notice as [string, string])[1] !== 'losing spans')).toEqual([
+      ['warn', 'the collector rejects spans', details],
+    ]);
+  });
+});
+
+test('pauses grow from one second to four, two fifths of them by chance, and never reach five', () => {
   const pauses = (random: number) => [1, 2, 3, 4, 5, 50].map((failures) => retryPauseMs(failures, undefined, random));
-  expect(pauses(0.5)).toEqual([1000, 1500, 2250, 3375, 5000, 5000]);
-  expect(pauses(0)).toEqual([800, 1200, 1800, 2700, 4000, 4000]);
+  expect(pauses(0.5)).toEqual([1000, 1500, 2250, 3375, 4000, 4000]);
+  expect(pauses(0)).toEqual([800, 1200, 1800, 2700, 3200, 3200]);
+  expect(Math.max(...pauses(1))).toBeLessThan(5000);
   expect(retryPauseMs(1, 7000, 0.9)).toBe(7000);
+  expect(retryPauseMs(1, 0, 0.9)).toBe(200);
   expect(retryPauseMs(9, 10 ** 9, 0.9)).toBe(300_000);
 });
 
