@@ -31,6 +31,8 @@ install_packages() {
   find_clang >/dev/null && find_llvm_strip >/dev/null || packages+=(clang-19 llvm-19)
   if [ "$purpose" = test ]; then
     have readelf || packages+=(binutils)
+    have ld.lld || packages+=(lld)
+    have mold || packages+=(mold)
     have wrk || packages+=(wrk)
     have curl || packages+=(curl)
     have openssl || packages+=(openssl)

@@ -139,6 +139,13 @@ export type UsdtArgument =
     }
   | { readonly text: string; readonly readable: false; readonly why: string };
 
+export interface UsdtSemaphore {
+  readonly address: number;
+  readonly fileOffset: number;
+  /** Whether the kernel miscounts in a process that starts while the probe is there. See src/discovery/usdt/semaphore.ts. */
+  readonly startsMiscounted: boolean;
+}
+
 /** One site of a USDT probe. A probe may have several sites, each with arguments of its own. */
 export interface UsdtNote {
   readonly provider: string;
@@ -147,7 +154,7 @@ export interface UsdtNote {
   readonly address: number;
   readonly fileOffset: number;
   /** The 16-bit counter that the program reads to see whether a tool is attached. The kernel counts it up. */
-  readonly semaphore: { readonly address: number; readonly fileOffset: number } | undefined;
+  readonly semaphore: UsdtSemaphore | undefined;
   /** As the compiler wrote it: `-4@%edi 8@-16(%rbp)`. */
   readonly argumentText: string;
   /** At most 12. */

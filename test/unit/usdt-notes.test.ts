@@ -176,3 +176,20 @@ test('static variables of one name in two sources are nobody', () => {
   }
   expect(read(path).notes).toHaveLength(2);
 });
+
+describe('semaphores that the kernel miscounts in processes that start while a probe is there', () => {
+  test.each([
+    ['bfd', [], false],
+    ['gold', [], false],
+    ['lld', [], true],
+    ['mold', [], true],
+    ['lld', ['-Wl,-z,separate-loadable-segments'], false],
+    ['mold', ['-Wl,-z,separate-loadable-segments'], false],
+  ] as const)('%s %j: %s', (linker, flags, expected) => {
+    const path = join(directory, `${linker}${flags.length}`);
+    execFileSync('gcc', ['-O2', `-fuse-ld=${linker}`, ...flags, '-o', path, join(directory, 'main.c')]);
+    const semaphores = read(path).notes.map(({ semaphore }) => semaphore?.startsMiscounted);
+    expect(semaphores.length).toBeGreaterThan(1);
+    expect(new Set(semaphores)).toEqual(new Set([expected]));
+  });
+});

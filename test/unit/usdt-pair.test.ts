@@ -58,7 +58,7 @@ function programWith(code: string, notes: readonly [name: string, argumentText: 
         name,
         address,
         fileOffset: 0x1000 + at,
-        semaphore: name === 'open' ? { address: 0x404000, fileOffset: 0x3000 } : undefined,
+        semaphore: name === 'open' ? { address: 0x404000, fileOffset: 0x3000, startsMiscounted: false } : undefined,
         argumentText,
         arguments: parseArguments(argumentText, {
           machine: 'x64',

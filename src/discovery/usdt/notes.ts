@@ -4,6 +4,7 @@ import { type ElfImage, openElfImage } from '../elf/image.ts';
 import { elfNotes } from '../elf/notes.ts';
 import { variableFinder } from '../elf/variables.ts';
 import { parseArguments } from './arguments.ts';
+import { readSemaphore } from './semaphore.ts';
 
 export interface UsdtNotes {
   readonly notes: readonly UsdtNote[];
@@ -75,7 +76,11 @@ function readNote(
   const argumentText = cString(text, argumentsAt, maxArgumentTextBytes);
   if (!provider || !name || argumentText === undefined || fileOffset < 0) return undefined;
 
-  const semaphore = readSemaphore(image, u64(view, 16), shift);
+  const linkedSemaphore = u64(view, 16);
+  const semaphore = readSemaphore(image, {
+    semaphore: linkedSemaphore && linkedSemaphore + shift,
+    siteOffset: fileOffset,
+  });
   if (semaphore === 'elsewhere') return undefined;
   return {
     provider,
@@ -86,16 +91,6 @@ function readNote(
     argumentText,
     arguments: parseArguments(argumentText, { machine: image.machine, siteAddress: address, variables }),
   };
-}
-
-/** The kernel counts in a private writable mapping of the file (ref_ctr_offset of perf_event_attr and uprobe_multi). */
-function readSemaphore(image: ElfImage, linked: number, shift: number): UsdtNote['semaphore'] | 'elsewhere' {
-  if (linked === 0) return undefined;
-  const address = linked + shift;
-  const load = image.loads.find((each) => address >= each.address && address + 2 <= each.address + each.fileBytes);
-  // A site with a counter that cannot be set is never reached.
-  if (!load?.writable || load.executable) return 'elsewhere';
-  return { address, fileOffset: load.offset + address - load.address };
 }
 
 function codeOffset(image: ElfImage, address: number): number {
