@@ -208,7 +208,8 @@ export class Agent {
 
   /** False: `withinMs` was not enough. The kernel goes on with it when the process ends. */
   async #detach(withinMs: number): Promise<boolean> {
-    const all = Promise.all([this.#attacher.detachAll(), this.#inspector.close()]);
+    const probes = this.#binaries.detachFromProcesses().then(() => this.#attacher.detachAll());
+    const all = Promise.all([probes, this.#inspector.close()]);
     const { promise: late, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), withinMs);
     const inTime = await Promise.race([all.then(() => true), late]);

@@ -30,6 +30,11 @@ export interface Site {
   readonly spec?: number;
   /** File offset of the semaphore that the kernel counts up while the site is attached (u16, `sys/sdt.h`). */
   readonly refCtrOffset?: number;
+  /**
+   * Link-time address of the semaphore, if the kernel miscounts in a process that starts while the probe is there. Such a site needs a link
+   * for each process: see src/discovery/usdt/semaphore.ts.
+   */
+  readonly refCtrAddress?: number;
 }
 
 /** Where a moment is in the program, as a rule. */

@@ -19,6 +19,7 @@ export const errorCodes = [
   'E_BPF_LOAD', // the verifier or the kernel refused a BPF object
   'E_BPF_MAP', // a BPF map operation failed
   'E_ATTACH', // uspan could not attach a probe
+  'E_SEMAPHORE', // the kernel would count a USDT semaphore in the wrong place
   'E_NATIVE', // the native addon is missing or does not match
   'E_BTF', // kernel BTF is missing
   // export

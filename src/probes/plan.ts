@@ -86,6 +86,9 @@ function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOpt
     sites.push(...located.sites.map((site) => named(site, point)));
   }
   if (sites.length === 0) return skip('symbol_missing', `the binary makes no call that ${definition.name} knows`);
+  if (sites.some(({ refCtrAddress }) => refCtrAddress !== undefined)) {
+    notes.push('each process is attached by itself after its start, because of where the linker put the semaphores');
+  }
   const { bytes, entries = [], goBinary } = constants;
   return { do: 'attach', definition, binary, sites, constants: bytes, entries, goBinary, notes };
 }

@@ -11,7 +11,9 @@ import { GoBinaries } from './go-binaries.ts';
 import { type Gone, InFlightSweeper } from './in-flight.ts';
 import { encodeProbeHead, type KernelConfig } from './kernel-config.ts';
 import { sumOfCpus, u32 } from './map-values.ts';
+import { needsLinkPerProcess } from './needs-link-per-process.ts';
 import { Numbers } from './numbers.ts';
+import { ProcessLinks } from './process-links.ts';
 
 /** A decision that is attached, alone or with others of its group. */
 interface Member {
@@ -57,18 +59,32 @@ export class Attacher {
   /**
    * Attaches all sites of decisions for one binary, with one link for each program. It takes one decision, or all of the same group
    * (attachedTogether()). The attachments of a group share their links and their hits, and must be closed together. `path` must lead to the
-   * binary's inode (/proc/self/fd/N is allowed).
+   * binary's inode (/proc/self/fd/N is allowed). What needs a link for each process has none yet: see Attachment.processLinks.
    * @throws UspanError-coded E_ATTACH, E_BPF_OPEN, E_BPF_LOAD, and then nothing is attached
    */
   attach(decisions: readonly AttachDecision[], path: string, filterByProcess: boolean): Attachment[] {
     const members: Member[] = [];
-    const links: Link[] = [];
+    let links: readonly Link[] | ProcessLinks;
     try {
       for (const decision of decisions) members.push(this.#take(decision));
       for (const member of members) {
         this.#configure(member, members, filterByProcess);
         this.#putEntries(member);
       }
+      const attach = (to: string, pid?: number) => this.#link(members, to, pid);
+      const kind = this.uprobeMulti ? 'uprobe_multi' : 'perf';
+      links = decisions.some(needsLinkPerProcess) ? new ProcessLinks(kind, attach) : attach(path);
+    } catch (error) {
+      for (const member of members) this.#forget(member);
+      throw error;
+    }
+    return members.map((member) => this.#attachment(member, members[0]!, links));
+  }
+
+  /** One link for each program. */
+  #link(members: readonly Member[], path: string, pid: number | undefined): Link[] {
+    const links: Link[] = [];
+    try {
       for (const [program, { object, sites }] of this.#programs(members)) {
         links.push(
           object.attachUprobes({
@@ -77,15 +93,15 @@ export class Attacher {
             offsets: BigUint64Array.from(sites, ([{ fileOffset }]) => BigInt(fileOffset)),
             cookies: BigUint64Array.from(sites, ([site, { slots }]) => cookie(members[0]!.probeId, site, slots)),
             refCtrOffsets: BigUint64Array.from(sites, ([{ refCtrOffset }]) => BigInt(refCtrOffset ?? 0)),
+            pid: pid ?? 0,
           }),
         );
       }
     } catch (error) {
       for (const link of links) void link.close();
-      for (const member of members) this.#forget(member);
       throw error;
     }
-    return members.map((member) => this.#attachment(member, members[0]!, links));
+    return links;
   }
 
   /** Loads a definition's programs now, so that its first attach need not wait for the verifier. @throws as attach() */
@@ -173,7 +189,7 @@ export class Attacher {
   }
 
   /** Hits of the sites of all members are counted for the first member. */
-  #attachment(member: Member, { probeId: countedFor }: Member, links: readonly Link[]): Attachment {
+  #attachment(member: Member, { probeId: countedFor }: Member, links: readonly Link[] | ProcessLinks): Attachment {
     const attachment: Attachment = new Attachment(member.decision, member.probeId, links, {
       hits: (moment) => this.#hitsOf(countedFor, moment),
       closed: () => {

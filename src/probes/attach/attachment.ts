@@ -1,5 +1,6 @@
 import type { Decision } from '../../contract/decision.ts';
 import type { Link } from '../../native.ts';
+import { ProcessLinks } from './process-links.ts';
 
 export type AttachDecision = Extract<Decision, { do: 'attach' }>;
 
@@ -14,25 +15,28 @@ interface Owner {
   closed(): void;
 }
 
-/** A definition that is attached to a binary, with one link for each program. */
+/** A definition that is attached to a binary, with one link for each program, or with one for each program and process. */
 export class Attachment {
   readonly decision: AttachDecision;
   readonly probeId: number;
+  /** Undefined: it is attached to every process of the file at once. */
+  readonly processLinks: ProcessLinks | undefined;
   readonly #links: readonly Link[];
   readonly #owner: Owner;
   #closing: Promise<void> | undefined;
   #finalHits: ReadonlyMap<number, number> | undefined;
 
-  constructor(decision: AttachDecision, probeId: number, links: readonly Link[], owner: Owner) {
+  constructor(decision: AttachDecision, probeId: number, links: readonly Link[] | ProcessLinks, owner: Owner) {
     this.decision = decision;
     this.probeId = probeId;
-    this.#links = links;
+    this.processLinks = links instanceof ProcessLinks ? links : undefined;
+    this.#links = links instanceof ProcessLinks ? [] : links;
     this.#owner = owner;
   }
 
   /** `uprobe_multi`, or `perf` on kernels before 6.6. */
   get kind(): Link['kind'] {
-    return this.#links[0]!.kind;
+    return this.processLinks?.kind ?? this.#links[0]!.kind;
   }
 
   /** How often the sites of a moment were hit. Still known after the detach. */
@@ -48,7 +52,7 @@ export class Attachment {
 
   async #close(): Promise<void> {
     try {
-      await Promise.all(this.#links.map((link) => link.close()));
+      await Promise.all([this.processLinks?.close(), ...this.#links.map((link) => link.close())]);
     } finally {
       this.#finalHits = new Map(this.decision.sites.map(({ moment }) => [moment, this.#owner.hits(moment)]));
       this.#owner.closed();

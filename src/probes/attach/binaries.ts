@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { describeError, UspanError } from '../../contract/errors.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Guard } from '../../guard.ts';
+import { AttachPerProcess } from './attach-per-process.ts';
 import type { AttachedSites } from './attached-sites.ts';
 import type { Attacher } from './attacher.ts';
 import { type AttachDecision, type Attachment, attachedTogether } from './attachment.ts';
@@ -61,8 +62,14 @@ export class Binaries {
     const cached = this.#cache.get(file.identity);
     if (cached?.nothing) return undefined;
     const state = this.#state(pid, file, cached?.inspection);
-    state?.pids.add(pid);
-    if (state && state.attachments.length > 0) this.#admit(pid);
+    if (!state) return undefined;
+    state.pids.add(pid);
+    if (state.attachments.length > 0) this.#admit(pid);
+    if (!state.paths.has(pid)) {
+      state.paths.set(pid, file.path);
+      const { perProcess, ready } = state;
+      if (perProcess) state.ready = this.#settled([ready, perProcess.add(pid, file.path)]);
+    }
     return state;
   }
 
@@ -79,6 +86,9 @@ export class Binaries {
     this.#options.attacher.removeTarget(pid);
     for (const state of this.#byFile.values()) {
       state.moved.delete(pid);
+      state.paths.delete(pid);
+      const { perProcess } = state;
+      if (perProcess) void this.#options.guard.settle('a detach from a process', () => perProcess.remove(pid));
       if (state.pids.delete(pid) && state.pids.size === 0) this.#release(state);
     }
   }
@@ -91,6 +101,11 @@ export class Binaries {
   attachments(): AttachedSites[] {
     const now = [...this.#byFile.values()].flatMap(({ attachments }) => attachments);
     return [...this.#ended.all(), ...this.#closing, ...now];
+  }
+
+  /** Detaches from processes that have links of their own. Resolves when the kernel has let go. Comes after close(). */
+  async detachFromProcesses(): Promise<void> {
+    await Promise.all([...this.#byFile.values()].map(({ perProcess }) => perProcess?.close()));
   }
 
   /** Attaches nothing from now on. */
@@ -153,6 +168,33 @@ export class Binaries {
         this.#attach(state, decisions, fd, openPath);
       });
     }
+    if (state.attachments.some(({ processLinks }) => processLinks)) await this.#attachPerProcess(state, openPath);
+  }
+
+  async #attachPerProcess(state: RunningFile, openPath: string): Promise<void> {
+    const attachments = state.attachments.filter(({ processLinks }) => processLinks);
+    const perProcess = new AttachPerProcess(openPath, {
+      attachments,
+      step: (work) =>
+        this.#steps.run(() => {
+          this.#options.drain();
+          work();
+        }),
+      failed: ({ decision }, error) => {
+        const failure = { decision, error: describeError(error) };
+        const isKnown = state.failures.some((each) => each.decision === decision && each.error === failure.error);
+        if (!isKnown) state.failures.push(failure);
+      },
+    });
+    state.perProcess = perProcess;
+    if (!state.running) return perProcess.close();
+    await this.#settled([...state.paths].map(([pid, path]) => perProcess.add(pid, path)));
+  }
+
+  #settled(work: readonly Promise<void>[]): Promise<void> {
+    return this.#options.guard.settle('a process of a file', async () => {
+      await Promise.all(work);
+    });
   }
 
   async #inspect(state: RunningFile, openPath: string): Promise<Inspection | undefined> {
@@ -194,7 +236,10 @@ export class Binaries {
     for (const attachment of state.attachments) {
       this.#closing.add(attachment);
       void this.#options.guard
-        .settle('a detach', () => attachment.close())
+        .settle('a detach', async () => {
+          await state.perProcess?.close();
+          await attachment.close();
+        })
         .then(() => {
           this.#closing.delete(attachment);
           this.#ended.add(attachment);

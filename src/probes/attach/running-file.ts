@@ -1,3 +1,4 @@
+import type { AttachPerProcess } from './attach-per-process.ts';
 import type { AttachDecision, Attachment } from './attachment.ts';
 import type { Inspection } from './inspection.ts';
 import type { ProcessFile } from './process-files.ts';
@@ -20,8 +21,12 @@ export class RunningFile {
   readonly attachments: Attachment[] = [];
   readonly failures: { readonly decision: AttachDecision; readonly error: string }[] = [];
   readonly pids = new Set<number>();
+  /** The file's path as each of them sees it. */
+  readonly paths = new Map<number, string>();
   readonly moved = new Set<number>();
   inspection: Inspection | undefined;
+  /** If some of its attachments need links for each process. */
+  perProcess: AttachPerProcess | undefined;
   /** False once no process runs it any more, or if no definition is for it. */
   running = true;
   /** Resolves when it has been read and attached, or left alone. Never rejects. */

@@ -53,6 +53,7 @@ export function locateNotes(binary: Binary, probe: { readonly provider: string; 
         why: `USDT site ${note.argumentText === '' ? 'without arguments' : `with ${note.argumentText}`}`,
         spec: specOf(binary, note),
         refCtrOffset: semaphore?.fileOffset ?? 0,
+        ...(semaphore?.startsMiscounted ? { refCtrAddress: semaphore.address } : {}),
       },
     ];
   });
