@@ -54,7 +54,7 @@ test-backends: build ## Build the real Jaeger and OpenTelemetry Collector (minut
 	scripts/build-backends.sh
 	REQUIRE_BACKENDS=1 vitest run test/e2e/backends.test.ts
 
-fuzz: build ## Feed damaged files to every parser, for FUZZ_SECONDS (60)
+fuzz: build ## Feed damaged files and SQL to every parser, for FUZZ_SECONDS (60)
 	node scripts/fuzz.ts --seconds $${FUZZ_SECONDS:-60}
 
 soak-node: build examples ## Load every Node.js release while uspan attaches and detaches (root; half an hour)

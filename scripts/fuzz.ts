@@ -1,15 +1,19 @@
 /**
- * Feeds damaged ELF files to the readers until the time is up: `npm run fuzz -- --seconds 60 --seed 1`. Exit code 1 prints seed and mutant.
+ * Feeds damaged ELF files and SQL of every dialect to their readers until the time is up: `npm run fuzz -- --seconds 60 --seed 1`.
+ * `--only files` or `--only sql` leaves the other out. Exit code 1 prints seed and input.
  */
 import { parseArgs } from 'node:util';
 import { buildCorpus } from '../test/fuzz/corpus.ts';
 import { exercise } from '../test/fuzz/exercise.ts';
 import { type Mutant, overlappingLoads, randomMutant, sweepHeaders, truncations } from '../test/fuzz/mutate.ts';
 import { randomFrom } from '../test/fuzz/random.ts';
+import { checkSql, dialects, randomSql } from '../test/fuzz/sql-secrets.ts';
+import { randomSqlite, SqliteLiterals } from '../test/fuzz/sqlite-literals.ts';
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
+    only: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
   },
 });
@@ -22,10 +26,31 @@ if (!Number.isInteger(seed) || !(seconds > 0))
 const maxMs = 10_000;
 const maxRssBytes = 1024 ** 3;
 
+if (values.only !== undefined && values.only !== 'files' && values.only !== 'sql') {
+  throw new RangeError(`--only ${values.only}: files or sql`);
+}
+const end = Date.now() + seconds * 1000;
+const sqlEnd = values.only === 'files' ? 0 : values.only === 'sql' ? end : end - seconds * 500;
+
+const sqlRandom = randomFrom(seed);
+const sqlite = new SqliteLiterals();
+let statements = 0;
+let taken = 0;
+try {
+  for (; Date.now() < sqlEnd; statements++) {
+    const dialect = sqlRandom.pick(dialects);
+    checkSql(randomSql(sqlRandom, dialect), dialect, sqlRandom);
+    if (sqlite.check(randomSqlite(sqlRandom, statements))) taken++;
+  }
+} catch (error) {
+  console.error(`failed with --only sql --seed ${seed} after ${statements} statements`);
+  throw error;
+}
+console.log(`${statements} statements of each kind with --seed ${seed}, of which SQLite took ${taken}`);
+
 const random = randomFrom(seed);
 const corpus = buildCorpus();
 const outcomes = new Map<string, number>();
-const end = Date.now() + seconds * 1000;
 let slowest = { ms: 0, what: '' };
 
 function* mutants(): Generator<Mutant & { name: string }> {

@@ -27,6 +27,11 @@ export const afterTables = words(
   'WHERE GROUP ORDER HAVING LIMIT OFFSET FETCH UNION EXCEPT INTERSECT WINDOW FOR RETURNING SET VALUES ON SELECT DEFAULT',
 );
 const others = words('FROM JOIN STRAIGHT_JOIN INTO USING DISTINCT LATERAL UNNEST');
+/** Words that decide whether a name or a value follows. */
+const places = words(
+  'ADD ALL AND AS BETWEEN BY CASE CHECK COLLATE COLUMN CONSTRAINT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP ELSE ESCAPE FALSE GLOB ' +
+    'IDENTIFIED IN IS KEY LIKE MATCH NULL OFF REFERENCES REGEXP THEN TO TRUE VIA WHEN',
+);
 
 const byHash = new Map<number, string>();
 for (const keyword of new Set([
@@ -38,6 +43,7 @@ for (const keyword of new Set([
   ...tableModifiers,
   ...afterTables,
   ...others,
+  ...places,
 ])) {
   const hash = hashOf(Buffer.from(keyword), 0, keyword.length);
   if (byHash.has(hash)) throw new Error(`${keyword} and ${byHash.get(hash)} have the same hash`);

@@ -38,6 +38,32 @@ export function wordEnd(bytes: Uint8Array, from: number, to: number): number {
   return at;
 }
 
+/**
+ * The end of a SQLite variable that begins with `$`, `@`, `:` or `#`. 0: there is none. −1: a parenthesis belongs to it, which may have
+ * quotes that open no string (tclsqlite's arrays, https://sqlite.org/c3ref/bind_blob.html).
+ */
+export function sqliteVariableEnd(bytes: Uint8Array, from: number, to: number): number {
+  let at = from + 1;
+  let named = false;
+  for (;;) {
+    if (at < to && isWordByte(bytes[at]!)) {
+      named = true;
+      at++;
+    } else if (at + 1 < to && bytes[at] === 0x3a && bytes[at + 1] === 0x3a) {
+      at += 2;
+    } else {
+      break;
+    }
+  }
+  if (!named) return 0;
+  return at < to && bytes[at] === 0x28 ? -1 : at;
+}
+
+/** Whether a byte order mark is here. SQLite takes it for white space. */
+export function isByteOrderMark(bytes: Uint8Array, at: number, to: number): boolean {
+  return at + 2 < to && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
+}
+
 /** Everything attached to the digits belongs to the number: `0x1F`, `1.5e-10`, `1_000`, `12abc`. */
 export function numberEnd(bytes: Uint8Array, from: number, to: number): number {
   let at = from;

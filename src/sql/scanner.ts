@@ -8,6 +8,7 @@ import {
   dollarTagEnd,
   hidesQuote,
   identifierEnd,
+  isByteOrderMark,
   isDigit,
   isDigitAt,
   isSpace,
@@ -15,6 +16,7 @@ import {
   lineCommentEnd,
   lineEnd,
   numberEnd,
+  sqliteVariableEnd,
   startsWord,
   stringEnd,
   wordEnd,
@@ -59,6 +61,12 @@ export function scanSql(bytes: Uint8Array, from: number, to: number, dialect: Sq
     if (isSpace(byte)) {
       token = SqlToken.space;
       while (end < to && isSpace(bytes[end]!)) end++;
+    } else if (dialect === 'sqlite' && isByteOrderMark(bytes, at, to)) {
+      token = SqlToken.space;
+      end = at + 3;
+    } else if (dialect === 'sqlite' && isVariableMark(byte) && sqliteVariableEnd(bytes, at, to) !== 0) {
+      token = SqlToken.parameter;
+      end = sqliteVariableEnd(bytes, at, to);
     } else if (startsWord(byte)) {
       end = wordEnd(bytes, at, to);
       token = SqlToken.word;
@@ -162,6 +170,10 @@ export function scanSql(bytes: Uint8Array, from: number, to: number, dialect: Sq
     before = token;
     at = end;
   }
+}
+
+function isVariableMark(byte: number): boolean {
+  return byte === dollar || byte === 0x40 || byte === 0x3a || byte === 0x23;
 }
 
 /** Oracle's `nq'[it's]'`. */

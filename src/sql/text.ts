@@ -1,6 +1,7 @@
 /** SQL that may be exported: every literal is `?`, even if the text was cut within one. */
 import { type SqlDialect, SqlToken, scanSql } from './scanner.ts';
 import { type SqlSummary, SqlSummaryReader } from './summary.ts';
+import { SqlValues } from './values.ts';
 
 export interface SqlStatement extends SqlSummary {
   /** `db.query.text`: literals become `?`, comments go, white space becomes one space, and lists of `IN` collapse. */
@@ -26,23 +27,28 @@ export function readSql(
   // The result is never longer: the shortest literal is one byte, as is what replaces it.
   const out = Buffer.allocUnsafe(length);
   const reader = new SqlSummaryReader(bytes);
+  const values = new SqlValues(bytes, dialect);
   let end = 0;
   let spaced = false;
   let whole = !cut;
   /** Where the list behind `IN (` begins in `out`. 0: in no list that can be collapsed. */
   let list = 0;
   let afterIn = false;
-  scanSql(bytes, from, to, dialect, (token, at, until) => {
-    if (token === SqlToken.space) {
+  let rest = false;
+  scanSql(bytes, from, to, dialect, (lexeme, at, until) => {
+    if (rest) return;
+    if (lexeme === SqlToken.space) {
       spaced = end > 0;
       return;
     }
+    const token = values.read(lexeme, at, until, to);
+    rest = token === SqlToken.rest;
     if (spaced) out[end++] = space;
     spaced = false;
     const first = bytes[at]!;
     if (token === SqlToken.literal || token === SqlToken.rest) {
       out[end++] = mark;
-      if (token === SqlToken.rest) whole = false;
+      if (rest) whole = false;
     } else {
       if (first === 0x29 && list > 0 && out[list] === mark) end = list + 1;
       for (let i = at; i < until; i++) out[end++] = bytes[i]!;
