@@ -28,6 +28,7 @@ import type { PlanOptions } from './probes/plan.ts';
 import { ProbeTable } from './probes/probe-table.ts';
 import { ProcessTable } from './probes/process-table.ts';
 import { makeReport, type Report } from './report.ts';
+import { redactQueryKeys } from './semconv/query-secrets.ts';
 import { Targets } from './targets/targets.ts';
 import { Timers } from './targets/timers.ts';
 
@@ -38,6 +39,8 @@ export interface AgentOptions extends PlanOptions {
   readonly kernel: KernelConfig;
   /** `service.name` of every target, in place of its own. */
   readonly serviceName: string | undefined;
+  /** Keys of queries whose values are redacted. A `*` at the end of one stands for anything. */
+  readonly secretQueryKeys: readonly string[];
   /** Where spans go, including the exporter if there is one. */
   readonly writer: ClockedSpanWriter;
   readonly exporter: SpanExporter | undefined;
@@ -77,6 +80,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { kernel, losses, rules, notify, recipe, writer } = options;
+    redactQueryKeys(options.secretQueryKeys);
     const lose = (stage: string, reason: string, count: number) => losses.add(stage, reason, count);
     const guard = new Guard({ lose, notify });
     const probes = new ProbeTable();

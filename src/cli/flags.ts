@@ -46,7 +46,8 @@ export const commands = {
     settings: [
       ...selection,
       ...(['serviceName', 'console', 'json', 'reportFile'] as const),
-      ...(['maxInFlight', 'maxPathBytes', 'maxStatementBytes', 'ringBytes', 'logLevel'] as const),
+      ...(['maxInFlight', 'maxPathBytes', 'maxStatementBytes', 'ringBytes'] as const),
+      ...(['redactedQueryKeys', 'logLevel'] as const),
     ],
     flags: {},
     conflicts: [['console', 'json']],

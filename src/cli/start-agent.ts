@@ -7,6 +7,7 @@ import { Losses } from '../otel/losses.ts';
 import { skipReports } from '../report.ts';
 import { exportSettingsOf } from '../settings/export-settings.ts';
 import { samplerOf } from '../settings/sampler.ts';
+import { secretKeysOf } from '../settings/secret-keys.ts';
 import type { Settings } from '../settings/table.ts';
 import { agentVersion } from './agent-version.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
@@ -53,6 +54,7 @@ export async function startAgent(settings: Settings, logger: Logger, otlp: boole
       ringBytes: settings.ringBytes,
     },
     serviceName: settings.serviceName,
+    secretQueryKeys: secretKeysOf(settings),
     allowSingleStep: settings.allowSingleStep,
     allowInstrumented: settings.allowInstrumented,
     writer: outputs.writer,

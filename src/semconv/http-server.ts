@@ -5,8 +5,9 @@ import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/sp
 import { HttpServerField as Field, SpanFlag } from '../probes/layout.gen.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
 import { bracketBytes, writeAuthority } from './authority.ts';
-import { hasSecret, hostEnd, indexOf, knownMethod, pathStart, port, queryMark, redactedQuery } from './http-text.ts';
+import { hostEnd, indexOf, knownMethod, pathStart, port, queryMark } from './http-text.ts';
 import { isOwnExport } from './own-export.ts';
+import { hasSecret, redactedQuery } from './query-secrets.ts';
 import { socketClient } from './socket-peer.ts';
 import type { FieldCodec, SpanTable } from './span-table.ts';
 import { text } from './span-table.ts';

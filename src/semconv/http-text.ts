@@ -61,27 +61,3 @@ export function port(bytes: Uint8Array, from: number, to: number): number {
   }
   return value >= 1 && value <= 65535 ? value : -1;
 }
-
-/** Query keys whose values are credentials: OpenTelemetry HTTP semantic conventions, `url.query`. */
-const secretKeys = ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature'].map((key) =>
-  new TextEncoder().encode(key),
-);
-
-/** Whether a query has a key that must be redacted. It is fast for the usual answer, no. */
-export function hasSecret(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at = indexOf(bytes, 0x26, at, to) + 1) {
-    for (const key of secretKeys) {
-      let i = 0;
-      while (i < key.length && bytes[at + i] === key[i]) i++;
-      if (i === key.length && at + i < to && bytes[at + i] === 0x3d) return true;
-    }
-  }
-  return false;
-}
-
-const secretPattern = /(^|&)(AWSAccessKeyId|Signature|sig|X-Goog-Signature)=[^&]*/g;
-
-/** The query as text, with `REDACTED` for credentials. */
-export function redactedQuery(bytes: Uint8Array, from: number, to: number): string {
-  return new TextDecoder().decode(bytes.subarray(from, to)).replace(secretPattern, '$1$2=REDACTED');
-}

@@ -1,5 +1,6 @@
 /** `url.full` from the parts of a Go url.URL: without credentials, encoded, with secrets of the query replaced. */
-import { hasSecret, queryMark, redactedQuery } from './http-text.ts';
+import { queryMark } from './http-text.ts';
+import { hasSecret, redactedQuery } from './query-secrets.ts';
 
 /** Byte range [from, to) of a slab. */
 type Range = readonly [from: number, to: number];

@@ -128,6 +128,12 @@ export const table = {
     yaml: 'limits.ring_bytes',
     reloadable: false,
   }),
+  redactedQueryKeys: list(
+    text('a key, which may end with `*`', 127),
+    ['default'],
+    'redact the values of this key in the queries of URLs; `default` is the list in spans.md (repeatable)',
+    { flag: '--redact-query <key>', yaml: 'redact_query', shownInitial: 'that list', reloadable: true },
+  ),
   logLevel: defaulted(
     oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']),
     'info',

@@ -46,7 +46,7 @@ export const layers: readonly Layer[] = [
     files: /^(agent|report)\.ts$/,
     imports: [
       ...['contract', 'guard', 'discovery', 'map-file', 'layout', 'plan', 'tables'],
-      ...['attach', 'targets', 'decode', 'correlate', 'otel', 'report'],
+      ...['attach', 'targets', 'decode', 'correlate', 'otel', 'report', 'semconv'],
     ],
   },
   {

@@ -82,6 +82,7 @@ single_step: true
 instrumented: false
 without: [jvm/gc]
 service_name: shop
+redact_query: [default, ssn]
 limits: { max_in_flight: 64, max_path_bytes: 100, max_statement_bytes: 200, ring_bytes: 65536 }
 log_level: debug
 sampler: { name: traceidratio, argument: 0.25 }
@@ -111,6 +112,7 @@ export:
     allowInstrumented: false,
     without: ['jvm/gc'],
     serviceName: 'shop',
+    redactedQueryKeys: ['default', 'ssn'],
     maxInFlight: 64,
     maxPathBytes: 100,
     maxStatementBytes: 200,
