@@ -1,21 +1,31 @@
 import type { BinaryFacts } from '../contract/binary.ts';
+import type { Notify } from '../contract/notify.ts';
 import type { Resource } from '../contract/span.ts';
-import { endedIdentity, goneIdentity, identity } from '../discovery/processes/identity.ts';
+import { endedIdentity, goneIdentity, type IdentityOptions, identity } from '../discovery/processes/identity.ts';
 import type { Target } from './target.ts';
+
+/** A process can have thousands. */
+const shownFaults = 5;
 
 export interface IdentitiesOptions {
   /** Version of the agent. */
   readonly version: string;
   /** `service.name` of every target, in place of its own. */
   readonly serviceName: string | undefined;
+  readonly notify: Notify;
 }
 
 /** Makes the resources of processes. */
 export class Identities {
-  readonly #options: { readonly agentVersion: string; readonly serviceName: string | undefined };
+  readonly #options: IdentityOptions;
 
-  constructor({ version, serviceName }: IdentitiesOptions) {
-    this.#options = { agentVersion: version, serviceName };
+  constructor({ version, serviceName, notify }: IdentitiesOptions) {
+    const onFaults = (pid: number, faults: readonly string[]) =>
+      notify('warn', 'left out parts of the OTEL_RESOURCE_ATTRIBUTES of a process', {
+        pid,
+        parts: faults.slice(0, shownFaults).join('; '),
+      });
+    this.#options = { agentVersion: version, serviceName, onFaults };
   }
 
   /** Reads what the process says of itself. */

@@ -111,6 +111,27 @@ describe('resourceOf', () => {
     });
   });
 
+  test('what the kernel says of the process replaces its own words', () => {
+    const environ = { OTEL_RESOURCE_ATTRIBUTES: 'process.pid=1,process.executable.path=/no,process.owner=me' };
+    const { attributes } = resourceOf(facts('/bin/x'), around(environ), { agentVersion: '1' });
+    expect(attributes).toMatchObject({
+      'process.pid': 7,
+      'process.executable.path': '/bin/x',
+      'process.owner': 'me',
+    });
+  });
+
+  test('malformed members of OTEL_RESOURCE_ATTRIBUTES are told, without values', () => {
+    const told: unknown[] = [];
+    const environ = { OTEL_RESOURCE_ATTRIBUTES: 'service.name=shop,secret,token=%zz' };
+    const { attributes } = resourceOf(facts('/bin/x'), around(environ), {
+      agentVersion: '1',
+      onFaults: (...fault) => told.push(fault),
+    });
+    expect(attributes['service.name']).toBe('shop');
+    expect(told).toEqual([[7, ['member 2 has no =', 'member 3 (token) is not percent-encoded UTF-8']]]);
+  });
+
   test.each([
     ['v1.2.3', 'v1.2.3'],
     ['v1.2.3-rc.1', 'v1.2.3-rc.1'],
@@ -153,12 +174,17 @@ describe('programName', () => {
     ['a node script', '/usr/bin/node', ['node', '/srv/pay.js'], 'pay'],
     ['node options', '/usr/bin/node', ['node', '--max-old-space-size=1', '-r', './x.js', 'pay.mjs'], 'pay'],
     ['a script named like any', '/usr/bin/node', ['node', '/srv/billing/dist/src/index.js'], 'billing'],
-    ['nothing better', '/usr/bin/node', ['node', 'server.js'], 'server'],
-    ['node -e', '/usr/bin/node', ['node', '-e', '1'], 'node'],
-    ['no script', '/usr/bin/node', ['node'], 'node'],
+    ['nothing better', '/usr/bin/node', ['node', 'server.js'], 'unknown_service:node'],
+    ['node -e', '/usr/bin/node', ['node', '-e', '1'], 'unknown_service:node'],
+    ['no script', '/usr/bin/node', ['node'], 'unknown_service:node'],
+    ['a title', '/usr/bin/node', ['next-server (v15.5.29)', '', '', ''], 'next-server'],
+    ['a title that says nothing', '/usr/bin/node', ['node', '', ''], 'unknown_service:node'],
+    ['a title with a command line', '/usr/bin/node', ['node /srv/pay.js', '', ''], 'pay'],
+    ['an executable in a directory', '/srv/billing/bin/server', ['server'], 'billing'],
+    ['an executable named like any', '/usr/local/bin/main', ['main'], 'unknown_service:main'],
     ['a python module', '/usr/bin/python3.11', ['python3', '-m', 'gunicorn.app', 'x:y'], 'gunicorn'],
     ['a python script', '/usr/bin/python3', ['python3', '-u', '/srv/worker.py'], 'worker'],
-    ['python -c', '/usr/bin/python3', ['python3', '-c', 'print()'], 'python3'],
+    ['python -c', '/usr/bin/python3', ['python3', '-c', 'print()'], 'unknown_service:python3'],
   ])('%s', (_, path, argv, expected) => {
     expect(programName(facts(path, argv))).toBe(expected);
   });
@@ -171,6 +197,36 @@ describe('programName', () => {
     ['', 'x'],
   ])('Go package %j is %j', (path, expected) => {
     expect(programName(facts('/bin/x'), { path })).toBe(expected);
+  });
+
+  test.each([
+    ['example.com/shop/cmd/server', 'example.com/shop', 'shop'],
+    ['example.com/shop/v2/cmd/main', 'example.com/shop/v2', 'shop'],
+    ['example.com/main', 'example.com/main', 'example.com/main'],
+    ['command-line-arguments', 'example.com/shop', 'shop'],
+    ['server', 'server', 'x'],
+    ['example.com/shop/cmd/server', undefined, 'shop'],
+  ])('Go package %j of module %j is %j: a name that says nothing is never alone', (path, module, expected) => {
+    const main = module === undefined ? undefined : { path: module, version: '' };
+    expect(programName(facts('/bin/x'), { path, main })).toBe(expected);
+  });
+
+  test.each<[string, string[], string]>([
+    ['a script named like any', ['node', '/srv/shop/dist/index.js'], 'shop-api'],
+    ['a relative one', ['node', 'index.js'], 'in-cwd'],
+    ['a relative one above', ['node', '../../shop/main.mjs'], 'shop-api'],
+    ['a script with a name', ['node', '/srv/shop/worker.js'], 'worker'],
+    ['a tool that was installed for it', ['node', '/srv/shop/node_modules/.bin/next', 'start'], 'shop-api'],
+    ['a tool that was installed for all', ['node', '/usr/lib/node_modules/verdaccio/bin/verdaccio'], 'verdaccio'],
+    ['a title', ['next-server (v15.5.29)', '', ''], 'in-cwd'],
+    ['no script', ['node', '-e', '1'], 'in-cwd'],
+  ])('the name in package.json for %s', (_, argv, expected) => {
+    const packages = [['/srv/shop', 'shop-api'] as const, ['/srv/web/ui', 'in-cwd'] as const];
+    const place = {
+      directory: () => '/srv/web/ui',
+      packageName: (directory: string) => packages.find(([at]) => `${directory}/`.startsWith(`${at}/`))?.[1],
+    };
+    expect(programName(facts('/usr/bin/node', argv), undefined, place)).toBe(expected);
   });
 });
 
@@ -248,24 +304,29 @@ test.each([
 });
 
 describe('parseResourceAttributes', () => {
-  test.each<[string | undefined, Record<string, string>]>([
+  test.each<[string | undefined, Record<string, string>, string[]?]>([
     [undefined, {}],
     ['', {}],
     ['a=b', { a: 'b' }],
     [' a = b , c=d=e ,', { a: 'b', c: 'd=e' }],
     ['a=%C3%A9,k%2Ex=1', { a: 'é', 'k.x': '1' }],
     ['a=', { a: '' }],
-    ['a=b,broken', {}],
-    ['a=b,=c', {}],
-    ['a=%zz', {}],
-    [`${'k'.repeat(128)}=1,a=b`, { a: 'b' }],
-    [`a=${'x'.repeat(20_000)}`, {}],
-  ])('%j', (text, expected) => {
-    expect(parseResourceAttributes(text)).toEqual(expected);
+    ['a=b,broken,c=d', { a: 'b', c: 'd' }, ['member 2 has no =']],
+    ['a=b,=c', { a: 'b' }, ['member 2 has no valid key']],
+    ['a=b,%zz=c', { a: 'b' }, ['member 2 has no valid key']],
+    [
+      'a=%zz,,b=%ff,c=d',
+      { c: 'd' },
+      ['member 1 (a) is not percent-encoded UTF-8', 'member 3 (b) is not percent-encoded UTF-8'],
+    ],
+    [`${'k'.repeat(128)}=1,a=b`, { a: 'b' }, ['member 1 has a key of more than 127 bytes']],
+    [`a=${'x'.repeat(20_000)}`, {}, ['longer than 16384 characters']],
+  ])('%j', (text, attributes, faults = []) => {
+    expect(parseResourceAttributes(text)).toEqual({ attributes, faults });
   });
 
   test('a key that means something to JavaScript', () => {
-    expect(Object.entries(parseResourceAttributes('__proto__=x'))).toEqual([['__proto__', 'x']]);
+    expect(Object.entries(parseResourceAttributes('__proto__=x').attributes)).toEqual([['__proto__', 'x']]);
   });
 });
 

@@ -5,6 +5,7 @@ import { readEnviron } from './environ.ts';
 import { hostAttributes } from './host.ts';
 import { instanceId } from './instance-id.ts';
 import type { ProcessFacts } from './process-facts.ts';
+import { type Place, placeOf } from './process-place.ts';
 import { programName } from './program-name.ts';
 import { parseResourceAttributes } from './resource-attributes.ts';
 import { workloadName } from './workload-name.ts';
@@ -16,19 +17,24 @@ export interface IdentityOptions {
   readonly serviceName?: string | undefined;
   /** What is known of its executable, if that has been read already. */
   readonly binary?: { readonly runtime: 'go' | 'node' | 'native'; readonly go: GoFacts | undefined } | undefined;
+  /** Called with what is wrong in its OTEL_RESOURCE_ATTRIBUTES, without values. */
+  readonly onFaults?: ((pid: number, faults: readonly string[]) => void) | undefined;
 }
 
 /** The process's own words, as read from /proc. */
 export interface Surroundings {
   readonly environ: ReadonlyMap<string, string>;
   readonly supervision: Supervision;
+  readonly place?: Place;
 }
 
 const languages = { go: 'go', node: 'nodejs', native: undefined } as const;
 
 /** The OpenTelemetry Resource of a process. It leaves out the command line and the process's own environment, because they hold secrets. */
 export function identity(facts: ProcessFacts, options: IdentityOptions): Resource {
-  return resourceOf(facts, { environ: readEnviron(facts.pid), supervision: readSupervision(facts.pid) }, options);
+  const { pid } = facts;
+  const around = { environ: readEnviron(pid), supervision: readSupervision(pid), place: placeOf(pid) };
+  return resourceOf(facts, around, options);
 }
 
 /** For a process that ended before anything but its file was known. `uspan.process.ended` marks it. */
@@ -46,8 +52,9 @@ export function goneIdentity(facts: ProcessFacts, options: IdentityOptions): Res
 
 /** The same as `identity`, from facts that were read already. Pure, except for the host's own attributes. */
 export function resourceOf(facts: ProcessFacts, around: Surroundings, options: IdentityOptions): Resource {
-  const { environ, supervision } = around;
-  const given = parseResourceAttributes(environ.get('OTEL_RESOURCE_ATTRIBUTES'));
+  const { environ, supervision, place } = around;
+  const { attributes: given, faults } = parseResourceAttributes(environ.get('OTEL_RESOURCE_ATTRIBUTES'));
+  if (faults.length > 0) options.onFaults?.(facts.pid, faults);
   const podName = isPod(around) ? environ.get('HOSTNAME') : undefined;
   const { binary } = options;
   const go = binary?.go;
@@ -58,22 +65,25 @@ export function resourceOf(facts: ProcessFacts, around: Surroundings, options: I
     given['service.name'] ||
     (podName && workloadName(podName)) ||
     supervision.unit ||
-    programName(facts, go) ||
+    programName(facts, go, place) ||
     'unknown_service';
   return {
     attributes: defined({
       ...hostAttributes(),
       'service.instance.id': instanceId(facts),
       'service.version': versionOf(go),
-      'process.pid': facts.pid,
-      'process.executable.name': facts.exe?.path.slice(facts.exe.path.lastIndexOf('/') + 1),
-      'process.executable.path': facts.exe?.path,
-      'process.runtime.name': language,
-      'process.runtime.version': go?.version || undefined,
       'container.id': supervision.containerId,
       'k8s.pod.name': podName,
       'k8s.pod.uid': supervision.podUid,
       ...given,
+      // What the kernel says of a process is true. A child may have got the words of its parent.
+      ...defined({
+        'process.pid': facts.pid,
+        'process.executable.name': facts.exe?.path.slice(facts.exe.path.lastIndexOf('/') + 1),
+        'process.executable.path': facts.exe?.path,
+        'process.runtime.name': language,
+        'process.runtime.version': go?.version || undefined,
+      }),
       'service.name': serviceName,
       'telemetry.sdk.language': language,
       'telemetry.distro.name': 'uspan',

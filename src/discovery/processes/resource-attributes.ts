@@ -2,22 +2,40 @@
 const maxChars = 16 * 1024;
 const maxKeyBytes = 127;
 
+export interface ResourceAttributes {
+  readonly attributes: Readonly<Record<string, string>>;
+  /** What is wrong with each member that is not in `attributes`, without its value, which may be a secret. */
+  readonly faults: readonly string[];
+}
+
 /**
- * Parses OTEL_RESOURCE_ATTRIBUTES: `key=value,key2=value2`, percent-encoded (OpenTelemetry, Resource SDK). As the specification says, one
- * malformed pair makes the whole text void. Keys longer than 127 bytes are left out.
+ * Reads OTEL_RESOURCE_ATTRIBUTES: `key=value,key2=value2`, percent-encoded (OpenTelemetry, Resource SDK). A malformed member is left out
+ * alone. The specification would discard all of them, with the service's name.
  */
-export function parseResourceAttributes(text: string | undefined): Readonly<Record<string, string>> {
-  if (!text || text.length > maxChars) return {};
+export function parseResourceAttributes(text: string | undefined): ResourceAttributes {
+  if (!text) return { attributes: {}, faults: [] };
+  if (text.length > maxChars) return { attributes: {}, faults: [`longer than ${maxChars} characters`] };
   const attributes = new Map<string, string>();
-  for (const pair of text.split(',')) {
-    if (pair.trim() === '') continue;
-    const equals = pair.indexOf('=');
-    const key = decode(pair.slice(0, equals));
-    const value = decode(pair.slice(equals + 1));
-    if (equals < 0 || !key || value === undefined) return {};
-    if (Buffer.byteLength(key) <= maxKeyBytes) attributes.set(key, value);
+  const faults: string[] = [];
+  for (const [index, member] of text.split(',').entries()) {
+    if (member.trim() === '') continue;
+    const equals = member.indexOf('=');
+    const key = decode(member.slice(0, Math.max(equals, 0)));
+    const value = decode(member.slice(equals + 1));
+    const fault =
+      equals < 0
+        ? 'has no ='
+        : !key
+          ? 'has no valid key'
+          : Buffer.byteLength(key) > maxKeyBytes
+            ? `has a key of more than ${maxKeyBytes} bytes`
+            : value === undefined
+              ? `(${key}) is not percent-encoded UTF-8`
+              : undefined;
+    if (fault === undefined) attributes.set(key!, value!);
+    else faults.push(`member ${index + 1} ${fault}`);
   }
-  return Object.fromEntries(attributes);
+  return { attributes: Object.fromEntries(attributes), faults };
 }
 
 function decode(text: string): string | undefined {
