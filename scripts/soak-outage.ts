@@ -1,8 +1,8 @@
 /**
- * `make soak-outage`: a Go server under a steady load while its collector is away. Fails if a span is missing at the end, or comes twice.
- * As root, after `make build`.
+ * `make soak-outage`: a Go server under a steady load while its collector is away. Fails if a span is missing at the end, or comes twice, or
+ * if the first one comes later than 5 s after the collector. As root, after `make build`.
  *
- *   node scripts/soak-outage.ts [--seconds 300] [--rate 500]
+ *   node scripts/soak-outage.ts [--seconds 300] [--rate 500] [--protocol grpc]
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,10 +13,15 @@ import { RawConnection } from '../test/support/http.ts';
 import { startOtlpReceiver } from '../test/support/otlp-receiver.ts';
 
 const { values: options } = parseArgs({
-  options: { seconds: { type: 'string', default: '300' }, rate: { type: 'string', default: '500' } },
+  options: {
+    seconds: { type: 'string', default: '300' },
+    rate: { type: 'string', default: '500' },
+    protocol: { type: 'string', default: 'http/protobuf' },
+  },
 });
 const seconds = Number(options.seconds);
 const rate = Number(options.rate);
+const protocol = options.protocol === 'grpc' ? 'grpc' : 'http/protobuf';
 /** Seconds of load before the collector goes, and after it is back. */
 const aroundMs = 5000;
 const ticksPerSecond = 20;
@@ -45,9 +50,9 @@ function residentMiB(pid: number): number {
   return Math.round(Number(kB) / 1024);
 }
 
-const receiver = await startOtlpReceiver({ countOnly: true });
+const receiver = await startOtlpReceiver({ protocol, countOnly: true });
 const server = await startGoFixture(await buildGoFixture({ go: '1.27', variant: 'stripped' }));
-const agent = await startAgent({ pids: [server.pid], endpoint: receiver.endpoint });
+const agent = await startAgent({ pids: [server.pid], protocol, endpoint: receiver.endpoint });
 const over = new AbortController();
 try {
   const loading = load(server.port, over.signal);
@@ -58,10 +63,12 @@ try {
   console.log(`the collector goes, ${receiver.spanCount} spans arrived; the agent has ${before} MiB`);
   await pause(seconds * 1000);
   console.log(`after ${seconds} s the agent has ${residentMiB(agent.pid)} MiB`);
-  const back = await startOtlpReceiver({ port: receiver.port, countOnly: true });
+  const back = await startOtlpReceiver({ protocol, port: receiver.port, countOnly: true });
   const backAt = performance.now();
+  await back.waitForSpans(1, 5000);
+  console.log(`the collector is back; the first span after ${Math.round(performance.now() - backAt)} ms`);
   await back.waitForSpans(seconds * rate * 0.9, 60_000);
-  console.log(`the collector is back; ${back.spanCount} spans after ${Math.round(performance.now() - backAt)} ms`);
+  console.log(`${back.spanCount} spans after ${Math.round(performance.now() - backAt)} ms`);
   await pause(aroundMs);
   over.abort();
   const requests = await loading;

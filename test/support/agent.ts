@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { exitCodes } from '../../src/cli/exit-codes.ts';
 import type { Report } from '../../src/report.ts';
 import { type Exit, startProcess } from './process.ts';
 
@@ -35,7 +36,7 @@ export interface RunningAgent {
   stderr(): string;
   /** Resolves when its log says that this process has its probes. */
   attached(pid: number, deadlineMs?: number): Promise<void>;
-  /** Sends SIGTERM. Gives its report. Rejects if it did not exit 0 with a report. */
+  /** Sends SIGTERM. Gives its report. Rejects if there is none, or if its exit code does not say whether spans were lost in the export. */
   stop(): Promise<StoppedAgent & { readonly report: Report }>;
   /** Resolves with its end, of any kind. */
   readonly exited: Promise<StoppedAgent>;
@@ -87,7 +88,8 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
     async stop() {
       await child.stop(30_000);
       const { report, ...ended } = await exited;
-      if (ended.code !== 0 || !report)
+      const isLost = report?.lost.some(({ stage }) => stage === 'export');
+      if (!report || ended.code !== (isLost ? exitCodes.lost : exitCodes.ok))
         throw new Error(`the agent ended with ${ended.signal ?? ended.code}: ${ended.stderr}`);
       return { ...ended, report };
     },
