@@ -28,6 +28,7 @@ export const errorCodes = [
   'E_USAGE', // a flag or an environment variable is wrong
   'E_CONFIG', // the settings file is wrong
   'E_REPORT', // the report file could not be written
+  'E_OUTPUT', // stdout could not be written
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
@@ -56,13 +57,23 @@ export function errorCode(error: unknown): ErrorCode | undefined {
 }
 
 /** The last lines of the verifier's log, if the addon has one. */
-function verifierTail(error: Error): string {
-  const log = 'verifierLog' in error && typeof error.verifierLog === 'string' ? error.verifierLog.trimEnd() : '';
-  return log && `\n${log.split('\n').slice(-12).join('\n')}`;
+function verifierTail(error: unknown): string[] {
+  if (!(error instanceof Error && 'verifierLog' in error && typeof error.verifierLog === 'string')) return [];
+  const log = error.verifierLog.trimEnd();
+  return log ? log.split('\n').slice(-12) : [];
 }
 
 /** One line: `E_CODE: what (on …): fix`. A refused program adds the end of the verifier's log. */
 export function describeError(error: unknown): string {
+  return errorLines(error).join('\n');
+}
+
+/** The lines of describeError(). A name or path may have line ends of its own, which terminalLine() escapes. */
+export function errorLines(error: unknown): string[] {
+  return [firstLine(error), ...verifierTail(error)];
+}
+
+function firstLine(error: unknown): string {
   if (error instanceof UspanError) {
     const on = error.on ? ` (${error.on})` : '';
     const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
@@ -70,5 +81,5 @@ export function describeError(error: unknown): string {
     return `${error.code}: ${error.message}${on}${cause}${fix}`;
   }
   if (!(error instanceof Error)) return String(error);
-  return `${errorCode(error) ?? error.name}: ${error.message}${verifierTail(error)}`;
+  return `${errorCode(error) ?? error.name}: ${error.message}`;
 }

@@ -1,4 +1,5 @@
 import type { Colors } from 'picocolors/types.js';
+import { terminalLine } from '../contract/terminal-line.ts';
 import type { SpanObject } from './span-object.ts';
 import { renderTrace } from './span-tree.ts';
 import { TraceGatherer, type TraceGathererLimits } from './trace-gatherer.ts';
@@ -10,9 +11,10 @@ export interface SpanOutput {
   flush(): void;
 }
 
-/** The part of process.stdout that is needed. */
+/** The part of stdout that is needed. */
 export interface TextStream {
-  write(text: string): unknown;
+  /** `spans`: how many the text shows. */
+  write(text: string, spans: number): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }
@@ -22,6 +24,7 @@ export function spanTreeOutput(stream: TextStream, colours: Colors, limits?: Tra
   const terminal = stream.isTTY === true;
   return new TraceGatherer((spans) => {
     const columns = terminal ? (stream.columns ?? 120) : Number.POSITIVE_INFINITY;
-    stream.write(`${renderTrace(spans, { colours, columns }).join('\n')}\n`);
+    const lines = renderTrace(spans, { colours, columns }).map(terminalLine);
+    stream.write(`${lines.join('\n')}\n`, spans.length);
   }, limits);
 }

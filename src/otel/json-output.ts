@@ -1,3 +1,4 @@
+import { printableJson } from '../contract/printable.ts';
 import type { SpanOutput, TextStream } from './console-output.ts';
 import type { SpanObject } from './span-object.ts';
 
@@ -6,7 +7,7 @@ const statusCodes = ['unset', 'ok', 'error'];
 
 /** One span as one line of JSON, without the line end: hex ids, times as decimal strings of Unix ns, resource attributes. */
 export function spanJson(span: SpanObject): string {
-  return JSON.stringify({
+  return printableJson({
     traceId: span.traceId,
     spanId: span.spanId,
     parentSpanId: span.parentSpanId,
@@ -25,7 +26,7 @@ export function spanJson(span: SpanObject): string {
 /** `--json`: JSON lines. */
 export function jsonLinesOutput(stream: TextStream): SpanOutput {
   return {
-    add: (span) => void stream.write(`${spanJson(span)}\n`),
+    add: (span) => void stream.write(`${spanJson(span)}\n`, 1),
     flush: () => {},
   };
 }

@@ -1,5 +1,5 @@
 import type { Notify } from '../contract/notify.ts';
-import { printable } from './printable.ts';
+import { printable } from '../contract/printable.ts';
 
 /** A collector that has something to say of every request is heard once in this time. */
 const quietMs = 60_000;

@@ -1,6 +1,6 @@
 import type { Notify } from '../contract/notify.ts';
+import { printable } from '../contract/printable.ts';
 import type { SendFailure } from './otlp-transport.ts';
-import { printable } from './printable.ts';
 
 /** Other kinds of failures than these are not told. There are some twenty. */
 const maxStatuses = 32;

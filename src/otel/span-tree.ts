@@ -1,7 +1,7 @@
 import type { Colors } from 'picocolors/types.js';
+import { printable } from '../contract/printable.ts';
 import { StatusCode } from '../contract/span.ts';
 import { formatDuration } from './format-duration.ts';
-import { printable } from './printable.ts';
 import type { SpanObject } from './span-object.ts';
 
 export interface SpanTreeStyle {

@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest';
+import { printable } from '../../src/contract/printable.ts';
 import { spanTreeOutput } from '../../src/otel/console-output.ts';
 import { formatDuration } from '../../src/otel/format-duration.ts';
 import { jsonLinesOutput } from '../../src/otel/json-output.ts';
-import { printable } from '../../src/otel/printable.ts';
 import type { SpanObject } from '../../src/otel/span-object.ts';
 import { coloursOf } from '../../src/settings/colours.ts';
 
