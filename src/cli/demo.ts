@@ -12,9 +12,10 @@ import type { DemoOptions } from './flags.ts';
 import { openLogger } from './logger.ts';
 import { untilStopped } from './signals.ts';
 import { startAgent } from './start-agent.ts';
+import { stderr } from './stderr.ts';
 import { summary } from './summary.ts';
 
-const colours = coloursOf(process.stderr);
+const colours = coloursOf(stderr);
 
 const inRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const launcher = inRoot('examples/shop/main.mjs');
@@ -25,6 +26,7 @@ const goApp = inRoot('build/examples/go-app');
 const node = inRoot('build/examples/node');
 const load = '8/s';
 const stopWithinMs = 5000;
+const flushWithinMs = 1000;
 
 /** `uspan demo`: the unmodified example shop under the agent, with its traces on the terminal. */
 export async function demo(options: DemoOptions, environment: Environment): Promise<number> {
@@ -38,9 +40,9 @@ export async function demo(options: DemoOptions, environment: Environment): Prom
   const stopped = untilStopped();
   const logger = openLogger('warn');
   const { agent, outputs } = await startAgent(await settingsOfDemo(options.json, environment), logger, false);
-  process.stderr.write(
-    `${colours.dim('$ node examples/shop/main.mjs    # Go, Node.js and a database; nothing added to them')}\n`,
-  );
+  stderr.printLines([
+    colours.dim('$ node examples/shop/main.mjs    # Go, Node.js and a database; nothing added to them'),
+  ]);
   const shop = spawn(process.execPath, [launcher, '--node', node, '--load', load], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
@@ -52,9 +54,9 @@ export async function demo(options: DemoOptions, environment: Environment): Prom
   } finally {
     await end(shop);
     report = await agent.stop(stopWithinMs);
-    await outputs.flush();
+    await outputs.flush(flushWithinMs);
   }
-  process.stderr.write(`\n${summary(report)}\n`);
+  stderr.printLines(['', ...summary(report)]);
   return exitCodes.ok;
 }
 

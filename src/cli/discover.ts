@@ -16,8 +16,9 @@ import { agentVersion } from './agent-version.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
+import { stdout } from './stdout.ts';
 
-const colours = coloursOf(process.stdout);
+const colours = coloursOf(stdout);
 
 interface Found {
   readonly facts: ProcessFacts;
@@ -40,10 +41,9 @@ export async function discover(
   const found = look(settings, makeDefinitions(chooseDefinitions(settings)));
   const traceable = found.filter((each) => decisionsOf(each).some((decision) => decision.do === 'attach'));
   if (options.json) {
-    process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
+    stdout.printJson(found.map(asJson));
   } else {
-    const lines = describeAll(found, traceable.length, options.explain);
-    process.stdout.write(`${lines.join('\n')}\n`);
+    stdout.printLines(describeAll(found, traceable.length, options.explain));
   }
   return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
 }
@@ -118,10 +118,10 @@ function partition<T>(all: readonly T[], takes: (each: T) => boolean): [T[], T[]
 /** Processes of one service with the same file and the same answers, such as forked workers, have one entry. */
 function describeKnown(known: readonly Found[], explain: boolean): string[] {
   const entries = Map.groupBy(known, (found) => [found.service, fileOf(found), ...answers(found, explain)].join('\n'));
-  return [...entries.values()].map((processes) => {
+  return [...entries.values()].flatMap((processes) => {
     const [first] = processes as [Found];
     const title = `${colours.bold(first.service)}  ${pidsOf(processes)}  ${runtimeOf(first.inspection)}  ${fileOf(first)}`;
-    return [title, ...answers(first, explain)].join('\n');
+    return [title, ...answers(first, explain)];
   });
 }
 

@@ -5,8 +5,9 @@ import { coloursOf } from '../settings/colours.ts';
 import { agentVersion } from './agent-version.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DoctorOptions } from './flags.ts';
+import { stdout } from './stdout.ts';
 
-const colours = coloursOf(process.stdout);
+const colours = coloursOf(stdout);
 
 /** `uspan doctor`: tries everything that uspan needs of this host. */
 export function doctor(options: DoctorOptions): number {
@@ -14,18 +15,20 @@ export function doctor(options: DoctorOptions): number {
   const fit = all.every(({ met, required }) => met !== false || !required);
   const versions = { uspan: agentVersion(), node: process.version, libbpf: libbpfVersion(), kernel: release() };
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ fit, versions, requirements: all }, null, 2)}\n`);
+    stdout.printJson({ fit, versions, requirements: all });
   } else {
     const { uspan, node, libbpf, kernel } = versions;
-    process.stdout.write(`uspan ${uspan}, Node.js ${node}, libbpf ${libbpf}, Linux ${kernel}\n`);
-    process.stdout.write(`${all.map(line).join('\n')}\n`);
-    process.stdout.write(fit ? 'This host can run uspan.\n' : 'This host cannot run uspan: see the lines marked ✗.\n');
+    stdout.printLines([
+      `uspan ${uspan}, Node.js ${node}, libbpf ${libbpf}, Linux ${kernel}`,
+      ...all.flatMap(lines),
+      fit ? 'This host can run uspan.' : 'This host cannot run uspan: see the lines marked ✗.',
+    ]);
   }
   return fit ? exitCodes.ok : exitCodes.kernel;
 }
 
-function line({ name, met, required, detail, fix }: Requirement): string {
+function lines({ name, met, required, detail, fix }: Requirement): string[] {
   const mark = met ? colours.green('✓') : met === false && required ? colours.red('✗') : colours.yellow('–');
-  const help = met === false && required ? `\n  ${' '.repeat(24)} ${fix}` : '';
-  return `${mark} ${name.padEnd(24)} ${colours.dim(detail)}`.trimEnd() + help;
+  const help = met === false && required ? [`  ${' '.repeat(24)} ${fix}`] : [];
+  return [`${mark} ${name.padEnd(24)} ${colours.dim(detail)}`.trimEnd(), ...help];
 }

@@ -10,7 +10,7 @@ export const exitCodes = {
   noTarget: 3,
   /** A capability or a kernel feature is missing, or the kernel refused a program. */
   kernel: 4,
-  /** The run ended in good order, but spans did not reach the collector: stage `export` of `uspan.lost`. */
+  /** The run ended in good order, but spans did not get out: stages `export` and `output` of `uspan.lost`. */
   lost: 5,
   /** 128 + signal number, as shells report it: a second SIGINT or SIGTERM cut the draining short. */
   interrupted: 130,

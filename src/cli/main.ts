@@ -1,14 +1,16 @@
 /** Entry of `bin/uspan`. stdout is for data, stderr for people. */
-import { describeError } from '../contract/errors.ts';
+import { errorLines } from '../contract/errors.ts';
 import { showStacks } from '../settings/development.ts';
 import { parseCommandLine, type Request } from './command-line.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
+import { stderr } from './stderr.ts';
+import { stdout } from './stdout.ts';
 
 /** It loads only the command in use: `--help` needs no kernel. */
 async function run(request: Request): Promise<number> {
   switch (request.command) {
     case 'print':
-      process.stdout.write(request.text);
+      stdout.printLines(request.text.trimEnd().split('\n'));
       return exitCodes.ok;
     case 'version':
       return (await import('./version.ts')).version();
@@ -25,17 +27,15 @@ async function run(request: Request): Promise<number> {
   }
 }
 
-// `uspan discover | head`: what the reader does not read need not be written.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-});
-
 let status: number;
 try {
   status = await run(parseCommandLine(process.argv.slice(2)));
+  await stdout.finish();
 } catch (error) {
-  process.stderr.write(`uspan: ${describeError(error)}\n`);
-  if (showStacks && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const [first, ...more] = errorLines(error);
+  const stack = showStacks && error instanceof Error ? (error.stack ?? '').split('\n') : [];
+  stderr.printLines([`uspan: ${first}`, ...more, ...stack]);
+  await stdout.finish().catch(() => {});
   status = exitCodeOf(error);
 }
 // Sockets of an exporter may live on for as long as its timeout.

@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import type { ExportSettings } from '../contract/export-settings.ts';
 import type { ClockedSpanWriter } from '../otel/clocked-span-writer.ts';
-import { type SpanOutput, spanTreeOutput } from '../otel/console-output.ts';
+import { type SpanOutput, spanTreeOutput, type TextStream } from '../otel/console-output.ts';
 import { jsonLinesOutput } from '../otel/json-output.ts';
 import type { Losses, Notify } from '../otel/losses.ts';
 import { ObjectSpanWriter } from '../otel/object-span-writer.ts';
@@ -10,12 +9,13 @@ import type { SpanExporter } from '../otel/span-exporter.ts';
 import { TeeSpanWriter } from '../otel/tee-span-writer.ts';
 import { coloursOf } from '../settings/colours.ts';
 import { agentVersion } from './agent-version.ts';
+import { stdout } from './stdout.ts';
 
 export interface Outputs {
   readonly writer: ClockedSpanWriter;
   readonly exporter: SpanExporter | undefined;
-  /** Prints what is held back, and waits until it is out. */
-  flush(): Promise<void>;
+  /** Prints what is held back, and waits until it is out. @throws UspanError E_OUTPUT */
+  flush(withinMs: number): Promise<void>;
 }
 
 export interface OutputOptions {
@@ -39,7 +39,7 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
     settings.exporters.includes('otlp') && (options.otlp || both)
       ? await openSpanExporter({ ...settings, version: agentVersion(), losses, notify })
       : undefined;
-  const printed = openPrinted(options.json, options.console || both);
+  const printed = openPrinted(options.json, options.console || both, losses);
   const printer = printed && new ObjectSpanWriter((span) => printed.add(span));
   const writer =
     exporter && printer
@@ -48,14 +48,25 @@ export async function openOutputs(options: OutputOptions): Promise<Outputs> {
   return {
     writer,
     exporter,
-    async flush() {
+    async flush(withinMs) {
       printed?.flush();
-      if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+      if (printed) await stdout.finish(withinMs);
     },
   };
 }
 
-function openPrinted(json: boolean, tree: boolean): SpanOutput | undefined {
-  if (json) return jsonLinesOutput(process.stdout);
-  return tree ? spanTreeOutput(process.stdout, coloursOf(process.stdout)) : undefined;
+function openPrinted(json: boolean, tree: boolean, losses: Losses): SpanOutput | undefined {
+  const stream: TextStream = {
+    isTTY: stdout.isTTY,
+    get columns() {
+      return stdout.columns;
+    },
+    write(text, spans) {
+      if (stdout.write(text)) return;
+      if (stdout.failure) losses.add('output', 'write_failed', spans);
+      else if (!stdout.ended) losses.add('output', 'reader_slow', spans);
+    },
+  };
+  if (json) return jsonLinesOutput(stream);
+  return tree ? spanTreeOutput(stream, coloursOf(stream)) : undefined;
 }

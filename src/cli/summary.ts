@@ -1,11 +1,12 @@
 import type { Report } from '../report.ts';
 import { coloursOf } from '../settings/colours.ts';
 import { plainFunction } from './plain-function.ts';
+import { stderr } from './stderr.ts';
 
-const colours = coloursOf(process.stderr);
+const colours = coloursOf(stderr);
 
-/** The result of a run: spans, probes that were hit, with their site class, and losses. */
-export function summary(report: Report): string {
+/** The result of a run, in lines: spans, probes that were hit, with their site class, and losses. */
+export function summary(report: Report): string[] {
   const spans = Object.entries(report.spans)
     .filter(([, count]) => count > 0)
     .map(([kind, count]) => `${count} ${kind}`);
@@ -27,17 +28,19 @@ export function summary(report: Report): string {
   const lost = report.lost.filter(({ count }) => count > 0);
   return [
     `${colours.bold('spans')}    ${spans.join(', ') || 'none'}`,
-    `${colours.bold('probes')}   ${table([['definition', 'moment', 'class', 'hits', 'function'], ...rows])}`,
+    ...table([['definition', 'moment', 'class', 'hits', 'function'], ...rows]).map(
+      (line, i) => `${i === 0 ? colours.bold('probes') : '      '}   ${line}`,
+    ),
     ...(idle > 0 ? [colours.dim(`         and ${idle} that nothing came to`)] : []),
     `${colours.bold('lost')}     ${lost.length === 0 ? 'nothing' : lost.map(({ stage, reason, count }) => `${count} ${stage}/${reason}`).join(', ')}`,
-  ].join('\n');
+  ];
 }
 
-/** Columns of equal width, with the one before the last right-aligned. Lines after the first are indented as far as the headings. */
-function table(rows: readonly (readonly string[])[]): string {
+/** Columns of equal width, with the one before the last right-aligned. */
+function table(rows: readonly (readonly string[])[]): string[] {
   const last = rows[0]!.length - 1;
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const aligned = (cell: string, column: number) =>
     column === last ? cell : column === last - 1 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
-  return rows.map((row) => row.map(aligned).join('  ')).join('\n         ');
+  return rows.map((row) => row.map(aligned).join('  '));
 }

@@ -1,21 +1,21 @@
 import type { UsdtArgument, UsdtLocation } from '../contract/binary.ts';
-import { printable } from '../otel/printable.ts';
 import { type UsdtListing, usdtOfFile, usdtOfProcess } from '../probes/attach/usdt-listing.ts';
 import { coloursOf } from '../settings/colours.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { UsdtOptions } from './flags.ts';
+import { stdout } from './stdout.ts';
 
-const colours = coloursOf(process.stdout);
+const colours = coloursOf(stdout);
 
 /** `uspan usdt`: the USDT probes of a file, or of a process's executable and libraries. */
 export function usdt({ target, json }: UsdtOptions): number {
   const listings = /^\d+$/.test(target) ? usdtOfProcess(Number(target)) : [usdtOfFile(target)];
   const found = listings.filter(({ sites, malformed, error }) => sites.length > 0 || malformed > 0 || error);
   const sites = listings.reduce((sum, listing) => sum + listing.sites.length, 0);
-  if (json) process.stdout.write(`${JSON.stringify(found.map(asJson), null, 2)}\n`);
+  if (json) stdout.printJson(found.map(asJson));
   else {
     const total = `${sites} USDT sites in ${listings.length} ${listings.length === 1 ? 'file' : 'files'}`;
-    process.stdout.write(`${[...found.flatMap(describe), total].join('\n')}\n`);
+    stdout.printLines([...found.flatMap(describe), total]);
   }
   return sites > 0 ? exitCodes.ok : exitCodes.noTarget;
 }
@@ -26,9 +26,9 @@ function describe({ path, sites, malformed, error }: UsdtListing): string[] {
   const count = error ?? `${names.size} probes, ${sites.length} sites`;
   const broken = malformed > 0 ? `, ${malformed} malformed ${malformed === 1 ? 'note' : 'notes'} left out` : '';
   return [
-    `${colours.bold(printable(path))}  ${colours.dim(`${count}${broken}`)}`,
+    `${colours.bold(path)}  ${colours.dim(`${count}${broken}`)}`,
     ...sites.map(({ note, at }) => {
-      const name = printable(`${note.provider}:${note.name}`.padEnd(width));
+      const name = `${note.provider}:${note.name}`.padEnd(width);
       const where = at.usable ? at.class : colours.red(`${at.instruction}: ${at.why}`);
       const semaphore = note.semaphore ? 'semaphore' : '         ';
       const values = note.arguments.map((argument, index) => `arg${index}=${argumentText(argument)}`);
@@ -41,7 +41,7 @@ function describe({ path, sites, malformed, error }: UsdtListing): string[] {
 function argumentText(argument: UsdtArgument): string {
   return argument.readable
     ? `${typeOf(argument)} ${locationText(argument.location)}`
-    : `${colours.yellow('unreadable')} (${printable(`${argument.text}: ${argument.why}`)})`;
+    : `${colours.yellow('unreadable')} (${argument.text}: ${argument.why})`;
 }
 
 function typeOf({ bytes, kind }: Extract<UsdtArgument, { readable: true }>): string {

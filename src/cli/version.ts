@@ -2,11 +2,15 @@ import { release } from 'node:os';
 import { libbpfVersion } from '../probes/attach/features.ts';
 import { agentVersion } from './agent-version.ts';
 import { exitCodes } from './exit-codes.ts';
+import { stdout } from './stdout.ts';
 
 /** What a bug report needs first. */
 export function version(): number {
-  process.stdout.write(
-    `uspan ${agentVersion()}\nNode.js ${process.version}\nlibbpf ${libbpfVersion()}\nLinux ${release()} ${process.arch}\n`,
-  );
+  stdout.printLines([
+    `uspan ${agentVersion()}`,
+    `Node.js ${process.version}`,
+    `libbpf ${libbpfVersion()}`,
+    `Linux ${release()} ${process.arch}`,
+  ]);
   return exitCodes.ok;
 }
