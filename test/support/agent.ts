@@ -36,7 +36,7 @@ export interface RunningAgent {
   stderr(): string;
   /** Resolves when its log says that this process has its probes. */
   attached(pid: number, deadlineMs?: number): Promise<void>;
-  /** Sends SIGTERM. Gives its report. Rejects if there is none, or if its exit code does not say whether spans were lost in the export. */
+  /** Sends SIGTERM. Gives its report. Rejects if there is none, or if its exit code does not say whether spans did not get out. */
   stop(): Promise<StoppedAgent & { readonly report: Report }>;
   /** Resolves with its end, of any kind. */
   readonly exited: Promise<StoppedAgent>;
@@ -88,7 +88,7 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
     async stop() {
       await child.stop(30_000);
       const { report, ...ended } = await exited;
-      const isLost = report?.lost.some(({ stage }) => stage === 'export');
+      const isLost = report?.lost.some(({ stage }) => stage === 'export' || stage === 'output');
       if (!report || ended.code !== (isLost ? exitCodes.lost : exitCodes.ok))
         throw new Error(`the agent ended with ${ended.signal ?? ended.code}: ${ended.stderr}`);
       return { ...ended, report };
