@@ -20,6 +20,7 @@ enum uspan_event_kind {
 	USPAN_EVENT_NODE_HTTP_CLIENT = 9,
 	USPAN_EVENT_NODE_SQL = 10,
 	USPAN_EVENT_NODE_SQLITE = 11,
+	USPAN_EVENT_FORK_EXIT = 12,       /* as PROCESS_EXIT, of a process that never started a program of its own */
 };
 
 /* Every record starts with this. */

@@ -23,6 +23,9 @@ struct {
 	__type(value, __u64);
 } process_counters SEC(".maps");
 
+/* include/linux/sched.h: set in every new task, and cleared in the one that starts a program. */
+#define PF_FORKNOEXEC 0x00000040
+
 static __always_inline void count_lost(void)
 {
 	__u32 slot = 0;
@@ -68,6 +71,6 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
 	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		submit(USPAN_EVENT_PROCESS_EXIT);
+		submit(BPF_CORE_READ(task, group_leader, flags) & PF_FORKNOEXEC ? USPAN_EVENT_FORK_EXIT : USPAN_EVENT_PROCESS_EXIT);
 	return 0;
 }

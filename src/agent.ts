@@ -138,7 +138,7 @@ export class Agent {
     const handlers = {
       note: (pid: number, atNs: number, what: 'exec' | 'exit') => processes[what](pid, atNs),
       exec: (pid: number, atNs: number) => this.#targets.exec(pid, atNs),
-      exit: (pid: number) => this.#targets.exit(pid),
+      exit: (pid: number, isFork: boolean) => this.#targets.exit(pid, isFork),
       passed: (pid: number) => this.#targets.passed(pid),
     };
     this.#events = this.#optional('exec and exit events', () => new ProcessEvents(handlers, guard));

@@ -143,6 +143,8 @@ struct signal_struct {
 struct task_struct {
 	pid_t pid;  /* a thread's id */
 	pid_t tgid; /* the process's id */
+	unsigned int flags;  /* PF_* */
+	unsigned int ptrace;
 	__u64 start_time; /* CLOCK_MONOTONIC, ns */
 	struct task_struct *real_parent;
 	struct files_struct *files;

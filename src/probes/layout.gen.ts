@@ -655,6 +655,7 @@ export const EventKind = {
   NODE_HTTP_CLIENT: 9,
   NODE_SQL: 10,
   NODE_SQLITE: 11,
+  FORK_EXIT: 12,
 } as const;
 
 export const SpanFlag = {

@@ -21,6 +21,10 @@ export class EndedProcesses {
     this.#endsNs.set(pid, endNs);
   }
 
+  get isEmpty(): boolean {
+    return this.#endsNs.size === 0;
+  }
+
   /** The pid gets another program. What the old one left must go before the new one adds something. */
   makeWay(pid: number): void {
     if (this.#endsNs.has(pid)) this.sweep();

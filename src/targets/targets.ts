@@ -40,6 +40,8 @@ export interface TargetsOptions extends IdentitiesOptions {
 /** A process that has just ended still has spans in the ring. */
 const lingerMs = 2000;
 const sweepMs = 1000;
+/** Sessions that a crash ends together end within this time. */
+const collectMs = 50;
 /** The safety net under the exec events. */
 const rescanMs = 15_000;
 /** Processes that a scan looks at for new libraries. The turn of the others comes with the next scan. */
@@ -60,6 +62,8 @@ export class Targets {
   readonly #byPidOnly: boolean;
   readonly #wantsLibraries: boolean;
   #shortLived = 0;
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
+  #sweepIsNear = false;
 
   constructor(options: TargetsOptions) {
     this.#options = options;
@@ -76,7 +80,7 @@ export class Targets {
     this.#ended = new EndedProcesses(options.attacher, (count) => options.lose('bpf', 'process_ended', count));
     this.#timers.every(sweepMs, 'the requests of ended processes', () => {
       options.processes.expire();
-      void guard.settle('the requests of ended processes', () => this.#ended.sweepInTurns());
+      this.#sweep();
     });
     this.#timers.every(rescanMs, 'a scan of all processes', () => {
       void guard.settle('a scan of all processes', () => this.scan());
@@ -153,7 +157,8 @@ export class Targets {
     this.exit(pid);
   }
 
-  exit(pid: number): void {
+  /** @param isFork it may have open spans although no span has shown that it belongs to a target */
+  exit(pid: number, isFork = false): void {
     const { binaries, processes } = this.#options;
     this.#libraries.delete(pid);
     this.#ports.delete(pid);
@@ -163,6 +168,8 @@ export class Targets {
     // An event has said so before, unless the kernel lost it.
     const endNs = monotonicNs();
     processes.exit(pid, endNs);
+    // Its entries must make room for those of others, such as the sessions that follow a crash.
+    if (isFork || (target && isTraced(target))) this.#sweepSoon(pid, endNs);
     // Its spans may still be in the ring.
     if (target) {
       this.#timers.after(lingerMs, 'a process that has ended', () => {
@@ -317,6 +324,21 @@ export class Targets {
   }
 
   /** @param endNs when the program ended. What its pid does later is another's */
+  /** At once if there was no sweep lately, otherwise with the next one. */
+  #sweepSoon(pid: number, endNs: number): void {
+    this.#ended.add(pid, endNs);
+    if (this.#sweepIsNear || performance.now() - this.#sweptAtMs < sweepMs) return;
+    this.#sweepIsNear = true;
+    this.#timers.after(collectMs, 'the requests of ended processes', () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#sweepIsNear = false;
+    if (this.#ended.isEmpty) return;
+    this.#sweptAtMs = performance.now();
+    void this.#options.guard.settle('the requests of ended processes', () => this.#ended.sweepInTurns());
+  }
+
   #forget(pid: number, endNs: number): void {
     const target = this.#targets.get(pid);
     this.#targets.delete(pid);

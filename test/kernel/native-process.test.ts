@@ -83,6 +83,22 @@ describeKernel('process events', () => {
     await stop();
   });
 
+  test('tell the end of a process that never started a program of its own', async () => {
+    const stop = collect();
+    // The shell waits for its copy, which only calls functions of its own.
+    const shell = spawn('/bin/bash', ['-c', '( read -r line ) <&0 & wait $!; echo $!'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const said = once(shell.stdout, 'data');
+    shell.stdin.end('x\n');
+    const fork = Number(String((await said)[0]));
+    await once(shell, 'exit');
+    await vi.waitFor(() => expect(of(shell.pid!)).toHaveLength(2));
+    expect(of(shell.pid!).map((event) => event.kind)).toEqual([EventKind.PROCESS_EXEC, EventKind.PROCESS_EXIT]);
+    expect(of(fork).map((event) => event.kind)).toEqual([EventKind.FORK_EXIT]);
+    await stop();
+  });
+
   test("tell no thread's end, only the process's", async () => {
     const stop = collect();
     const target = await startTarget(fixture.target);

@@ -64,6 +64,28 @@ describeKernel('postgresql under load', () => {
     expect(report.counters.lost_never_ended).toBe(0);
   });
 
+  test('sessions that a crash ends make room at once', async () => {
+    const sessions = 40;
+    world = await openPostgresWorld({
+      agent: ({ exe }) => ({ exeGlobs: [exe], extra: ['--max-in-flight', '64'] }),
+    });
+    for (let round = 0; round < 2; round++) {
+      const asleep = await Promise.all(Array.from({ length: sessions }, () => world.session()));
+      for (const session of asleep) session.push(query('select pg_sleep(60)'));
+      for (const { pid } of asleep) await untilAsleep(world.server, pid);
+      process.kill(asleep[0]!.pid, 'SIGKILL');
+      await expect.poll(() => world.server.psql('select 1').catch(() => 'not yet'), { timeout: 20_000 }).toBe('1');
+      // The exits of all of them are known soon. A scan of all processes comes every 15 s only.
+      await expect.poll(() => /"reason":"process_ended"/.test(world.agent.stderr()), { timeout: 10_000 }).toBe(true);
+      const next = await world.session();
+      await next.send(query('select 2'));
+      await next.next(1);
+    }
+    const { report } = await world.agent.stop();
+    expect(report.lost).toEqual([{ stage: 'bpf', reason: 'process_ended', count: 2 * sessions }]);
+    expect(report.counters.lost_in_flight_full).toBe(0);
+  });
+
   test('chosen by the pid of its postmaster', async () => {
     world = await openPostgresWorld({ agent: ({ pid }) => ({ pids: [pid] }) });
     const session = await world.session();

@@ -10,7 +10,8 @@ export interface ProcessEventHandlers {
   note(pid: number, atNs: number, what: 'exec' | 'exit'): void;
   /** It has started a program, and still runs it as far as events say. Those that other programs have followed are left out. */
   exec(pid: number, atNs: number): void;
-  exit(pid: number): void;
+  /** @param isFork it never started a program of its own */
+  exit(pid: number, isFork: boolean): void;
   /** It has started a program and ended since the last look. */
   passed(pid: number): void;
 }
@@ -23,7 +24,7 @@ const collectMs = 25;
 /** The last of a process's events that are not handled yet. */
 interface Unhandled {
   execAtNs: number | undefined;
-  ended: boolean;
+  ended: 'as a fork' | 'as a program' | undefined;
 }
 
 /** Gets every exec and every exit of a process on this host, as they happen or, on a busy host, a moment later. */
@@ -100,11 +101,13 @@ export class ProcessEvents {
     for (let at = 0; at < bytes; at += EventHead.size) {
       const pid = this.#view.getUint32(at + EventHead.pid, true);
       const atNs = Number(this.#view.getBigUint64(at + EventHead.ktimeNs, true));
-      const isExec = this.#view.getUint16(at + EventHead.kind, true) === EventKind.PROCESS_EXEC;
+      const kind = this.#view.getUint16(at + EventHead.kind, true);
+      const isExec = kind === EventKind.PROCESS_EXEC;
       this.#guard.run('a note of a process event', () => this.#handlers.note(pid, atNs, isExec ? 'exec' : 'exit'));
       const before = this.#unhandled.get(pid);
       this.#unhandled.delete(pid);
-      this.#unhandled.set(pid, { execAtNs: isExec ? atNs : before?.execAtNs, ended: !isExec });
+      const ended = isExec ? undefined : kind === EventKind.FORK_EXIT ? 'as a fork' : 'as a program';
+      this.#unhandled.set(pid, { execAtNs: isExec ? atNs : before?.execAtNs, ended });
     }
   }
 
@@ -116,8 +119,9 @@ export class ProcessEvents {
     for (const [pid, { execAtNs, ended }] of this.#unhandled) {
       this.#unhandled.delete(pid);
       if (!ended) this.#guard.run('a program that starts', () => this.#handlers.exec(pid, execAtNs!));
-      else if (execAtNs === undefined) this.#guard.run('a process that ends', () => this.#handlers.exit(pid));
-      else this.#guard.run('a process that ends', () => this.#handlers.passed(pid));
+      else if (execAtNs === undefined || ended === 'as a fork') {
+        this.#guard.run('a process that ends', () => this.#handlers.exit(pid, ended === 'as a fork'));
+      } else this.#guard.run('a process that ends', () => this.#handlers.passed(pid));
     }
   }
 }
