@@ -1,6 +1,6 @@
 import type { Binary } from '../../contract/binary.ts';
 import type { ProbeDefinition } from '../../contract/decision.ts';
-import { UspanError } from '../../contract/errors.ts';
+import type { UspanError } from '../../contract/errors.ts';
 import { openBinary } from '../../discovery/binary.ts';
 import { mapFile } from '../../discovery/map-file.ts';
 import { hasUsdtNotes } from '../../discovery/usdt/notes.ts';
@@ -9,6 +9,7 @@ import { type PlanOptions, plan, type Role, wantsNotesOnly } from '../plan.ts';
 import { kernelLacks } from './features.ts';
 import type { Inspection } from './inspection.ts';
 import type { ProcessFile } from './process-files.ts';
+import { whileUnchanged } from './while-unchanged.ts';
 
 /** As any inspection, with the binary's answers to what was asked while it was open. */
 export interface FileInspection extends Inspection {
@@ -44,23 +45,24 @@ export function inspectFile<T>(
 function inspect(path: string, role: Role, file: MappedFile, options: InspectOptions): FileInspection {
   const { bytes, dev, ino, mtimeNs } = file;
   try {
-    if (role === 'library' && wantsNotesOnly(options.definitions, path) && !hasUsdtNotes(bytes, path)) {
-      return { path, role, binary: undefined, error: undefined, decisions: [], loadsLibraries: false };
-    }
-    const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
-    const decisions = plan(binary, role, options.definitions, { ...options, kernelLacks: kernelLacks() });
-    // The indexes of a large program take tens of megabytes, and there are no more questions.
-    binary.release();
-    if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
-    return { path, role, binary, error: undefined, decisions, loadsLibraries: binary.loadsLibraries };
-  } catch (cause) {
-    const error =
-      cause instanceof UspanError && !file.faulted()
-        ? cause
-        : new UspanError(file.faulted() ? 'E_FILE_CHANGED' : 'E_ELF_FORMAT', 'the file could not be read', {
-            on: path,
-            cause,
-          });
-    return { path, role, binary: undefined, error, decisions: [], loadsLibraries: false };
+    return whileUnchanged(file, path, () => {
+      if (role === 'library' && wantsNotesOnly(options.definitions, path) && !hasUsdtNotes(bytes, path)) {
+        return { path, role, binary: undefined, error: undefined, decisions: [], loadsLibraries: false };
+      }
+      const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
+      const decisions = plan(binary, role, options.definitions, { ...options, kernelLacks: kernelLacks() });
+      // The indexes of a large program take tens of megabytes, and there are no more questions.
+      binary.release();
+      return { path, role, binary, error: undefined, decisions, loadsLibraries: binary.loadsLibraries };
+    });
+  } catch (error) {
+    return {
+      path,
+      role,
+      binary: undefined,
+      error: error as UspanError,
+      decisions: [],
+      loadsLibraries: false,
+    };
   }
 }

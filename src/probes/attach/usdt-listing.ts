@@ -5,6 +5,7 @@ import { mapFile } from '../../discovery/map-file.ts';
 import { readProcess } from '../../discovery/processes/read-process.ts';
 import { type NoteInstruction, noteInstruction } from '../sites/notes.ts';
 import { executableFile, libraryFiles } from './process-files.ts';
+import { whileUnchanged } from './while-unchanged.ts';
 
 /** The USDT sites of one file. */
 export interface UsdtListing {
@@ -45,12 +46,13 @@ function read(path: string, openPath: string): UsdtListing {
   const file = mapFile(openPath);
   try {
     const { bytes, dev, ino, mtimeNs } = file;
-    const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
-    const sites = binary.notes.map((note) => ({ note, at: noteInstruction(binary, note) }));
-    const { malformedNotes: malformed } = binary;
-    binary.release();
-    if (file.faulted()) throw new UspanError('E_FILE_CHANGED', 'the file shrank while it was read', { on: path });
-    return { path, sites, malformed, error: undefined };
+    return whileUnchanged(file, path, () => {
+      const binary = openBinary({ bytes, path, dev, ino, mtimeNs });
+      const sites = binary.notes.map((note) => ({ note, at: noteInstruction(binary, note) }));
+      const { malformedNotes: malformed } = binary;
+      binary.release();
+      return { path, sites, malformed, error: undefined };
+    });
   } finally {
     file.close();
   }
