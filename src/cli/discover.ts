@@ -1,11 +1,12 @@
 import type { Decision, ProbeDefinition, Site } from '../contract/decision.ts';
-import { describeError } from '../contract/errors.ts';
+import { describeError, UspanError } from '../contract/errors.ts';
 import { identity } from '../discovery/processes/identity.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
 import { type FileInspection as Inspection, inspectFile } from '../probes/attach/inspect.ts';
 import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach/process-files.ts';
+import { rights } from '../probes/attach/requirements.ts';
 import { movedDetail, runsCopy } from '../probes/attach/runs-copy.ts';
 import { makeDefinitions } from '../probes/definitions/recipe.ts';
 import { wantsLibrary } from '../probes/plan.ts';
@@ -16,6 +17,7 @@ import { agentVersion } from './agent-version.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
 import { exitCodes } from './exit-codes.ts';
 import type { DiscoverOptions } from './flags.ts';
+import { stderr } from './stderr.ts';
 import { stdout } from './stdout.ts';
 
 const colours = coloursOf(stdout);
@@ -45,7 +47,20 @@ export async function discover(
   } else {
     stdout.printLines(describeAll(found, traceable.length, options.explain));
   }
-  return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
+  const lacking = found.length === 0 || found.some(({ inspection }) => !inspection) ? lackingRights() : undefined;
+  if (!lacking) return traceable.length > 0 ? exitCodes.ok : exitCodes.noTarget;
+  if (traceable.length === 0) throw lacking;
+  stderr.printLines([`uspan: ${describeError(lacking)}`]);
+  return exitCodes.ok;
+}
+
+/** Why programs look unreadable, or like none, that root would see. */
+function lackingRights(): UspanError | undefined {
+  const [first, ...others] = rights().filter(({ met }) => met === false);
+  if (!first) return undefined;
+  const names = [first, ...others].map(({ name }) => name).join(', ');
+  const { fix } = first;
+  return new UspanError('E_CAPABILITY', `programs of other users could not be read, for lack of ${names}`, { fix });
 }
 
 function look(settings: Settings, definitions: readonly ProbeDefinition[]): Found[] {

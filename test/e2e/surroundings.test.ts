@@ -1,12 +1,14 @@
 /** Surroundings of the agent: too few rights, just enough, a read-only /sys, nothing to trace. */
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { spansOf, useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import { launchAgent } from '../support/agent.ts';
 import { get } from '../support/http.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
-import { startProcess } from '../support/process.ts';
+import { runProcess, startProcess } from '../support/process.ts';
 
+const uspan = join(import.meta.dirname, '..', '..', 'bin', 'uspan');
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 const needed = '+bpf,+perfmon,+sys_ptrace,+dac_read_search';
 
@@ -25,6 +27,27 @@ describeKernel('surroundings', () => {
     expect(stderr).toContain('E_CAPABILITY');
     expect(stderr).toContain('CAP_BPF');
     expect(stderr).not.toMatch(/at .*\.js:/);
+    expect(code).toBe(4);
+  });
+
+  test('root of another user namespace: E_CAPABILITY, exit code 4, whatever its capabilities say', async () => {
+    const server = await world.server(await world.binary());
+    const launcher = ['unshare', '--user', '--map-root-user'];
+    const agent = await launchAgent({ pids: [server.pid], endpoint: world.receiver.endpoint, launcher });
+    const { code, stderr } = await agent.exited;
+    expect(stderr).toMatch(/^uspan: E_CAPABILITY: this host lacks initial user namespace/);
+    expect(code).toBe(4);
+  });
+
+  test.each([
+    ['an ordinary user', nobody],
+    ['root of another user namespace', ['unshare', '--user', '--map-root-user']],
+  ])('discover says to %s what it could not read for lack of rights', async (_, [command, ...args]) => {
+    const server = await world.server(await world.binary());
+    const discover = [...args, uspan, 'discover', '--json', '--pid', String(server.pid)];
+    const { code, stdout, stderr } = await runProcess(command!, discover);
+    expect(stderr).toMatch(/^uspan: E_CAPABILITY: programs of other users could not be read, for lack of /);
+    expect(JSON.parse(stdout)).toMatchObject([{ pid: server.pid, decisions: [] }]);
     expect(code).toBe(4);
   });
 

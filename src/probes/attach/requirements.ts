@@ -19,9 +19,14 @@ export interface Requirement {
 
 /** Everything, in the order in which a user would mend it. */
 export function requirements(): Requirement[] {
-  const capabilities = capabilityRequirements();
-  const permitted = capabilities.every(({ met, required }) => met || !required);
-  return [machine(), ...capabilities, pidNamespace(), lockdown(), ...features(permitted)];
+  const needed = rights();
+  const permitted = needed.every(({ met, required }) => met || !required);
+  return [machine(), ...needed, pidNamespace(), lockdown(), ...features(permitted)];
+}
+
+/** What a process may do. Without it, files of others look unreadable, and kernel features look missing. */
+export function rights(): Requirement[] {
+  return [...capabilityRequirements(), userNamespace()];
 }
 
 function machine(): Requirement {
@@ -57,6 +62,23 @@ function capabilityRequirements(): Requirement[] {
     code: 'E_CAPABILITY',
     fix: 'Run uspan as root, or grant it: setpriv, systemd AmbientCapabilities=, securityContext.capabilities.add',
   }));
+}
+
+/**
+ * Capabilities of another user namespace are not those that the kernel asks for: bpf() and reading programs of others fail with EPERM. The
+ * inode is PROC_USER_INIT_INO of include/linux/proc_ns.h.
+ */
+function userNamespace(): Requirement {
+  const own = readlinkSync('/proc/self/ns/user');
+  const met = own === 'user:[4026531837]';
+  return {
+    name: 'initial user namespace',
+    met,
+    required: true,
+    detail: met ? '' : `${own}: its capabilities do not count`,
+    code: 'E_CAPABILITY',
+    fix: 'Run uspan as root of the host, not in a rootless container or below unshare --user',
+  };
 }
 
 /** The kernel reports pids of the initial namespace. Its inode is PROC_PID_INIT_INO of include/linux/proc_ns.h. */
