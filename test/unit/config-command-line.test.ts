@@ -38,6 +38,7 @@ const runDefaults = {
   maxPathBytes: 1024,
   maxStatementBytes: 4096,
   ringBytes: 4 * 1024 * 1024,
+  redactedQueryKeys: ['default'],
   logLevel: 'info',
 } as const satisfies Partial<Settings>;
 
