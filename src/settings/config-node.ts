@@ -7,11 +7,14 @@ export class ConfigNode {
   readonly path: string;
   readonly #node: Node | null;
   readonly #refuse: (message: string, offset: number) => never;
+  /** Of its key, or of the value itself if it has none. */
+  readonly #keyOffset: number;
 
-  constructor(node: unknown, path: string, refuse: (message: string, offset: number) => never) {
+  constructor(node: unknown, path: string, refuse: (message: string, offset: number) => never, key?: Node) {
     this.#node = node as Node | null;
     this.path = path;
     this.#refuse = refuse;
+    this.#keyOffset = (key ?? this.#node)?.range?.[0] ?? 0;
   }
 
   get isEmpty(): boolean {
@@ -24,7 +27,12 @@ export class ConfigNode {
 
   /** What is wrong here, with the path in front. */
   refuse(message: string): never {
-    return this.#refuse(`${this.path || 'the file'} ${message}`, this.#node?.range?.[0] ?? 0);
+    return this.#refuse(`${this.path || 'the file'} ${message}`, this.#node?.range?.[0] ?? this.#keyOffset);
+  }
+
+  /** The same for what is wrong with its key. */
+  refuseKey(message: string): never {
+    return this.#refuse(`${this.path} ${message}`, this.#keyOffset);
   }
 
   /** The values of a mapping that has only keys of `known`. */
@@ -32,7 +40,7 @@ export class ConfigNode {
     return Object.fromEntries(
       this.entries().map(([key, value]) => {
         if (known.includes(key as K)) return [key, value];
-        return value.refuse(`is none of ${known.join(', ')}`);
+        return value.refuseKey(`is none of ${known.join(', ')}`);
       }),
     ) as { readonly [P in K]?: ConfigNode };
   }
@@ -42,9 +50,7 @@ export class ConfigNode {
     if (!isMap(node)) return this.refuse('must be a mapping of keys to values');
     return node.items.map(({ key, value }) => {
       const name = isScalar(key) ? String(key.value) : '?';
-      // An empty value has no position, but its key has.
-      const at = value ?? key;
-      return [name, new ConfigNode(at === key ? null : value, this.path ? `${this.path}.${name}` : name, this.#refuse)];
+      return [name, new ConfigNode(value, this.path ? `${this.path}.${name}` : name, this.#refuse, key as Node)];
     });
   }
 

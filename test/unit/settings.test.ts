@@ -161,7 +161,7 @@ describe('a wrong value is told with its place and what is allowed', () => {
     ['log_level: loud', 'u.yaml:1:12 log_level must be one of fatal, error, warn'],
     ['log_level: [info]', 'u.yaml:1:12 log_level must be a single value'],
     ['targets:\n  ports: [80, http]', 'u.yaml:2:15 targets.ports[1] must be a whole number from 1 to 65535'],
-    ['targets:\n  port: 80', 'u.yaml:2:9 targets.port is none of exe, ports, exclude_exe'],
+    ['targets:\n  port: 80', 'u.yaml:2:3 targets.port is none of exe, ports, exclude_exe'],
     ['targets: shop', 'u.yaml:1:10 targets must be a mapping'],
     ['single_step: 1', 'u.yaml:1:14 single_step must be true or false'],
     ['sampler: { name: traceidratio, argument: 2 }', 'u.yaml:1:42 sampler.argument must be a number from 0 to 1'],
