@@ -11,7 +11,7 @@ const path = [
 
 /**
  * Two requests with half of the spans each, in their order, for a collector that found the whole one too large. Resources and scopes go
- * with their spans. The bytes are copies.
+ * with their spans. The bytes of each have a buffer of their own, which can go to a BufferPool.
  * @param request more than one span
  */
 export function splitRequest({ bytes, spans }: ExportRequest): [ExportRequest, ExportRequest] {
@@ -48,7 +48,18 @@ function part(request: Uint8Array, from: number, to: number): Uint8Array {
     }
     return wanted > 0 ? kept : [];
   };
-  return Buffer.concat(keep(request, 0));
+  return joined(keep(request, 0));
+}
+
+/** Not Buffer.concat(), because small buffers of Node.js share their memory. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, each) => sum + each.length, 0));
+  let p = 0;
+  for (const each of parts) {
+    out.set(each, p);
+    p += each.length;
+  }
+  return out;
 }
 
 /** A field with its tag, as it is in the message. */
