@@ -22,5 +22,6 @@ export interface OpenSpanExporterOptions {
 export async function openSpanExporter(options: OpenSpanExporterOptions): Promise<SpanExporter> {
   const { otlp, batch, version, losses, notify } = options;
   const transport = await openOtlpTransport(otlp, `uspan/${version}`);
-  return new SpanExporter({ transport, scope: { name: 'uspan', version, schemaUrl }, batch, losses, notify });
+  const secrets = Object.values(otlp.headers);
+  return new SpanExporter({ transport, secrets, scope: { name: 'uspan', version, schemaUrl }, batch, losses, notify });
 }

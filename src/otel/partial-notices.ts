@@ -8,9 +8,12 @@ const quietMs = 60_000;
 export class PartialNotices {
   readonly #notify: Notify;
   readonly #endpoint: string;
+  readonly #clean: (text: string) => string;
   #quietUntil = 0;
 
-  constructor(notify: Notify, endpoint: string) {
+  /** @param clean removes what must not be in the log */
+  constructor(notify: Notify, endpoint: string, clean: (text: string) => string) {
+    this.#clean = clean;
     this.#notify = notify;
     this.#endpoint = endpoint;
   }
@@ -22,6 +25,11 @@ export class PartialNotices {
     this.#quietUntil = now + quietMs;
     const code = rejected > 0 ? { code: 'E_EXPORT' } : {};
     const text = rejected > 0 ? 'the collector rejects spans' : 'the collector warns';
-    this.#notify('warn', text, { ...code, endpoint: this.#endpoint, rejected, message: printable(message) });
+    this.#notify('warn', text, {
+      ...code,
+      endpoint: this.#endpoint,
+      rejected,
+      message: printable(this.#clean(message)),
+    });
   }
 }

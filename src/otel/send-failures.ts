@@ -9,9 +9,12 @@ const maxStatuses = 32;
 export class SendFailures {
   readonly #notify: Notify;
   readonly #endpoint: string;
+  readonly #clean: (text: string) => string;
   readonly #told = new Set<string>();
 
-  constructor(notify: Notify, endpoint: string) {
+  /** @param clean removes what must not be in the log */
+  constructor(notify: Notify, endpoint: string, clean: (text: string) => string) {
+    this.#clean = clean;
     this.#notify = notify;
     this.#endpoint = endpoint;
   }
@@ -23,7 +26,7 @@ export class SendFailures {
       code: 'E_EXPORT',
       endpoint: this.#endpoint,
       status,
-      ...(detail && { detail: printable(detail) }),
+      ...(detail && { detail: printable(this.#clean(detail)) }),
     });
   }
 

@@ -9,6 +9,7 @@ import { PartialNotices } from './partial-notices.ts';
 import { retryPauseMs } from './retry-pause.ts';
 import { SendFailures } from './send-failures.ts';
 import { splitRequest } from './split-request.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Why spans that reached the exporter did not reach the collector: `uspan.lost{stage="export"}`. */
 export type ExportLossReason = 'queue_full' | 'rejected' | 'failed' | 'shutdown_timeout';
@@ -30,6 +31,8 @@ export interface ExportState {
 
 export interface SpanExporterOptions {
   readonly transport: OtlpTransport;
+  /** Values of headers, which the log must not show. */
+  readonly secrets?: readonly string[];
   readonly scope: Scope;
   readonly batch: BatchSettings;
   readonly losses: Losses;
@@ -98,8 +101,10 @@ export class SpanExporter {
   constructor(options: SpanExporterOptions) {
     const { maxBatchSpans, maxBatchBytes, maxQueueBytes, scheduleDelayMs } = options.batch;
     this.#options = options;
-    this.#failureNotices = new SendFailures(options.notify, options.transport.endpoint);
-    this.#partialNotices = new PartialNotices(options.notify, options.transport.endpoint);
+    const { endpoint } = options.transport;
+    const clean = withoutSecrets(options.secrets ?? []);
+    this.#failureNotices = new SendFailures(options.notify, endpoint, clean);
+    this.#partialNotices = new PartialNotices(options.notify, endpoint, clean);
     // Enough for the batches that are being filled and sent while the collector keeps up.
     const maxOpenBytes = Math.min(3 * maxBatchBytes, maxQueueBytes);
     this.#pool = new BufferPool(maxOpenBytes);

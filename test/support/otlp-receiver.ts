@@ -20,7 +20,7 @@ export type Behaviour =
   /** Answers UNAVAILABLE / 503: worth a retry. */
   | { readonly kind: 'unavailable' }
   /** Answers INVALID_ARGUMENT / 400: no retry helps. */
-  | { readonly kind: 'refuse' }
+  | { readonly kind: 'refuse'; readonly message?: string }
   /** Answers UNAVAILABLE with a RetryInfo / 503 with a Retry-After of this many seconds. */
   | { readonly kind: 'throttle'; readonly seconds: number }
   /** Answers RESOURCE_EXHAUSTED with a RetryInfo / 429 with a Retry-After of this many seconds. */
@@ -150,7 +150,7 @@ export async function startOtlpReceiver(options: OtlpReceiverOptions = {}): Prom
       return { status: 'exhausted', body: new Uint8Array(0), details };
     }
     if (behaviour.kind === 'page') return { status: 'ok', body: Buffer.from(behaviour.body), page: behaviour };
-    if (behaviour.kind === 'refuse') return { status: 'invalid', body: encodeStatus('as told') };
+    if (behaviour.kind === 'refuse') return { status: 'invalid', body: encodeStatus(behaviour.message ?? 'as told') };
     if (behaviour.kind === 'exhausted') return { status: 'exhausted', body: new Uint8Array(0) };
     if (behaviour.kind === 'slow') await sleep(behaviour.delayMs);
     for (const span of decoded) kept.push(span);

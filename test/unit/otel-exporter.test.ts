@@ -282,6 +282,16 @@ test.each([
   expect(result).toMatchObject(outcome === 'sent' ? { outcome } : { outcome, retry: false, tooLarge: false });
 });
 
+test('a collector that repeats a key is not repeated', async () => {
+  const behaviour = { kind: 'refuse', message: 'unknown key geheimnis, in "Bearer geheimnis"' } as const;
+  const receiver = await receiverOf({ behaviour });
+  vi.stubEnv('OTEL_EXPORTER_OTLP_HEADERS', 'authorization=Bearer%20geheimnis');
+  const { exporter, details } = await exporterTo({ endpoint: receiver.endpoint });
+  writeSpans(exporter, 1);
+  await exporter.flush(5000);
+  expect(details[0]).toMatchObject({ status: 'HTTP 400', detail: 'unknown key …, in "…"' });
+});
+
 test.each([
   ['http/protobuf', 'http://user:geheim@127.0.0.1:1/v1?key=geheim'],
   ['grpc', 'http://user:geheim@127.0.0.1:1/?key=geheim'],
