@@ -40,11 +40,14 @@ export class SpanRecord {
       const marks = (head >>> 8) & 0xff;
       at += FieldHead.size;
       if (field >= Constant.MAX_FIELDS || at + length > end) return false;
-      if (marks !== 0) {
-        if (marks & FieldMark.CUT) this.cut |= 1 << field;
-        if (marks & FieldMark.UNREADABLE) this.unreadable |= 1 << field;
-      }
       this.set(field, at, length);
+      if (marks !== 0) {
+        if (marks & FieldMark.UNREADABLE) this.unreadable |= 1 << field;
+        if (marks & FieldMark.CUT) {
+          this.cut |= 1 << field;
+          this.#length[field] = wholeCharacters(slab.bytes, at, length);
+        }
+      }
       at += (length + 3) & ~3;
     }
     // The last field's padding may be left out.
@@ -76,4 +79,16 @@ export class SpanRecord {
     this.#at[field] = at;
     this.#length[field] = length;
   }
+}
+
+/** Length of a text that was cut at `length` bytes, without a character that it cut apart (RFC 3629 §3). */
+function wholeCharacters(bytes: Uint8Array, at: number, length: number): number {
+  for (let back = 1; back <= 3 && back <= length; back++) {
+    const byte = bytes[at + length - back]!;
+    if (byte < 0x80) return length;
+    if (byte < 0xc0) continue;
+    const wanted = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : byte < 0xf8 ? 4 : 1;
+    return wanted > back ? length - back : length;
+  }
+  return length;
 }
