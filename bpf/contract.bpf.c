@@ -27,6 +27,7 @@ ENUM(http_client_moment);
 ENUM(go_error_reads);
 ENUM(go_error_field);
 STRUCT(go_error);
+STRUCT(go_error_wrapper);
 STRUCT(go_binary);
 STRUCT(go_http_client_config);
 STRUCT(go_call);
@@ -101,6 +102,7 @@ enum uspan_constant {
 	CONSTANT(POSTGRESQL_UNKNOWN_STATE),
 	CONSTANT(GO_BINARIES),
 	CONSTANT(GO_ERRORS),
+	CONSTANT(GO_ERROR_WRAPPERS),
 	CONSTANT(GO_LINK_PACKAGES),
 	CONSTANT(GO_LINK_WRAPPERS),
 	CONSTANT(COOKIE_MOMENT_BITS),

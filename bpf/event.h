@@ -45,10 +45,11 @@ struct uspan_span_head {
 };
 
 enum uspan_span_flag {
-	USPAN_SPAN_PANIC = 1,    /* ended by a panic (or Goexit) that left the handler */
+	USPAN_SPAN_PANIC = 1,    /* ended by a panic that left the handler */
 	USPAN_SPAN_ABORTED = 2,  /* the peer went away before the end */
 	USPAN_SPAN_HIJACKED = 4, /* the connection was taken over by the handler */
 	USPAN_SPAN_TLS = 8,
+	USPAN_SPAN_GOEXIT = 16,  /* ended by runtime.Goexit() in the handler */
 };
 
 /* Counters, one per-CPU array slot each. A name that starts with LOST_ becomes `uspan.lost{stage,reason}`. */

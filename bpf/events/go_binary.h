@@ -16,8 +16,9 @@ struct uspan_go_binary {
 	__u64 types;                    /* link-time address of the type descriptors */
 	__u32 timer_ctx_hash;           /* internal/abi.Type.Hash of *context.timerCtx, which begins with a cancelCtx */
 	__u16 cancel_ctx_parent;        /* data word of context.cancelCtx.Context, the parent that it embeds */
-	__u16 reserved;
+	__u16 wrapper_count;            /* of `wrappers` */
 	struct uspan_go_error errors[USPAN_GO_ERRORS];
+	struct uspan_go_error_wrapper wrappers[USPAN_GO_ERROR_WRAPPERS];
 };
 
 #endif

@@ -25,12 +25,21 @@ struct uspan_go_error {
 
 #define USPAN_GO_ERRORS 64
 
+/* A type of the program, with Unwrap(), that has the error that it wraps in a field. */
+struct uspan_go_error_wrapper {
+	__u32 type_hash;
+	__u16 inner; /* offset in bytes, of an interface */
+	__u16 reserved;
+};
+
+#define USPAN_GO_ERROR_WRAPPERS 192
+
 /* Fields of any record whose span failed with a Go error. Sources number their own fields from 0. */
 enum uspan_go_error_field {
 	USPAN_GO_ERROR_KNOWN = 24,         /* a number: 1 + index of the innermost known type; 0: no type is known */
 	USPAN_GO_ERROR_ERRNO = 25,         /* a number */
 	USPAN_GO_ERROR_MESSAGE = 26,       /* of an error that is only a text: which of the well-known ones it is; never exported */
-	USPAN_GO_ERROR_TYPE = 27,          /* the name of the innermost type if it is unknown: `*pq.Error` */
+	USPAN_GO_ERROR_TYPE = 27,          /* the name of the outermost wrapper's type, or of the innermost type if it is unknown: `*pq.Error` */
 	USPAN_GO_ERROR_STATUS = 28,        /* what a database answered */
 	USPAN_GO_ERROR_STATUS_NUMBER = 29, /* the same, as a number */
 };

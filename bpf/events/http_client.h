@@ -24,6 +24,8 @@ enum uspan_http_client_field {
 	USPAN_HTTP_CLIENT_STATUS = 7,   /* a number; absent: no response */
 	USPAN_HTTP_CLIENT_PROTOCOL = 8, /* a number: major version * 256 + minor version */
 	USPAN_HTTP_CLIENT_RESENDS = 9,  /* a number: attempts of the same call before this one; absent: none */
+	USPAN_HTTP_CLIENT_OPAQUE = 10,  /* the target as the program wrote it, in place of path and encoded path; the query goes behind it */
+	USPAN_HTTP_CLIENT_FORCE_QUERY = 11, /* a number, 1: a `?` goes behind the path although the query is empty */
 };
 
 /* Configuration of an attachment: offsets in its net/http, in bytes. */
@@ -40,7 +42,10 @@ struct uspan_go_http_client_config {
 	__u16 url_path;
 	__u16 url_raw_path;
 	__u16 url_raw_query;
+	__u16 url_opaque;
+	__u16 url_force_query; /* a bool */
 	__u16 response_status; /* int; Proto, ProtoMajor and ProtoMinor follow it */
+	__u16 reserved[2];
 };
 
 /* What a call of a Go client keeps in uspan_open_span.own. */
@@ -48,7 +53,9 @@ struct uspan_go_call {
 	__u64 request; /* *Request */
 	__u64 method;  /* the string that is kept at the start of the fields, a constant of the program; 0: none */
 	__u64 base;    /* load address of the program minus its link-time address */
-	__u64 resends;
+	__u32 resends;
+	__u16 is_opaque;   /* 1: the text of the path is an opaque target */
+	__u16 force_query; /* 1: a `?` goes behind the path */
 	struct uspan_text_ref url[5]; /* parts from USPAN_HTTP_CLIENT_SCHEME on, between the URL and the record */
 };
 

@@ -6,7 +6,7 @@
 enum uspan_http_server_moment {
 	USPAN_HTTP_SERVER_START = 0,
 	USPAN_HTTP_SERVER_END = 1,
-	USPAN_HTTP_SERVER_PANIC = 2, /* a panic left the handler; an end */
+	USPAN_HTTP_SERVER_PANIC = 2, /* a panic or runtime.Goexit() left the handler; an end */
 };
 
 /* Fields of an HTTP server span. Numbers have 4 bytes. */
@@ -22,7 +22,9 @@ enum uspan_http_server_field {
 	USPAN_HTTP_SERVER_STATUS = 8,       /* a number; 0: the handler set none */
 	USPAN_HTTP_SERVER_PROTOCOL = 9,     /* a number: major version * 256 + minor version */
 	USPAN_HTTP_SERVER_SOCKET = 10,      /* the peer, as struct uspan_node_peer */
-	USPAN_HTTP_SERVER_FIELDS = 11,
+	USPAN_HTTP_SERVER_TRACESTATE_MORE = 11, /* of the second header of that name, which goes behind the first one, with a comma */
+	USPAN_HTTP_SERVER_TRACESTATE_REST = 12, /* without bytes: there are more headers of that name */
+	USPAN_HTTP_SERVER_FIELDS = 13,
 };
 
 /* Configuration of an attachment: offsets in its net/http, in bytes. USPAN_FIELD_ABSENT: no such field. */
@@ -43,13 +45,15 @@ struct uspan_go_http_config {
 	__u16 pattern_str;       /* pattern.str */
 	__u16 response_status;
 	__u16 response_conn;
-	__u16 conn_hijacked;
+	__u16 response_writer;   /* response.w, nil after Hijack(); the status lies 64 bytes behind it */
 	__u16 request_content_length; /* an int64 */
 	__u16 conn_bufr;         /* *bufio.Reader */
 	__u16 reader_buf;        /* bufio.Reader.buf, a slice */
 	__u16 reader_read;       /* bufio.Reader.r, an int */
 	__u16 reader_bytes;      /* how much of a bufio.Reader has both; 0: do not look for heads */
-	__u16 reserved[3];
+	__u16 g_panic;           /* runtime.g._panic, the panic or Goexit that is under way */
+	__u16 panic_goexit;      /* runtime._panic.goexit, a bool */
+	__u16 reserved;
 };
 
 /* What a request of a Go server keeps in uspan_open_span.own. */

@@ -20,11 +20,15 @@ static __always_inline struct uspan_go_call *go_call(struct uspan_open_span *spa
 /* A text among the parts of a call's URL. */
 #define URL_PART(call, field) (&(call)->url[USPAN_HTTP_CLIENT_##field - USPAN_HTTP_CLIENT_SCHEME])
 
-/* Finds the parts of a URL. False if it has no host: net/http refuses it, and makes no attempt. */
+/*
+ * Finds the parts of a URL. False if it has no host: net/http refuses it, and makes no attempt. A target that the program wrote itself
+ * (url.URL.Opaque) is sent in place of the path, as url.URL.RequestURI() says.
+ */
 static __always_inline bool find_url(struct uspan_go_call *call, const struct uspan_go_http_client_config *config,
 				     struct uspan_scratch *raw, __u64 address)
 {
 	__u32 bytes = config->url_bytes;
+	struct uspan_text_ref opaque;
 
 	barrier_var(bytes);
 	if (bytes > USPAN_RAW_BYTES || bpf_probe_read_user(raw->bytes, bytes, (void *)address))
@@ -34,6 +38,13 @@ static __always_inline bool find_url(struct uspan_go_call *call, const struct us
 	*URL_PART(call, PATH) = raw_text(raw, config->url_path);
 	*URL_PART(call, RAW_PATH) = raw_text(raw, config->url_raw_path);
 	*URL_PART(call, QUERY) = raw_text(raw, config->url_raw_query);
+	call->force_query = !URL_PART(call, QUERY)->len && (raw_word(raw, config->url_force_query) & 1);
+	opaque = raw_text(raw, config->url_opaque);
+	call->is_opaque = opaque.len != 0;
+	if (opaque.len) {
+		*URL_PART(call, PATH) = opaque;
+		URL_PART(call, RAW_PATH)->len = 0;
+	}
 	return URL_PART(call, HOST)->len;
 }
 
@@ -48,6 +59,8 @@ static __always_inline struct uspan_text_ref whole_url(const struct uspan_go_cal
 	struct uspan_text_ref whole = {};
 	__u64 end = host->ptr + host->len;
 
+	if (call->is_opaque || call->force_query)
+		return whole;
 	if (host->ptr != scheme->ptr + scheme->len + 3 || URL_PART(call, RAW_PATH)->len || (path->len && path->ptr != end))
 		return whole;
 	end += path->len;
@@ -72,9 +85,11 @@ static __always_inline void put_url(struct uspan_open_span *span, __u32 max_byte
 	}
 	span_put(span, USPAN_HTTP_CLIENT_SCHEME, *URL_PART(call, SCHEME), MAX_SCHEME_BYTES);
 	span_put(span, USPAN_HTTP_CLIENT_HOST, *URL_PART(call, HOST), MAX_HOST_BYTES);
-	span_put(span, USPAN_HTTP_CLIENT_PATH, *URL_PART(call, PATH), max_bytes);
+	span_put(span, call->is_opaque ? USPAN_HTTP_CLIENT_OPAQUE : USPAN_HTTP_CLIENT_PATH, *URL_PART(call, PATH), max_bytes);
 	span_put(span, USPAN_HTTP_CLIENT_RAW_PATH, *URL_PART(call, RAW_PATH), max_bytes);
 	span_put(span, USPAN_HTTP_CLIENT_QUERY, *URL_PART(call, QUERY), max_bytes);
+	if (call->force_query)
+		span_put_number(span, USPAN_HTTP_CLIENT_FORCE_QUERY, 1);
 }
 
 /*

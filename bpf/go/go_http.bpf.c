@@ -4,7 +4,8 @@
  *
  *   start  net/http.serverHandler.ServeHTTP(handler *Server, rw ResponseWriter, req *Request), arguments still in registers
  *   end    in net/http.(*conn).serve, the first cheap instruction after that call returned
- *   panic  in net/http.(*conn).serve.func1 (its deferred recover), on the path taken only while a response is in flight
+ *   panic  in net/http.(*conn).serve.func1 (its deferred recover), on the path taken only while a response is in flight: a panic left the
+ *          handler, or runtime.Goexit() did
  *
  * All three have the goroutine as their key, never the thread. One program serves the three moments, so a binary needs one link. Texts are
  * copied at the start, because a handler may drop them. The generic pair does not fit, because the parent is in the header map.
@@ -169,27 +170,50 @@ static __always_inline void put_pattern(struct pt_regs *ctx, struct uspan_open_s
 	span_put_kernel(span, USPAN_HTTP_SERVER_PATTERN, request->pattern_text, sizeof(request->pattern_text), request->pattern_len);
 }
 
-/* What is known only at the end. */
+/*
+ * What ends a goroutine while its deferred functions run. runtime.Goexit() runs them too, and net/http's recover() then finds no panic.
+ * The record of either is in runtime.g._panic until the deferred function returns.
+ */
+static __always_inline enum uspan_span_flag leaving_by(struct pt_regs *ctx, const struct uspan_go_http_config *config)
+{
+	__u8 goexit = 0;
+	__u64 panic;
+
+	if (config->g_panic == USPAN_FIELD_ABSENT || config->panic_goexit == USPAN_FIELD_ABSENT)
+		return USPAN_SPAN_PANIC;
+	panic = read_u64(GO_G(ctx) + config->g_panic);
+	if (panic)
+		bpf_probe_read_user(&goexit, sizeof(goexit), (void *)(panic + config->panic_goexit));
+	return goexit & 1 ? USPAN_SPAN_GOEXIT : USPAN_SPAN_PANIC;
+}
+
+/* The part of a net/http.response that tells how a request ended, from `w` up to the status. */
+struct go_response_end {
+	__u64 writer;
+	__u8 between[56];
+	__u64 status;
+};
+
+/*
+ * What is known only at the end. Hijack() takes the response's writer away, no matter whether the handler wrote a status before: libraries
+ * for WebSocket do, and so do proxies when they answer a CONNECT.
+ */
 static __always_inline void put_outcome(struct pt_regs *ctx, struct uspan_open_span *span, const struct uspan_go_http_config *config,
 					const struct uspan_go_binary *binary, __u32 moment, __u64 now)
 {
 	struct uspan_go_request *request = go_request(span);
-	__u32 status = read_u64(request->response + config->response_status);
-	__u64 connection;
-	__u8 hijacked = 0;
+	struct go_response_end response = {};
 
+	if (config->response_writer == USPAN_FIELD_ABSENT)
+		response.status = read_u64(request->response + config->response_status);
+	else if (bpf_probe_read_user(&response, sizeof(response), (void *)(request->response + config->response_writer)) == 0 &&
+		 !response.writer)
+		span->head.span_flags |= USPAN_SPAN_HIJACKED;
 	if (moment == USPAN_HTTP_SERVER_PANIC)
-		span->head.span_flags |= USPAN_SPAN_PANIC;
+		span->head.span_flags |= leaving_by(ctx, config);
 	if (was_aborted(span, binary, now))
 		span->head.span_flags |= USPAN_SPAN_ABORTED;
-	/* The status of a hijacked connection is never written through the response. */
-	if (status == 0 && config->conn_hijacked != USPAN_FIELD_ABSENT) {
-		connection = read_u64(request->response + config->response_conn);
-		bpf_probe_read_user(&hijacked, 1, (void *)(connection + config->conn_hijacked));
-		if (hijacked & 1)
-			span->head.span_flags |= USPAN_SPAN_HIJACKED;
-	}
-	span_put_number(span, USPAN_HTTP_SERVER_STATUS, status);
+	span_put_number(span, USPAN_HTTP_SERVER_STATUS, response.status);
 	put_pattern(ctx, span, config);
 }
 

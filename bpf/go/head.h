@@ -13,6 +13,7 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
+#include "common/blank.h"
 
 #define HEAD_MAX_BYTES 448 /* the scratch memory, minus what is looked at behind a line's end */
 
@@ -71,11 +72,6 @@ static __always_inline __u8 head_byte(const struct uspan_scratch *raw, __u64 at)
 	return at < USPAN_RAW_BYTES ? raw->bytes[at] : 0;
 }
 
-static __always_inline bool is_blank(__u8 byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
 /* Keeps the value of the header whose line ends at `at`, without the white space around it (RFC 9112 section 5). */
 static __always_inline void keep_value(struct go_head *head, const struct uspan_scratch *raw, __u32 at)
 {
@@ -95,6 +91,8 @@ static __always_inline void keep_value(struct go_head *head, const struct uspan_
 		head->odd = 1;
 	if (text == HEAD_TRACEPARENT)
 		head->traceparents++;
+	else if (text == HEAD_TRACESTATE && head->at[text])
+		head->odd = 1; /* They are one list (W3C Trace Context section 3.3.1), and the header map has all of it. */
 	if (!head->at[text]) {
 		head->at[text] = from;
 		head->len[text] = to - from;

@@ -7,6 +7,7 @@
 #ifndef USPAN_GO_HEADERS_H
 #define USPAN_GO_HEADERS_H
 
+#include "common/blank.h"
 #include "span/counters.h"
 #include "span/trace_text.h"
 
@@ -18,6 +19,7 @@ struct header_scan {
 	__u64 traceparent; /* address of the []string's first string, 0: none */
 	__u64 traceparent_values;
 	__u64 tracestate;
+	__u64 tracestate_values;
 	__u64 user_agent;
 	__u64 left;        /* occupied slots not seen yet */
 	__u64 groups;      /* the array of groups (swiss) or buckets (hmap) that is being walked */
@@ -66,6 +68,7 @@ static __always_inline void scan_slot(struct header_scan *scan, const __u8 *key,
 				scan->names[0] = text;
 		} else if (__builtin_memcmp(name, "Tracestate", 10) == 0) {
 			scan->tracestate = values;
+			scan->tracestate_values = values_len;
 		} else if (__builtin_memcmp(name, "Connection", 10) == 0 && is_constant(text, scan->near)) {
 			scan->names[1] = text;
 		}
@@ -261,6 +264,63 @@ static __always_inline bool scan_headers(struct header_scan *scan, const struct 
 	return scan->left == 0;
 }
 
+#define HEADER_BYTES 120 /* how much of a traceparent is read: with blanks around it, or of a version to come */
+#define MAX_BLANKS 32    /* that are taken off each end of it */
+
+/* How many blanks are at the start of `raw`. Global, like the next one, so that the verifier does not walk one for each end of the other. */
+__noinline int blanks_in_front(const struct uspan_scratch *raw)
+{
+	if (!raw)
+		return 0;
+	for (__u32 i = 0; i < MAX_BLANKS; i++)
+		if (!is_blank(raw->bytes[i]))
+			return i;
+	return MAX_BLANKS;
+}
+
+/* The same at the end of its first `len` bytes. */
+__noinline int blanks_behind(const struct uspan_scratch *raw, __u32 len)
+{
+	if (!raw)
+		return 0;
+	for (__u32 i = 0; i < MAX_BLANKS; i++) {
+		__u64 at = len - 1 - i;
+
+		barrier_var(at);
+		if (at >= HEADER_BYTES || !is_blank(raw->bytes[at]))
+			return i;
+	}
+	return MAX_BLANKS;
+}
+
+/*
+ * Parses a header that is in the process's memory. `raw` is lent. Blanks around a header's value are no part of it (RFC 9110 section 5.5).
+ * net/textproto takes them off what it reads, but a program's own headers have them until they are written.
+ */
+static __always_inline bool parse_header(struct uspan_text_ref header, struct uspan_scratch *raw, struct uspan_span_head *span)
+{
+	__u32 bytes = header.len, len = header.len;
+	__u64 from = 0;
+
+	if (header.len < TRACEPARENT_BYTES)
+		return false;
+	if (header.len > HEADER_BYTES)
+		bytes = HEADER_BYTES;
+	barrier_var(bytes);
+	if (bytes > HEADER_BYTES || bpf_probe_read_user(raw->bytes, bytes, (void *)header.ptr))
+		return false;
+	if (header.len > TRACEPARENT_BYTES) {
+		from = blanks_in_front(raw);
+		if (header.len <= HEADER_BYTES)
+			len -= blanks_behind(raw, bytes);
+		len -= from;
+		barrier_var(from);
+		if (len < TRACEPARENT_BYTES || from > MAX_BLANKS)
+			return false;
+	}
+	return parse_trace(span, (struct trace_text *)(raw->bytes + from), len);
+}
+
 /*
  * Takes the trace and the parent of `span` from the traceparent that was found. False if there is none, or it is malformed. `raw` is lent.
  */
@@ -270,12 +330,9 @@ static __always_inline bool take_traceparent(const struct header_scan *scan, str
 
 	if (!scan->traceparent)
 		return false;
-	/* Two traceparent headers are malformed; 56 bytes show what follows in versions above 00. */
+	/* Two traceparent headers are malformed. */
 	if (scan->traceparent_values == 1 && bpf_probe_read_user(&header, sizeof(header), (void *)scan->traceparent) == 0 &&
-	    header.len >= TRACEPARENT_BYTES &&
-	    (header.len > TRACEPARENT_BYTES ? bpf_probe_read_user(raw->bytes, TRACEPARENT_BYTES + 1, (void *)header.ptr)
-					    : bpf_probe_read_user(raw->bytes, TRACEPARENT_BYTES, (void *)header.ptr)) == 0 &&
-	    parse_trace(span, (struct trace_text *)raw->bytes, header.len))
+	    parse_header(header, raw, span))
 		return true;
 	count(USPAN_COUNTER_BAD_TRACEPARENT);
 	return false;

@@ -48,6 +48,21 @@ struct request_texts {
 	struct uspan_text_ref peer;
 };
 
+/* Headers of one name are one list (W3C Trace Context section 3.3.1). The first two are kept, and a mark says that there are more. */
+static __always_inline void put_tracestate(struct uspan_open_span *span, const struct header_scan *scan)
+{
+	struct uspan_text_ref text = first_text(scan->tracestate);
+	__u32 field = text.len ? USPAN_HTTP_SERVER_TRACESTATE_MORE : USPAN_HTTP_SERVER_TRACESTATE;
+
+	span_put(span, USPAN_HTTP_SERVER_TRACESTATE, text, MAX_TRACESTATE_BYTES);
+	if (scan->tracestate_values < 2)
+		return;
+	text = first_text(scan->tracestate + sizeof(text));
+	span_put(span, field, text, MAX_TRACESTATE_BYTES);
+	if (scan->tracestate_values > 2)
+		span_put_mark(span, USPAN_HTTP_SERVER_TRACESTATE_REST, USPAN_FIELD_CUT);
+}
+
 static __always_inline void put_texts(struct uspan_open_span *span, const struct uspan_go_http_config *config,
 				      const struct request_texts *texts, const struct header_scan *scan, bool parented)
 {
@@ -56,7 +71,7 @@ static __always_inline void put_texts(struct uspan_open_span *span, const struct
 	if (scan->user_agent)
 		span_put(span, USPAN_HTTP_SERVER_USER_AGENT, first_text(scan->user_agent), MAX_USER_AGENT_BYTES);
 	if (parented && scan->tracestate)
-		span_put(span, USPAN_HTTP_SERVER_TRACESTATE, first_text(scan->tracestate), MAX_TRACESTATE_BYTES);
+		put_tracestate(span, scan);
 }
 
 /*

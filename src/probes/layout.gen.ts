@@ -78,13 +78,15 @@ export const GoHttpConfig = {
   patternStr: 56,
   responseStatus: 58,
   responseConn: 60,
-  connHijacked: 62,
+  responseWriter: 62,
   requestContentLength: 64,
   connBufr: 66,
   readerBuf: 68,
   readerRead: 70,
   readerBytes: 72,
-  reserved: 74,
+  gPanic: 74,
+  panicGoexit: 76,
+  reserved: 78,
 } as const;
 
 export const ProbeHead = {
@@ -107,8 +109,15 @@ export const GoError = {
   reserved: 10,
 } as const;
 
+export const GoErrorWrapper = {
+  size: 8,
+  typeHash: 0,
+  inner: 4,
+  reserved: 6,
+} as const;
+
 export const GoBinary = {
-  size: 1608,
+  size: 3144,
   link: 0,
   linkRuntimePackages: 0,
   linkTimeoutHandler: 256,
@@ -138,8 +147,9 @@ export const GoBinary = {
   types: 824,
   timerCtxHash: 832,
   cancelCtxParent: 836,
-  reserved: 838,
+  wrapperCount: 838,
   errors: 840,
+  wrappers: 1608,
 } as const;
 
 export const GoLinkConfig = {
@@ -172,7 +182,7 @@ export const GoContextWrapper = {
 } as const;
 
 export const GoHttpClientConfig = {
-  size: 56,
+  size: 64,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -192,7 +202,10 @@ export const GoHttpClientConfig = {
   urlPath: 48,
   urlRawPath: 50,
   urlRawQuery: 52,
-  responseStatus: 54,
+  urlOpaque: 54,
+  urlForceQuery: 56,
+  responseStatus: 58,
+  reserved: 60,
 } as const;
 
 export const GoCall = {
@@ -201,6 +214,8 @@ export const GoCall = {
   method: 8,
   base: 16,
   resends: 24,
+  isOpaque: 28,
+  forceQuery: 30,
   url: 32,
 } as const;
 
@@ -663,6 +678,7 @@ export const SpanFlag = {
   ABORTED: 2,
   HIJACKED: 4,
   TLS: 8,
+  GOEXIT: 16,
 } as const;
 
 export const Counter = {
@@ -743,6 +759,8 @@ export const HttpClientField = {
   STATUS: 7,
   PROTOCOL: 8,
   RESENDS: 9,
+  OPAQUE: 10,
+  FORCE_QUERY: 11,
 } as const;
 
 export const HttpClientMoment = {
@@ -796,7 +814,9 @@ export const HttpServerField = {
   STATUS: 8,
   PROTOCOL: 9,
   SOCKET: 10,
-  COUNT: 11,
+  TRACESTATE_MORE: 11,
+  TRACESTATE_REST: 12,
+  COUNT: 13,
 } as const;
 
 /** By value. */
@@ -812,6 +832,8 @@ export const httpServerFieldNames = [
   'status',
   'protocol',
   'socket',
+  'tracestate_more',
+  'tracestate_rest',
 ] as const;
 
 export const PostgresqlMoment = {
@@ -997,6 +1019,7 @@ export const Constant = {
   POSTGRESQL_UNKNOWN_STATE: 1073741824,
   GO_BINARIES: 512,
   GO_ERRORS: 64,
+  GO_ERROR_WRAPPERS: 192,
   GO_LINK_PACKAGES: 16,
   GO_LINK_WRAPPERS: 64,
   COOKIE_MOMENT_BITS: 16,

@@ -41,6 +41,7 @@ export function httpClientSpan({ errorType }: HttpClient): SpanTable {
       [Field.PATH]: ['url.full'],
       [Field.RAW_PATH]: ['url.full'],
       [Field.QUERY]: ['url.full'],
+      [Field.OPAQUE]: ['url.full'],
       [Field.RESENDS]: number('http.request.resend_count'),
     },
     end(record, out) {
@@ -93,6 +94,9 @@ const urlOfParts: FieldCodec = (record, field, out) => {
       path: part(Field.PATH),
       rawPath: part(Field.RAW_PATH),
       query: part(Field.QUERY),
+      opaque: part(Field.OPAQUE),
+      forceQuery: record.number(Field.FORCE_QUERY) !== 0,
+      cut: (record.cut & ((1 << Field.PATH) | (1 << Field.RAW_PATH))) !== 0,
     }),
   );
   writeServer(record.slab, record.length(Field.SCHEME) === 5, host, end, out);

@@ -3,9 +3,10 @@ import { attributeKey } from '../contract/attribute-key.ts';
 import type { Written } from '../contract/decision.ts';
 import { type Slab, SpanKind, type SpanWriter, StatusCode } from '../contract/span.ts';
 import { HttpServerField as Field, SpanFlag } from '../probes/layout.gen.ts';
+import { newSlab } from '../probes/slab.ts';
 import type { SpanRecord } from '../probes/span-record.ts';
 import { bracketBytes, writeAuthority } from './authority.ts';
-import { hostEnd, indexOf, knownMethod, pathStart, port, queryMark } from './http-text.ts';
+import { absoluteHost, hostEnd, indexOf, knownMethod, pathStart, port, queryMark } from './http-text.ts';
 import { isOwnExport } from './own-export.ts';
 import { hasSecret, redactedQuery } from './query-secrets.ts';
 import { socketClient } from './socket-peer.ts';
@@ -30,6 +31,9 @@ const key = {
 
 const space = 0x20;
 const slash = 0x2f;
+const comma = 0x2c;
+/** Where the values of two headers are joined. One is enough, because one record is written at a time. No field is longer than a u16. */
+const joined = newSlab(2 * 0x10000);
 /** Bit of the request line in the marks. */
 const line = 1 << Field.REQUEST_LINE;
 
@@ -54,6 +58,8 @@ export function httpServerSpan({ implicitStatus }: HttpServer): SpanTable {
       [Field.PEER]: ['network.peer.address', peer],
       [Field.USER_AGENT]: text('user_agent.original'),
       [Field.TRACESTATE]: ['tracestate', traceState],
+      [Field.TRACESTATE_MORE]: ['tracestate'],
+      [Field.TRACESTATE_REST]: ['tracestate'],
       [Field.SOCKET]: ['network.peer.address', socketClient],
     },
     end(record, out) {
@@ -132,22 +138,40 @@ const host: FieldCodec = (record, field, out) => {
 const peer: FieldCodec = (record, field, out) =>
   writePeerText(record.slab, record.at(field), record.length(field), out);
 
+/** Headers of that name are one list (W3C Trace Context §3.3.1). */
 const traceState: FieldCodec = (record, field, out) => {
   const at = record.at(field);
-  const end = at + record.length(field);
-  const whole = record.cut & (1 << field) ? lastComma(record.slab.bytes, at, end) : end;
-  if (whole > at) out.traceState(record.slab, at, whole - at);
+  const length = wholeMembers(record, field);
+  const more = record.cut & (1 << field) ? 0 : wholeMembers(record, Field.TRACESTATE_MORE);
+  if (more === 0) {
+    if (length > 0) out.traceState(record.slab, at, length);
+    return;
+  }
+  const { bytes } = record.slab;
+  joined.bytes.set(bytes.subarray(at, at + length));
+  joined.bytes[length] = comma;
+  const second = record.at(Field.TRACESTATE_MORE);
+  joined.bytes.set(bytes.subarray(second, second + more), length + 1);
+  out.traceState(joined, 0, length + 1 + more);
 };
+
+/** Bytes of a tracestate. A cut one keeps only whole members (W3C Trace Context §3.3.1.5). */
+function wholeMembers(record: SpanRecord, field: number): number {
+  const length = record.length(field);
+  if ((record.cut & (1 << field)) === 0) return length;
+  const at = record.at(field);
+  return lastComma(record.slab.bytes, at, at + length) - at;
+}
 
 /** Go's server takes every HTTP/1.x. Anything but 1.1 and 1.0 is rare. */
 function protocolVersion(minor: number): string {
   return minor === 1 ? '1.1' : `1.${minor}`;
 }
 
-/** A cut tracestate keeps only whole members (W3C Trace Context §3.3.1.5). This is the position of the last comma, or `from`. */
+/** The position of the last comma, or `from`. */
 function lastComma(bytes: Uint8Array, from: number, to: number): number {
   let i = to - 1;
-  while (i > from && bytes[i] !== 0x2c) i--;
+  while (i > from && bytes[i] !== comma) i--;
   return Math.max(i, from);
 }
 
@@ -157,6 +181,8 @@ function writeTarget(slab: Slab, from: number, to: number, out: SpanWriter): voi
   const path = pathStart(bytes, from, to);
   const mark = queryMark(bytes, path, to);
   if (mark > path) out.bytes(key.path, slab, path, mark - path);
+  // An empty path of an http URL is the same as `/` (RFC 9110 §4.2.3).
+  else if (absoluteHost(bytes, from, to) >= 0) out.text(key.path, '/');
   if (mark + 1 >= to) return;
   if (hasSecret(bytes, mark + 1, to)) out.text(key.query, redactedQuery(bytes, mark + 1, to));
   else out.bytes(key.query, slab, mark + 1, to - mark - 1);
@@ -175,17 +201,22 @@ function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter
   out.int(key.peerPort, number);
 }
 
-/** Error on 5xx, on a panic that left the handler, and if the client went away before the end. */
+/** Error on 5xx, if a panic or runtime.Goexit() left the handler, and if the client went away before the end. */
 function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
   const panicked = (flags & SpanFlag.PANIC) !== 0;
   const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
-  // A handler that panicked, or took the connection over, sends no answer that uspan can see.
-  const status = written !== 0 ? written : panicked || hijacked ? 0 : implicit;
+  const exited = (flags & SpanFlag.GOEXIT) !== 0;
+  // A handler that did not return, or took the connection over, sends no answer that uspan can see.
+  const status = written !== 0 ? written : panicked || exited || hijacked ? 0 : implicit;
   if (status !== 0) out.int(key.status, status);
   if (hijacked) out.bool(key.hijacked, true);
   if (panicked) {
     out.text(key.errorType, 'panic');
     out.status(StatusCode.error, 'the handler panicked');
+  } else if (exited && !hijacked) {
+    // Go's server closes the connection, and the client has no whole response.
+    out.text(key.errorType, 'goexit');
+    out.status(StatusCode.error, 'the handler ended its goroutine');
   } else if (status >= 500) {
     out.text(key.errorType, String(status));
     out.status(StatusCode.error);

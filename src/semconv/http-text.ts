@@ -34,9 +34,15 @@ export function indexOf(bytes: Uint8Array, byte: number, from: number, to: numbe
 export function pathStart(bytes: Uint8Array, from: number, to: number): number {
   const first = bytes[from];
   if (first === slash || first === 0x2a) return from;
+  const host = absoluteHost(bytes, from, to);
+  return host < 0 ? to : indexOf(bytes, slash, host, queryMark(bytes, host, to));
+}
+
+/** Start of the host in a request target of absolute-form, or -1. */
+export function absoluteHost(bytes: Uint8Array, from: number, to: number): number {
+  if (bytes[from] === slash) return -1;
   const scheme = indexOf(bytes, colon, from, to);
-  if (scheme + 2 >= to || bytes[scheme + 1] !== slash || bytes[scheme + 2] !== slash) return to;
-  return indexOf(bytes, slash, scheme + 3, queryMark(bytes, scheme + 3, to));
+  return scheme + 2 < to && bytes[scheme + 1] === slash && bytes[scheme + 2] === slash ? scheme + 3 : -1;
 }
 
 /** Position of the `?` that begins the query, or `to`. */

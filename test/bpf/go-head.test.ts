@@ -26,7 +26,7 @@ interface Head {
   readonly traceparents: number;
 }
 
-/** The same, by lines and a regular expression. Undefined: a line goes on in the next one, or has more blanks than are looked at. */
+/** The same, by lines and a regular expression. Undefined: a line goes on in the next one, or has more blanks than are looked at, or there are two tracestate. */
 function oracle(text: string): Head | undefined {
   const values: Record<string, string | undefined> = {};
   let traceparents = 0;
@@ -42,6 +42,8 @@ function oracle(text: string): Head | undefined {
       const key = name.toLowerCase();
       if (/^[ \t]{5}|[ \t]{5}$/.test(value!)) return undefined;
       if (key === 'traceparent') traceparents++;
+      // Two of them are one list, which the header map has.
+      if (key === 'tracestate' && values[key] !== undefined) return undefined;
       // A header that is there but empty has no address of its own.
       values[key] ??= value!.replaceAll(/^[ \t]+|[ \t]+$/g, '');
     }
@@ -88,6 +90,7 @@ describeKernel('headers in a head', () => {
     ['names that only begin so', `${line}Hostess: x\r\nUser-Agents: y\r\nTraceparent2: z\r\nTrace: q\r\n\r\n`],
     ['a name in a value', `${line}X: Host: y\r\nReferer: user-agent: z\r\n\r\n`],
     ['several of one', `${line}traceparent: a\r\ntraceparent: b\r\nUser-Agent: 1\r\nUser-Agent: 2\r\n\r\n`],
+    ['two tracestate', `${line}tracestate: a=1\r\nHost: x\r\nTracestate: b=2\r\n\r\n`],
     ['a line that goes on', `${line}X: a\r\n b\r\nHost: c\r\n\r\n`],
     ['the second of two heads is not looked at', `${line}Host: a\r\n\r\n${line}Host: b\r\nUser-Agent: c\r\n\r\n`],
     ['no end', `${line}Host: a\r\nUser-Agent: b\r\n`],

@@ -51,7 +51,9 @@ describeKernel('every way in which a request can end', () => {
 
     test('ErrAbortHandler and Goexit leave the handler too', async () => {
       for (const target of ['/abort', '/goexit']) await expect(get(server.port, target)).rejects.toThrow('closed');
-      for (const span of await next(2)) expect([span.attributes['error.type'], span.status.code]).toEqual(['panic', 2]);
+      const spans = await next(2);
+      for (const span of spans) expect([span.status.code, statusOf(span)]).toEqual([2, undefined]);
+      expect(spans.map((span) => span.attributes['error.type'])).toEqual(['panic', 'goexit']);
     });
 
     test('a client that goes away: aborted', async () => {
@@ -79,6 +81,18 @@ describeKernel('every way in which a request can end', () => {
       const [span] = await next(1);
       expect(span!.attributes).toMatchObject({ 'url.path': '/hijack', 'uspan.connection.hijacked': true });
       expect(statusOf(span!)).toBeUndefined();
+      expect(span!.status.code).toBe(0);
+    });
+
+    test('a connection taken over after the status was written: both are told', async () => {
+      const connection = await RawConnection.open(server.port);
+      expect((await connection.request({ target: '/upgrade' })).status).toBe(101);
+      connection.send('ping');
+      expect((await connection.receiveBytes(4)).toString()).toBe('ping');
+      await connection.close();
+      const [span] = await next(1);
+      expect(span!.attributes).toMatchObject({ 'url.path': '/upgrade', 'uspan.connection.hijacked': true });
+      expect(statusOf(span!)).toBe(101);
       expect(span!.status.code).toBe(0);
     });
 
@@ -138,7 +152,7 @@ describeKernel('every way in which a request can end', () => {
       const stopped = await agent.stop();
       const { report } = stopped;
       const panics = 242;
-      expect(stats).toMatchObject({ started: seen, finished: seen, panicked: panics, hijacked: 1 });
+      expect(stats).toMatchObject({ started: seen, finished: seen, panicked: panics, hijacked: 2 });
       expect(world.receiver.spanCount).toBe(seen);
       expect(hitsOf(stopped, 'end')).toBe(seen - panics);
       expect(hitsOf(stopped, 'panic')).toBe(panics);

@@ -107,6 +107,32 @@ describeKernel('trace context', () => {
       expect(span.traceId).not.toBe(traceId);
     });
 
+    test('tracestate headers are one list, in their order', async () => {
+      const states = [
+        [{ tracestate: 'a=1', Tracestate: 'b=2' }, 'a=1,b=2', undefined],
+        [{ tracestate: '', Tracestate: 'b=2,c=3' }, 'b=2,c=3', undefined],
+        [{ tracestate: 'a=1', Tracestate: 'b=2', TraceState: 'c=3' }, 'a=1,b=2', 'tracestate'],
+      ] as const;
+      for (const [headers, traceState, cut] of states) {
+        const span = await spanOf(() =>
+          requestOnce(server.port, { target: '/hello', headers: { traceparent: good, ...headers } }),
+        );
+        expect(span).toMatchObject({ traceId, parentSpanId: parentId, traceState });
+        expect(span.attributes['uspan.truncated']).toBe(cut);
+      }
+    });
+
+    test('a traceparent with blanks around it, as few or as many as there are', async () => {
+      for (const [before, behind] of [
+        [' ', ' '],
+        ['\t \t \t ', '   \t     '],
+      ]) {
+        const headers = { traceparent: `${before}${good}${behind}` };
+        const span = await spanOf(() => requestOnce(server.port, { target: '/hello', headers }));
+        expect(span).toMatchObject({ traceId, parentSpanId: parentId });
+      }
+    });
+
     test('a tracestate without a traceparent is dropped', async () => {
       const span = await spanOf(() => requestOnce(server.port, { target: '/hello', headers: { tracestate: 'a=1' } }));
       expect(span.traceState).toBe('');

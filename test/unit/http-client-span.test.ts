@@ -23,7 +23,10 @@ import { encodeSpanRecord, type RecordField } from '../support/span-record.ts';
 const resource = { attributes: { 'service.name': 'shop' } };
 
 interface ClientRecord {
-  readonly texts?: Partial<Record<'METHOD' | 'URL' | 'SCHEME' | 'HOST' | 'PATH' | 'RAW_PATH' | 'QUERY', string>>;
+  readonly texts?: Partial<
+    Record<'METHOD' | 'URL' | 'SCHEME' | 'HOST' | 'PATH' | 'RAW_PATH' | 'QUERY' | 'OPAQUE', string>
+  >;
+  readonly forceQuery?: boolean;
   readonly status?: number;
   /** `GoErrorField.KNOWN` and the fields with it. */
   readonly error?: number;
@@ -52,6 +55,7 @@ function encode(record: ClientRecord): Uint8Array<ArrayBuffer> {
     fields: [
       ...named.filter(({ value, unreadable: lost }) => value !== '' || lost),
       ...some(Field.RESENDS, record.resends),
+      ...some(Field.FORCE_QUERY, Number(record.forceQuery ?? false)),
       ...(record.error === undefined
         ? [
             { field: Field.STATUS, value: record.status ?? 0 },
@@ -144,11 +148,40 @@ describe('a URL in parts', () => {
     // url.URL ignores a RawPath that is not an encoding.
     [{ PATH: '/b c', RAW_PATH: '/b c' }, 'http://a:81/b%20c'],
     [{ PATH: 'b' }, 'http://a:81/b'],
+    [{ PATH: '*' }, 'http://a:81/*'],
+    // It is one only of this path, which a reverse proxy may have changed alone.
+    [{ PATH: '/a/b', RAW_PATH: '/api/a%2Fb' }, 'http://a:81/a/b'],
+    [{ PATH: '/a/b', RAW_PATH: '/a%2F' }, 'http://a:81/a/b'],
+    [{ PATH: '/a/', RAW_PATH: '/a%2Fb' }, 'http://a:81/a/'],
+    [{ PATH: '/a\xc3\xa4', RAW_PATH: '/%61%c3%A4' }, 'http://a:81/%61%c3%A4'],
+    [{ PATH: '/a%2', RAW_PATH: '/a%2' }, 'http://a:81/a%252'],
+    // A target that the program wrote.
+    [{ OPAQUE: '/ok%2F', QUERY: 'q=1' }, 'http://a:81/ok%2F?q=1'],
+    [{ OPAQUE: '//a:81/ok%2F?not=query', QUERY: 'q=1' }, 'http://a:81/ok%2F?not=query?q=1'],
+    [{ OPAQUE: '//user:secret@a:81/ok?sig=secret' }, 'http://a:81/ok?sig=REDACTED'],
+    [{ OPAQUE: 'http://user:secret@a:81/@' }, 'http://a:81/@'],
+    [{ OPAQUE: 'a' }, 'http://a:81/a'],
     [{ PATH: '/b', QUERY: 'X-Goog-Signature=secret' }, 'http://a:81/b?X-Goog-Signature=REDACTED'],
     [{ HOST: 'user:secret@a:81', PATH: '/b' }, 'http://a:81/b'],
   ])('%j', (texts, url) => {
     const attributes = parts(texts);
     expect(attributes).toMatchObject({ 'url.full': url, 'server.address': 'a', 'server.port': 81 });
+  });
+
+  test('an empty query that is forced', () => {
+    const texts = { SCHEME: 'http', HOST: 'a', PATH: '/b' };
+    expect(spanOf({ texts, forceQuery: true }).attributes['url.full']).toBe('http://a/b?');
+    expect(spanOf({ texts: { ...texts, OPAQUE: '/c' }, forceQuery: true }).attributes['url.full']).toBe('http://a/c?');
+  });
+
+  test('of a path and its encoding that were cut, the encoding, as far as they agree', () => {
+    const cutUrl = (PATH: string, RAW_PATH: string) =>
+      spanOf({ texts: { SCHEME: 'http', HOST: 'a', PATH, RAW_PATH }, cut: [Field.PATH, Field.RAW_PATH] }).attributes[
+        'url.full'
+      ];
+    expect(cutUrl('/b/cdef', '/b%2Fcd')).toBe('http://a/b%2Fcd');
+    expect(cutUrl('/b/cdef', '/b%2Fc%6')).toBe('http://a/b%2Fc%6');
+    expect(cutUrl('/x/cdef', '/b%2Fcd')).toBe('http://a/x/cdef');
   });
 
   test('none at all', () => {
@@ -232,6 +265,7 @@ describe('errors', () => {
       descriptor: () => undefined,
       hash: (name: string) => (name === '*net.OpError' ? 0xdeadbeef : undefined),
       contextWrappers: () => [],
+      errorWrappers: () => [],
       headerMap: () => undefined,
     };
     const bytes = goErrors(types);

@@ -12,6 +12,7 @@ export interface HttpRecord {
   readonly userAgent?: string;
   readonly pattern?: string;
   readonly traceState?: string;
+  readonly moreTraceState?: string;
   readonly status?: number;
   readonly protoMinor?: number;
   /** `SpanFlag`s. */
@@ -58,6 +59,7 @@ export function encodeRecord(record: HttpRecord): Uint8Array<ArrayBuffer> {
       ...marked(Field.HOST, record.host),
       ...marked(Field.USER_AGENT, record.userAgent),
       ...marked(Field.TRACESTATE, record.traceState),
+      ...marked(Field.TRACESTATE_MORE, record.moreTraceState),
       { field: Field.PROTOCOL, value: 256 + (record.protoMinor ?? 1) },
       { field: Field.STATUS, value: record.status ?? 0 },
       ...marked(Field.PATTERN, record.pattern),

@@ -47,10 +47,12 @@ const fields: Readonly<Record<string, readonly [offset: number, sizeBytes: numbe
   'net/http.pattern.str': [1, 16],
   'net/http.response.status': [120, 8],
   'net/http.response.conn': [2, 8],
-  'net/http.conn.hijackedv': [136, 1],
+  'net/http.response.w': [56, 8],
   'context.cancelCtx.err': [88, 16],
   'context.cancelCtx.Context': [4, 16],
   'runtime.g.goid': [152, 8],
+  'runtime.g._panic': [32, 8],
+  'runtime._panic.goexit': [90, 1],
 };
 
 function constantsOf(
@@ -69,6 +71,7 @@ function constantsOf(
     hash: () => undefined,
     start: 0,
     contextWrappers: () => [],
+    errorWrappers: () => [],
     headerMap: () => map ?? undefined,
   };
   const go = { version: 'go1.26', path: 'main', main: undefined, modules: new Map(), settings: new Map(), types };
@@ -123,7 +126,9 @@ test('every offset has its place', () => {
       patternStr: 1,
       responseStatus: 120,
       responseConn: 2,
-      connHijacked: 136,
+      responseWriter: 56,
+      gPanic: 32,
+      panicGoexit: 90,
       requestContentLength: 88,
       connBufr: 112,
       readerBuf: 3,
@@ -169,7 +174,9 @@ describe('a field that is needed is named when it is missing', () => {
     'Request.Pattern',
     'Request.pat',
     'pattern.str',
-    'conn.hijackedv',
+    'response.w',
+    'g._panic',
+    '_panic.goexit',
     'cancelCtx.err',
     'cancelCtx.Context',
     'g.goid',
@@ -215,11 +222,19 @@ describe('what a span may lack is absent, with a note', () => {
 
   test.each([
     ['context.cancelCtx.err', 'cancelCtxErr', 'aborted clients'],
-    ['net/http.conn.hijackedv', 'connHijacked', 'hijacked connections'],
+    ['net/http.response.w', 'responseWriter', 'hijacked connections'],
+    ['runtime.g._panic', 'gPanic', 'runtime.Goexit in a handler'],
+    ['runtime._panic.goexit', 'panicGoexit', 'runtime.Goexit in a handler'],
   ] as const)('%s', (field, name, note) => {
     const { config, notes } = configOf({ [field]: undefined });
     expect(config[name]).toBe(absent);
     expect(notes).toEqual([expect.stringContaining(note)]);
+  });
+
+  test('a writer elsewhere than 64 bytes before the status is not read', () => {
+    const { config, notes } = configOf({ 'net/http.response.w': [48, 8] });
+    expect(config.responseWriter).toBe(absent);
+    expect(notes).toEqual([expect.stringContaining('hijacked connections')]);
   });
 
   test.each(['net/http.Request.ContentLength', 'net/http.conn.bufr', 'bufio.Reader.buf', 'bufio.Reader.r'])(

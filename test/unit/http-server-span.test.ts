@@ -103,8 +103,9 @@ describe('target', () => {
     ['*', { path: '*' }],
     ['http://shop.test:8080/a?b=1', { path: '/a', query: 'b=1' }],
     ['http://user:password@shop.test/a', { path: '/a' }],
-    ['http://shop.test', {}],
-    ['http://shop.test?b=/1', { query: 'b=/1' }],
+    // An http URL without a path has the path `/` (RFC 9110 §4.2.3).
+    ['http://shop.test', { path: '/' }],
+    ['http://shop.test?b=/1', { path: '/', query: 'b=/1' }],
     ['shop.test:443', {}],
     ['', {}],
   ])('%s', (target, expected) => {
@@ -258,6 +259,16 @@ describe('outcome', () => {
     expect(outcomeOf({ status: 500, flags: SpanFlag.PANIC })).toMatchObject({ http: 500, error: 'panic' });
   });
 
+  test('a handler that ended its goroutine did not panic, and sent no answer', () => {
+    expect(outcomeOf({ status: 0, flags: SpanFlag.GOEXIT })).toEqual({
+      ...failed,
+      message: 'the handler ended its goroutine',
+      http: undefined,
+      error: 'goexit',
+    });
+    expect(outcomeOf({ status: 500, flags: SpanFlag.GOEXIT })).toMatchObject({ http: 500, error: 'goexit' });
+  });
+
   test('the client went away', () => {
     expect(outcomeOf({ status: 200, flags: SpanFlag.ABORTED })).toEqual({
       ...failed,
@@ -300,6 +311,16 @@ describe('marks', () => {
 
   test('nothing is marked otherwise', () => {
     expect(Object.keys(attributesOf({})).filter((key) => key.startsWith('uspan.'))).toEqual([]);
+  });
+
+  test('two tracestate headers are one list', () => {
+    expect(spanOf({ ...plain, traceState: 'a=1', moreTraceState: 'b=2' }).traceState).toBe('a=1,b=2');
+    const cut = [HttpServerField.TRACESTATE_MORE];
+    const span = spanOf({ ...plain, traceState: 'a=1', moreTraceState: 'b=2,c', cut });
+    expect([span.traceState, span.attributes['uspan.truncated']]).toEqual(['a=1,b=2', 'tracestate']);
+    expect(spanOf({ ...plain, traceState: 'a=1', moreTraceState: 'b', cut }).traceState).toBe('a=1');
+    const first = [HttpServerField.TRACESTATE];
+    expect(spanOf({ ...plain, traceState: 'a=1,b', moreTraceState: 'c=3', cut: first }).traceState).toBe('a=1');
   });
 
   test('a tracestate that was cut keeps its whole members', () => {

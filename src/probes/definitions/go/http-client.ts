@@ -122,6 +122,8 @@ const fields = {
     urlPath: ['net/url.URL', 'Path'],
     urlRawPath: ['net/url.URL', 'RawPath'],
     urlRawQuery: ['net/url.URL', 'RawQuery'],
+    urlOpaque: ['net/url.URL', 'Opaque'],
+    urlForceQuery: ['net/url.URL', 'ForceQuery'],
   },
 } as const satisfies Partial<Record<ConfigField, Partial<Record<ConfigField, readonly [string, string]>>>>;
 

@@ -101,7 +101,9 @@ const optionalFields = {
   requestPattern: ['net/http.Request', 'Pattern'],
   requestPat: ['net/http.Request', 'pat'],
   patternStr: ['net/http.pattern', 'str'],
-  connHijacked: ['net/http.conn', 'hijackedv'],
+  responseWriter: ['net/http.response', 'w'],
+  gPanic: ['runtime.g', '_panic'],
+  panicGoexit: ['runtime._panic', 'goexit'],
 } as const satisfies Partial<Record<ConfigField, GoField>>;
 
 function constants(binary: Binary): Constants {
@@ -120,7 +122,11 @@ function constants(binary: Binary): Constants {
   const offsets = new Map(
     entries(optionalFields).map(([name, [type, field]]) => [name, types.field(type, field)?.flatOffset]),
   );
-  for (const [name, offset] of offsets) put(name, offset ?? absent);
+  // They are read in one piece.
+  const statusBehindWriter = 64;
+  const status = types.field(...responseFields.responseStatus)!.flatOffset!;
+  if (offsets.get('responseWriter') !== status - statusBehindWriter) offsets.delete('responseWriter');
+  for (const [name] of entries(optionalFields)) put(name, offsets.get(name) ?? absent);
   if (end >= rawBytes) return { found: false, missing: `net/http.Request within ${rawBytes} bytes (it needs ${end})` };
   put('requestBytes', end);
   putReader(types, end, put);
@@ -133,8 +139,11 @@ function constants(binary: Binary): Constants {
   if (types.field('context.cancelCtx', 'err')?.flatOffset === undefined) {
     notes.push('aborted clients are not recognised: context.cancelCtx.err is not in the binary');
   }
-  if (!has('connHijacked')) {
-    notes.push('hijacked connections are not recognised: net/http.conn.hijackedv is not in the binary');
+  if (!has('responseWriter')) {
+    notes.push('hijacked connections are not recognised: net/http.response.w is not where it is in known releases');
+  }
+  if (!has('gPanic') || !has('panicGoexit')) {
+    notes.push('runtime.Goexit in a handler looks like a panic: runtime._panic.goexit is not in the binary');
   }
   return { found: true, bytes, notes, goBinary: goFacts(binary).goBinary };
 }
