@@ -9,19 +9,44 @@
 #include "go/value.h"
 #include "span/fields.h"
 
-#define GO_ERROR_DEPTH 5
+#define GO_ERROR_DEPTH 8
 #define MAX_ERROR_MESSAGE_BYTES 96
 #define MAX_ERROR_TYPE_BYTES 128
 #define MAX_ERROR_STATUS_BYTES 16
 
 struct go_error_walk {
 	struct go_interface at;
+	__u64 wrapper;              /* out: itab of the outermost error of a type of the program's own, which wraps another; 0: none */
 	struct uspan_text_ref text; /* out: what is read of a known type, as a text */
 	__u64 number;               /* out: or as a number */
 	__u16 known;                /* out: 1 + index of the innermost known type; 0: none */
 	__u16 reads;                /* out: of that type */
 	__u32 unknown;              /* out: not 0: `at` is of a type that is not known */
 };
+
+/* One step inwards, into the field that the Unwrap() of a type of the program's own returns. Global, as below. */
+__noinline int enter_wrapper(struct go_error_walk *walk, const struct uspan_go_binary *binary, __u32 hash)
+{
+	struct go_interface inner = {};
+	__u32 count;
+
+	if (!walk || !binary)
+		return 0;
+	count = binary->wrapper_count;
+	for (__u32 i = 0; i < USPAN_GO_ERROR_WRAPPERS; i++) {
+		if (i >= count)
+			return 0;
+		if (binary->wrappers[i].type_hash != hash)
+			continue;
+		if (bpf_probe_read_user(&inner, sizeof(inner), (void *)(walk->at.data + binary->wrappers[i].inner)) || !inner.type)
+			return 0;
+		if (!walk->wrapper)
+			walk->wrapper = walk->at.type;
+		walk->at = inner;
+		return 1;
+	}
+	return 0;
+}
 
 /* One step inwards. Global, so that the verifier walks it once. Returns whether there is a next one. */
 __noinline int enter_error(struct go_error_walk *walk, const struct uspan_go_binary *binary)
@@ -59,6 +84,8 @@ __noinline int enter_error(struct go_error_walk *walk, const struct uspan_go_bin
 		return known->inner != USPAN_FIELD_ABSENT &&
 		       bpf_probe_read_user(&walk->at, sizeof(walk->at), (void *)(data + known->inner)) == 0 && walk->at.type;
 	}
+	if (enter_wrapper(walk, binary, hash))
+		return 1;
 	walk->unknown = 1;
 	return 0;
 }
@@ -106,8 +133,9 @@ static __always_inline void put_error(struct uspan_open_span *span, const struct
 				      const struct uspan_go_binary *binary)
 {
 	span_put_number(span, USPAN_GO_ERROR_KNOWN, walk->known);
-	if (walk->unknown)
-		span_put(span, USPAN_GO_ERROR_TYPE, type_name(walk->at.type, base, binary), MAX_ERROR_TYPE_BYTES);
+	if (walk->wrapper || walk->unknown)
+		span_put(span, USPAN_GO_ERROR_TYPE, type_name(walk->wrapper ? walk->wrapper : walk->at.type, base, binary),
+			 MAX_ERROR_TYPE_BYTES);
 	switch (walk->reads) {
 	case USPAN_GO_ERROR_READS_ERRNO:
 		span_put_number(span, USPAN_GO_ERROR_ERRNO, walk->number);

@@ -83,6 +83,16 @@ export interface GoTypes {
   headerMap(): GoMapLayout | undefined;
   /** Types that are a context.Context but do not begin with their parent. */
   contextWrappers(): readonly GoContextWrapper[];
+  /** Types that are an error and have another one, which their Unwrap() returns. */
+  errorWrappers(): readonly GoErrorWrapper[];
+}
+
+/** An error of the program's or a library's own that wraps another: `*url.Error`, `*os.PathError`. */
+export interface GoErrorWrapper {
+  /** `internal/abi.Type.Hash` of the struct and of pointers to it, as far as they are errors. */
+  readonly hashes: readonly number[];
+  /** Offset of the error inside, an interface. */
+  readonly inner: number;
 }
 
 /** A context.Context that the program or a library defines: `struct{ mu sync.Mutex; context.Context }`, `*gin.Context`. */

@@ -107,6 +107,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
     return use().types.field(typeName, ...names);
   });
   const wrappers = remember((_: 'context.Context') => use().types.contextWrappers());
+  const errors = remember((_: 'error') => use().types.errorWrappers());
   const headerMap = remember((_: 'map[string][]string'): GoMapLayout | undefined => use().types.headerMap());
   return {
     version,
@@ -121,6 +122,7 @@ function rememberGo(info: GoInfo, use: () => GoInfo): GoInfo {
       hash,
       headerMap: () => headerMap('map[string][]string'),
       contextWrappers: () => wrappers('context.Context'),
+      errorWrappers: () => errors('error'),
     },
   };
 }

@@ -63,6 +63,19 @@ const scenarios: readonly Scenario[] = [
   },
   // Credentials and secrets.
   { name: 'get', query: { path: '/s?sig=secret&b=1' }, spans: [{ url: '/s?sig=REDACTED&b=1', status: 200 }] },
+  // What the program changed in a URL: see url.URL.EscapedPath() and RequestURI().
+  { name: 'stale-raw-path', query: { path: '/api/a%2Fb' }, spans: [{ url: '/a/b', status: 200 }] },
+  { name: 'get', query: { path: '/forced?' }, spans: [{ url: '/forced?', status: 200 }] },
+  {
+    name: 'opaque',
+    query: { path: '/x?q=1', opaque: '/ok%2Fopaque' },
+    spans: [{ url: '/ok%2Fopaque?q=1', status: 200 }],
+  },
+  {
+    name: 'opaque',
+    query: { path: '/x?q=1', opaque: '//HOST/ok%2Fopaque?not=query' },
+    spans: [{ url: '/ok%2Fopaque?not=query?q=1', status: 200 }],
+  },
   { name: 'opaque-host', query: { path: '/q' }, spans: [{ url: '/q', error: '*net.DNSError' }] },
   // TLS, by HTTP/1 and HTTP/2, on a new connection and on an open one.
   { name: 'http1', to: 'https', spans: [{ url: '/', status: 200 }] },
@@ -78,6 +91,9 @@ const scenarios: readonly Scenario[] = [
   { name: 'untrusted', to: 'https', spans: [{ url: '/', error: '*tls.CertificateVerificationError' }] },
   // No response.
   { name: 'refused', to: 'http://127.0.0.1:1/', spans: [{ url: '/', error: 'ECONNREFUSED' }] },
+  // An error of the program's own that unwraps to a known one is that error. Otherwise it has its own name.
+  { name: 'refused-wrapped', to: 'http://127.0.0.1:1/', spans: [{ url: '/', error: 'ECONNREFUSED' }] },
+  { name: 'secret-wrapped', spans: [{ url: '', error: '*main.attempt' }] },
   { name: 'dns', to: 'http://nowhere.invalid/', spans: [{ url: '/', error: '*net.DNSError' }] },
   { name: 'dial-timeout', spans: [{ url: '', ...timeout }] },
   { name: 'dial-error', spans: [{ url: '', error: '*errors.errorString' }] },
@@ -150,18 +166,21 @@ describeKernel('Go HTTP client spans, every Go release', () => {
     const before = due.get(app.path)!;
     for (const [name, traceparent] of [
       ['get', `00-${traceId}-${parentId}-01`],
+      // net/http takes blanks off when it writes the header.
+      ['get', ` \t00-${traceId}-${parentId}-01 `],
       ['get', `00-${traceId}-${parentId}-00`],
       ['get', `00-${traceId}-${parentId}`],
       ['two-traceparents', `00-${traceId}-${parentId}-01`],
     ] as const) {
       await app.run(name, { traceparent });
     }
-    // The second one says not to sample.
-    const { client } = await spansByKind(receiver, app.pid, { server: 0, client: before + 3 });
-    const [taken, ...ignored] = client.slice(before);
+    // The third one says not to sample.
+    const { client } = await spansByKind(receiver, app.pid, { server: 0, client: before + 4 });
+    const [taken, trimmed, ...ignored] = client.slice(before);
     expect(taken).toMatchObject({ traceId, parentSpanId: parentId, flags: 0x301 });
+    expect(trimmed).toMatchObject({ traceId, parentSpanId: parentId, flags: 0x301 });
     for (const span of ignored) expect(span).toMatchObject({ parentSpanId: undefined, flags: 0x101 });
-    due.set(app.path, before + 3);
+    due.set(app.path, before + 4);
   });
 
   test('what is no attempt has no span', async () => {

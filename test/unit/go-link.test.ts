@@ -96,6 +96,7 @@ test('facts are put together once a binary; types of contexts beyond those there
     descriptor: () => undefined,
     hash: () => undefined,
     headerMap: () => undefined,
+    errorWrappers: () => [],
     contextWrappers() {
       asked++;
       return contexts;

@@ -79,6 +79,7 @@ function goWith(...modules: string[]): GoInfo {
       descriptor: () => undefined,
       hash: () => undefined,
       contextWrappers: () => [],
+      errorWrappers: () => [],
       headerMap: () => undefined,
     },
   };

@@ -20,6 +20,7 @@ const noTypes: GoTypes = {
   descriptor: () => undefined,
   hash: () => undefined,
   contextWrappers: () => [],
+  errorWrappers: () => [],
   headerMap: () => undefined,
 };
 

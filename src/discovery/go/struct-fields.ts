@@ -64,6 +64,17 @@ export function structFieldsReader(memory: TypeMemory, packedOffsets: boolean): 
   };
 }
 
+/** Whether a struct has a field of one of the types. It makes no names and objects for the fields. */
+export function mentions(memory: TypeMemory, struct: number, ...types: readonly (number | undefined)[]): boolean {
+  if (!plausible(memory, struct)) return false;
+  const count = Math.min(memory.word(struct + typeLayout.structFieldCount), memory.sizeBytes / fieldBytes);
+  const first = memory.pointer(struct + typeLayout.structFields);
+  for (let field = 0; field < count; field++) {
+    if (types.includes(memory.pointer(first + field * fieldBytes + 8))) return true;
+  }
+  return false;
+}
+
 /**
  * Whether the binary packs offsets (Go 1.18). A struct shows it whose last field would otherwise lie beyond its end, as that of
  * `runtime.moduledata` does.

@@ -2,6 +2,7 @@ import type { FieldPath, GoTypes } from '../../contract/binary.ts';
 import type { ElfImage } from '../elf/image.ts';
 import type { RelativeRelocations } from '../elf/relocations.ts';
 import { contextWrappers } from './context-wrappers.ts';
+import { errorWrappers } from './error-wrappers.ts';
 import { resolveFieldPath } from './field-path.ts';
 import { isHeaderMap, mapLayout } from './map-layout.ts';
 import type { ModuleData } from './moduledata.ts';
@@ -65,6 +66,10 @@ export function goTypes(image: ElfImage, relocations: RelativeRelocations, modul
     contextWrappers() {
       const { memory, index, fieldsOf } = use();
       return contextWrappers(memory, index, fieldsOf);
+    },
+    errorWrappers() {
+      const { memory, index, fieldsOf } = use();
+      return errorWrappers(memory, index, fieldsOf);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** What programs need to know of a Go binary, for any of its libraries. */
 import type { Binary } from '../../../contract/binary.ts';
 import { Constant, GoBinary } from '../../layout.gen.ts';
-import { goErrors } from './errors.ts';
+import { goErrors, goErrorWrappers } from './errors.ts';
 import { goLinkConfig } from './link.ts';
 import { goMapLayout } from './map-layout.ts';
 
@@ -20,16 +20,24 @@ export function goFacts(binary: Binary): GoFacts {
   const before = known.get(binary);
   if (before) return before;
   const { bytes: link, unknownContexts } = goLinkConfig(binary);
-  const notes =
-    unknownContexts > 0
-      ? [`contexts of ${unknownContexts} types are not followed: there are too many types of them`]
-      : [];
-  const facts = { goBinary: encode(binary, link), notes };
+  const wrappers = binary.go && goErrorWrappers(binary.go.types);
+  const notes: string[] = [];
+  if (unknownContexts > 0) {
+    notes.push(`contexts of ${unknownContexts} types are not followed: there are too many types of them`);
+  }
+  if (wrappers && wrappers.leftOut > 0) {
+    notes.push(`errors inside those of ${wrappers.leftOut} types are not looked at: there are too many types of them`);
+  }
+  const facts = { goBinary: encode(binary, link, wrappers), notes };
   known.set(binary, facts);
   return facts;
 }
 
-function encode(binary: Binary, link: Uint8Array): Uint8Array {
+function encode(
+  binary: Binary,
+  link: Uint8Array,
+  wrappers: ReturnType<typeof goErrorWrappers> | undefined,
+): Uint8Array {
   const bytes = new Uint8Array(GoBinary.size);
   const view = new DataView(bytes.buffer);
   bytes.set(link, GoBinary.link);
@@ -42,5 +50,7 @@ function encode(binary: Binary, link: Uint8Array): Uint8Array {
   view.setBigUint64(GoBinary.types, BigInt(types.start), true);
   view.setUint32(GoBinary.timerCtxHash, types.hash('*context.timerCtx') ?? 0, true);
   bytes.set(goErrors(types), GoBinary.errors);
+  if (wrappers) bytes.set(wrappers.bytes, GoBinary.wrappers);
+  view.setUint16(GoBinary.wrapperCount, wrappers?.count ?? 0, true);
   return bytes;
 }

@@ -1,12 +1,12 @@
 /**
  * `error.type` of Go errors, one vocabulary for all libraries. If uspan knows the error, it is the name that a reader of the span knows it
- * by (the name of the errno, `timeout`, `canceled`, `EOF`, `sql.ErrTxDone`). Otherwise it is the error's type as Go's `%T` prints it, which
+ * by (the name of the errno, `timeout`, `canceled`, `EOF`, `sql.ErrTxDone`), no matter what wraps it. Otherwise it is the error's type as Go's `%T` prints it, which
  * OpenTelemetry's own Go instrumentation uses (go.opentelemetry.io/otel/semconv, ErrorType). It is never the message, which can hold
  * anything.
  */
 import type { GoTypes } from '../../../contract/binary.ts';
 import type { SpanRecord } from '../../../probes/span-record.ts';
-import { Constant, GoErrorField as Field, GoError, GoErrorReads } from '../../layout.gen.ts';
+import { Constant, GoErrorField as Field, GoError, GoErrorReads, GoErrorWrapper } from '../../layout.gen.ts';
 
 interface KnownError {
   /** As in Go's `%T`, but with the whole package path. */
@@ -118,6 +118,22 @@ export function goErrors(types: GoTypes): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
+/** An array of `struct uspan_go_error_wrapper`, and how many types have no room in it. Known types are not in it. */
+export function goErrorWrappers(types: GoTypes): { bytes: Uint8Array; count: number; leftOut: number } {
+  const knownHashes = new Set(known.map(({ type }) => types.hash(type)));
+  const all = types
+    .errorWrappers()
+    .flatMap(({ hashes, inner }) => hashes.map((hash) => ({ hash, inner })))
+    .filter(({ hash }) => !knownHashes.has(hash));
+  const wrappers = all.slice(0, Constant.GO_ERROR_WRAPPERS);
+  const view = new DataView(new ArrayBuffer(wrappers.length * GoErrorWrapper.size));
+  wrappers.forEach(({ hash, inner }, index) => {
+    view.setUint32(index * GoErrorWrapper.size + GoErrorWrapper.typeHash, hash, true);
+    view.setUint16(index * GoErrorWrapper.size + GoErrorWrapper.inner, inner, true);
+  });
+  return { bytes: new Uint8Array(view.buffer), count: wrappers.length, leftOut: all.length - wrappers.length };
+}
+
 /** Whether the span of a record failed with a Go error. */
 export function hasGoError(record: SpanRecord): boolean {
   return record.has(Field.KNOWN);
@@ -130,8 +146,12 @@ export function goErrorType(record: SpanRecord): string {
     const number = record.number(Field.ERRNO);
     return errnoNames.get(number) ?? `errno ${number}`;
   }
-  const message = error?.reads === GoErrorReads.TEXT ? messages.get(latin1(record, Field.MESSAGE)) : undefined;
-  return message ?? error?.errorType ?? (latin1(record, Field.TYPE) || '_OTHER');
+  const isText = error?.reads === GoErrorReads.TEXT;
+  const message = isText ? messages.get(latin1(record, Field.MESSAGE)) : undefined;
+  if (message !== undefined) return message;
+  const named = latin1(record, Field.TYPE);
+  // A type of the program's own says more than that there is a text inside.
+  return (isText && named !== '' ? named : error?.errorType) ?? (named || '_OTHER');
 }
 
 /** What a database answered: SQLSTATE, or its number. Empty: it did not answer. */
