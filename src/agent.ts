@@ -56,6 +56,10 @@ const loadPauseMs = 20;
  * once. By the first, all programs are loaded. By the last but one, the code of the busiest paths is compiled.
  */
 const releasePauseMs = { first: 2000, longest: 60_000 };
+/** How long the kernel takes to remove a probe of a perf link. See docs/how-it-works.md, "Stopping". */
+const perfDetachMs = 100;
+/** More of them take more than some seconds. */
+const manyPerfLinks = 30;
 /** What stop() reserves of its time for the last spans, if detaching takes longer than all of it. */
 const lastFlushMs = 2000;
 
@@ -212,6 +216,18 @@ export class Agent {
 
   /** False: `withinMs` was not enough. The kernel goes on with it when the process ends. */
   async #detach(withinMs: number): Promise<boolean> {
+    const { perfLinks } = this.#attacher;
+    if (perfLinks > manyPerfLinks) {
+      this.#attacher.stopCollecting();
+      this.#options.notify(
+        'warn',
+        'this kernel removes one probe after the other; the agent ends when the last is gone',
+        {
+          probes: perfLinks,
+          seconds: Math.ceil((perfLinks * perfDetachMs) / 1000),
+        },
+      );
+    }
     const probes = this.#binaries.detachFromProcesses().then(() => this.#attacher.detachAll());
     const all = Promise.all([probes, this.#inspector.close()]);
     const { promise: late, resolve } = Promise.withResolvers<boolean>();

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AttachmentGroup, InFlight, ProbeDefinition, Site } from '../../contract/decision.ts';
 import { type BpfMap, type BpfObject, type Link, loadNative, type RingBuffer } from '../../native.ts';
-import { Constant, counterNames } from '../layout.gen.ts';
+import { Constant, counterNames, ProbeHead } from '../layout.gen.ts';
 import type { ProbeTable } from '../probe-table.ts';
 import { type AttachDecision, Attachment } from './attachment.ts';
 import { BpfObjects } from './bpf-objects.ts';
@@ -39,6 +39,7 @@ export class Attacher {
   readonly #specSlots = new Numbers(Constant.USDT_SPECS, 'different places of USDT arguments can be known at a time');
   readonly #goBinaries = new GoBinaries();
   readonly #probes: ProbeTable;
+  #closed = false;
 
   /**
    * Makes the maps, and writes attachments into `probes`. It loads a program when it is first attached. @throws UspanError-coded
@@ -155,6 +156,7 @@ export class Attacher {
   async sweepInTurns(gone: Gone): Promise<number> {
     let unfinished = 0;
     for (const sweeper of [...this.#sweepers.values()]) {
+      if (this.#closed) break; // One that began before the end.
       unfinished += sweeper.sweep(gone);
       await nextTurn();
     }
@@ -166,12 +168,31 @@ export class Attacher {
     return this.#attachments.size;
   }
 
+  /** Perf links that are attached: the kernel removes one after the other. See docs/how-it-works.md, "Stopping". */
+  get perfLinks(): number {
+    return [...this.#attachments].reduce((sum, { kind, linkCount }) => sum + (kind === 'perf' ? linkCount : 0), 0);
+  }
+
+  /** From now on, every hit is one of a process that is not selected, so programs return at once. For detaches that take long. */
+  stopCollecting(): void {
+    for (const { decision, probeId } of this.#attachments) {
+      const configs = this.#variantOf(decision.definition).object.map(decision.definition.configMap);
+      const config = configs.lookup(u32(probeId));
+      if (!config) continue;
+      config.set(u32(1), ProbeHead.filterByProcess); // struct uspan_probe_head is the first member of every configuration
+      configs.update(u32(probeId), config);
+    }
+    const pids = this.#targets.keys();
+    for (let at = 0; at < pids.length; at += 4) this.#targets.delete(pids.subarray(at, at + 4));
+  }
+
   /** Detaches everything, in parallel and off the event loop. The ring can still be drained. */
   async detachAll(): Promise<void> {
     await Promise.all([...this.#attachments].map((attachment) => attachment.close()));
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.detachAll();
     this.#ring.close();
     await this.#objects.close();

@@ -39,6 +39,11 @@ export class Attachment {
     return this.processLinks?.kind ?? this.#links[0]!.kind;
   }
 
+  /** The number of the kernel's links behind it. Members of a group share theirs, and each has the number of all. */
+  get linkCount(): number {
+    return this.processLinks?.count ?? this.#links.reduce((sum, { count }) => sum + count, 0);
+  }
+
   /** How often the sites of a moment were hit. Still known after the detach. */
   hits(moment: number): number {
     return this.#finalHits?.get(moment) ?? this.#owner.hits(moment);

@@ -17,6 +17,11 @@ export class ProcessLinks {
     if (!this.#closed && !this.#byPid.has(pid)) this.#byPid.set(pid, this.#attach(path, pid));
   }
 
+  /** As Link.count, of all of them. */
+  get count(): number {
+    return [...this.#byPid.values()].flat().reduce((sum, { count }) => sum + count, 0);
+  }
+
   has(pid: number): boolean {
     return this.#byPid.has(pid);
   }
