@@ -45,7 +45,7 @@ export const commands = {
     summary: 'trace the programs of this host until stopped',
     settings: [
       ...selection,
-      ...(['serviceName', 'console', 'json', 'reportFile'] as const),
+      ...(['allowSecond', 'serviceName', 'console', 'json', 'reportFile'] as const),
       ...(['maxInFlight', 'maxPathBytes', 'maxStatementBytes', 'ringBytes'] as const),
       ...(['redactedQueryKeys', 'logLevel'] as const),
     ],

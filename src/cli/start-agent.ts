@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import { Agent } from '../agent.ts';
 import { UspanError } from '../contract/errors.ts';
 import { readProgramPath } from '../discovery/processes/read-process.ts';
+import { scanProcesses } from '../discovery/processes/scan-processes.ts';
+import { TargetSelector } from '../discovery/processes/select-targets.ts';
 import { Losses } from '../otel/losses.ts';
 import { skipReports } from '../report.ts';
 import { exportSettingsOf } from '../settings/export-settings.ts';
@@ -12,8 +14,12 @@ import type { Settings } from '../settings/table.ts';
 import { agentVersion } from './agent-version.ts';
 import { chooseDefinitions } from './choose-definitions.ts';
 import { notifier } from './logger.ts';
+import { OtherAgents } from './other-agents.ts';
 import { type Outputs, openOutputs } from './outputs.ts';
 import { preflight } from './preflight.ts';
+
+/** Later processes may be another agent's, too. */
+const lookForOthersMs = 15_000;
 
 export interface Started {
   readonly agent: Agent;
@@ -31,14 +37,31 @@ function whyNot(agent: Agent, pid: number): string {
   return details.join('; ') || `${known.path} uses no library uspan knows`;
 }
 
+/** Both agents say so. @throws UspanError E_SECOND_AGENT */
+async function refuseSecond(others: OtherAgents, isAllowed: boolean): Promise<void> {
+  if (isAllowed) return others.look();
+  const [first] = await others.shared();
+  if (!first) return;
+  const { agent, pids } = first;
+  throw new UspanError('E_SECOND_AGENT', `another uspan, process ${agent}, traces the same processes`, {
+    on: pids.slice(0, 10).join(', '),
+    fix: 'Stop it, choose other processes, or use --allow-second: every span is there twice then',
+  });
+}
+
 /**
  * A working agent, attached to what the first scan found.
- * @throws UspanError E_NO_TARGET if only pids were given and none of them can be traced
+ * @throws UspanError E_NO_TARGET if only pids were given and none of them can be traced; E_SECOND_AGENT
  */
 export async function startAgent(settings: Settings, logger: Logger, otlp: boolean): Promise<Started> {
   const recipe = chooseDefinitions(settings);
   preflight();
   const notify = notifier(logger);
+  let traced = () => new TargetSelector(settings).select(scanProcesses(() => false));
+  const others = new OtherAgents({ notify, traced: () => traced(), isAllowed: settings.allowSecond });
+  await others.listen();
+  // Before anything is attached, so that a second agent leaves no trace in the spans.
+  await refuseSecond(others, settings.allowSecond);
   const losses = new Losses(notify);
   const { console, json } = settings;
   const outputs = await openOutputs({ console, json, otlp, export: exportSettingsOf(settings), losses, notify });
@@ -62,7 +85,10 @@ export async function startAgent(settings: Settings, logger: Logger, otlp: boole
     losses,
     notify,
   });
+  traced = () => agent.tracedProcesses();
   await agent.scan();
+  others.settle();
+  setInterval(() => void others.look().catch(() => {}), lookForOthersMs).unref();
   // If only pids were given, uspan never attaches to another program.
   if (settings.pids.length === 0 || settings.exeGlobs.length + settings.ports.length > 0) agent.loadRest();
   if (

@@ -12,6 +12,7 @@ export const errorCodes = [
   // processes
   'E_PROCESS_GONE', // the process ended while it was looked at
   'E_NO_TARGET', // nothing matches the rules
+  'E_SECOND_AGENT', // another agent traces the same processes
   // kernel
   'E_CAPABILITY', // a capability is missing
   'E_KERNEL_FEATURE', // the kernel lacks something needed

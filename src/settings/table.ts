@@ -73,6 +73,11 @@ export const table = {
     yaml: 'instrumented',
     reloadable: true,
   }),
+  allowSecond: defaulted(truth, false, 'also trace processes that another uspan traces: each span is there twice', {
+    flag: '--allow-second',
+    yaml: 'allow_second',
+    reloadable: false,
+  }),
   without: {
     ...list(glob, [], 'leave out a library, by the name of its definition (repeatable)', {
       flag: '--without <glob>',

@@ -14,6 +14,8 @@ export interface AgentOptions {
   /** Default: the agent's own. */
   readonly protocol?: 'grpc' | 'http/protobuf';
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Without `--allow-second`. */
+  readonly refuseSecond?: boolean;
   /** More flags of `uspan run`. */
   readonly extra?: readonly string[];
   /** What starts it, such as `setpriv …`: these words come before the program's own name. */
@@ -60,6 +62,8 @@ export async function launchAgent(options: AgentOptions): Promise<RunningAgent &
     ...(options.exeGlobs ?? []).map((glob) => `--exe=${glob}`),
     ...(options.ports ?? []).map((port) => `--port=${port}`),
     `--report=${reportFile}`,
+    // Tests share the programs of the machine, such as PostgreSQL's, with whoever else traces these.
+    ...(options.refuseSecond ? [] : ['--allow-second']),
     ...(options.extra ?? []),
   ];
   const [command, ...args] = [...(options.launcher ?? []), ...(options.program ?? [program]), 'run', ...flags];

@@ -80,6 +80,7 @@ test('everything a file can say', () => {
 targets: { exe: ["*/shop"], ports: [80, 443], exclude_exe: [sshd] }
 single_step: true
 instrumented: false
+allow_second: true
 without: [jvm/gc]
 service_name: shop
 redact_query: [default, ssn]
@@ -110,6 +111,7 @@ export:
     excludeExeGlobs: ['sshd'],
     allowSingleStep: true,
     allowInstrumented: false,
+    allowSecond: true,
     without: ['jvm/gc'],
     serviceName: 'shop',
     redactedQueryKeys: ['default', 'ssn'],
