@@ -16,6 +16,7 @@
       'src/feature_probes.cc',
       'src/features.cc',
       'src/iterator.cc',
+      'src/lease.cc',
       'src/libbpf_log.cc',
       'src/link.cc',
       'src/mapped_file.cc',

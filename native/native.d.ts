@@ -188,3 +188,13 @@ export function capabilities(): string[];
  * with a minor fault. It takes some milliseconds.
  */
 export function releaseMemory(): void;
+
+/**
+ * Takes a read lease (fcntl(2), F_SETLEASE) on a regular file that is open for reading: who opens it for writing or truncates it waits
+ * until the lease is given back by closing the descriptor, at most /proc/sys/fs/lease-break-time seconds. `signal` then tells this process.
+ * False: the file is open for writing, or its file system or this process's rights do not allow it.
+ */
+export function takeReadLease(fd: number, signal: number): boolean;
+
+/** Whether the lease on this descriptor is held, and nobody waits for it. */
+export function hasReadLease(fd: number): boolean;

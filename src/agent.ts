@@ -29,6 +29,7 @@ import { ProbeTable } from './probes/probe-table.ts';
 import { ProcessTable } from './probes/process-table.ts';
 import { makeReport, type Report } from './report.ts';
 import { redactQueryKeys } from './semconv/query-secrets.ts';
+import { keepProbesMs } from './targets/keep-probes.ts';
 import { Targets } from './targets/targets.ts';
 import { Timers } from './targets/timers.ts';
 
@@ -108,6 +109,7 @@ export class Agent {
       inspector: this.#inspector,
       vmaFiles: this.#vmaFiles,
       filterByProcess,
+      keepMs: keepProbesMs(rules),
       guard,
       drain: () => this.#drainLoop.drain(),
     });

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "errors.h"
 #include "features.h"
+#include "lease.h"
 #include "libbpf_log.h"
 #include "link.h"
 #include "mapped_file.h"
@@ -59,6 +60,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("structLayouts", Napi::Function::New(env, StructLayouts, "structLayouts"));
   exports.Set("openObject", Napi::Function::New(env, OpenObject, "openObject"));
   exports.Set("capabilities", Napi::Function::New(env, Capabilities, "capabilities"));
+  exports.Set("takeReadLease", Napi::Function::New(env, TakeReadLease, "takeReadLease"));
+  exports.Set("hasReadLease", Napi::Function::New(env, HasReadLease, "hasReadLease"));
   exports.Set("releaseMemory", Napi::Function::New(env, ReleaseMemory, "releaseMemory"));
   return exports;
 }

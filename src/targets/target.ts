@@ -10,6 +10,8 @@ export interface Target {
   sureAtNs: number;
   /** Its libraries, and its program if a definition is for it. */
   readonly files: RunningFile[];
+  /** At which level the user was told that it has probes, so that its end is told at the same one. */
+  told?: 'info' | 'debug' | undefined;
 }
 
 export function isTraced({ files }: Target): boolean {

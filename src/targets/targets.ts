@@ -22,7 +22,7 @@ import { Identities, type IdentitiesOptions } from './identities.ts';
 import { LibraryWatch } from './library-watch.ts';
 import { PortWatch } from './port-watch.ts';
 import { isSameProgram, isTraced, type Target } from './target.ts';
-import { tellAttached } from './tell.ts';
+import { tellAttached, tellEnded } from './tell.ts';
 import { Timers } from './timers.ts';
 
 export interface TargetsOptions extends IdentitiesOptions {
@@ -80,6 +80,7 @@ export class Targets {
     this.#ended = new EndedProcesses(options.attacher, (count) => options.lose('bpf', 'process_ended', count));
     this.#timers.every(sweepMs, 'the requests of ended processes', () => {
       options.processes.expire();
+      options.binaries.expire();
       this.#sweep();
     });
     this.#timers.every(rescanMs, 'a scan of all processes', () => {
@@ -129,10 +130,13 @@ export class Targets {
     }
     this.#libraries.delete(pid);
     this.#ports.delete(pid);
-    if (before) {
-      this.#forget(pid, atNs);
-      this.#ended.makeWay(pid);
-    }
+    if (before) this.#forget(pid, atNs, () => this.#look(pid));
+    else this.#look(pid);
+  }
+
+  /** Looks at what a process runs since an exec. */
+  #look(pid: number): void {
+    this.#ended.makeWay(pid);
     if (this.#byPidOnly && !this.#options.rules.pids.includes(pid)) return;
     const program = programIdentity(pid);
     if (program === undefined) {
@@ -172,6 +176,7 @@ export class Targets {
     if (isFork || (target && isTraced(target))) this.#sweepSoon(pid, endNs);
     // Its spans may still be in the ring.
     if (target) {
+      tellEnded(this.#options.notify, target);
       this.#timers.after(lingerMs, 'a process that has ended', () => {
         if (this.#targets.get(pid) === target) this.#forget(pid, endNs);
       });
@@ -228,20 +233,28 @@ export class Targets {
 
   /** @param seenAtNs when the facts were read, or before */
   async #consider(facts: ProcessFacts, seenAtNs: number): Promise<void> {
-    const { binaries, processes } = this.#options;
+    const { processes } = this.#options;
     const { pid } = facts;
     const before = this.#targets.get(pid);
-    if (before) {
-      const sinceNs = processes.sinceNs(pid);
-      const isNoted = sinceNs > before.seenAtNs;
-      if (!isNoted && isSameProgram(before.facts, facts)) {
-        before.sureAtNs = seenAtNs;
-        return;
-      }
-      // The kernel lost the event.
-      if (!isNoted) processes.replaced(pid, before.sureAtNs, monotonicNs());
-      this.#forget(pid, isNoted ? sinceNs : before.sureAtNs);
+    if (!before) return this.#begin(facts, seenAtNs);
+    const sinceNs = processes.sinceNs(pid);
+    const isNoted = sinceNs > before.seenAtNs;
+    if (!isNoted && isSameProgram(before.facts, facts)) {
+      before.sureAtNs = seenAtNs;
+      return;
     }
+    // The kernel lost the event.
+    if (!isNoted) processes.replaced(pid, before.sureAtNs, monotonicNs());
+    let begun: Promise<void> | undefined;
+    this.#forget(pid, isNoted ? sinceNs : before.sureAtNs, () => {
+      begun = this.#begin(facts, seenAtNs);
+    });
+    await begun;
+  }
+
+  async #begin(facts: ProcessFacts, seenAtNs: number): Promise<void> {
+    const { binaries } = this.#options;
+    const { pid } = facts;
     this.#ended.makeWay(pid);
     const startedAt = performance.now();
     const file = executableFile(facts);
@@ -323,7 +336,6 @@ export class Targets {
     return this.#targets.get(pid);
   }
 
-  /** @param endNs when the program ended. What its pid does later is another's */
   /** At once if there was no sweep lately, otherwise with the next one. */
   #sweepSoon(pid: number, endNs: number): void {
     this.#ended.add(pid, endNs);
@@ -339,11 +351,22 @@ export class Targets {
     void this.#options.guard.settle('the requests of ended processes', () => this.#ended.sweepInTurns());
   }
 
-  #forget(pid: number, endNs: number): void {
+  /**
+   * @param endNs when the program ended. What its pid does later is another's
+   * @param follow adds what the pid runs now. A file that both programs run keeps its probes
+   */
+  #forget(pid: number, endNs: number, follow = () => {}): void {
+    const { binaries } = this.#options;
     const target = this.#targets.get(pid);
     this.#targets.delete(pid);
-    this.#options.binaries.remove(pid);
+    binaries.leave(pid);
+    if (target) tellEnded(this.#options.notify, target);
     if (target && isTraced(target)) this.#ended.add(pid, endNs);
+    try {
+      follow();
+    } finally {
+      binaries.settle(pid);
+    }
   }
 
   /**
@@ -355,7 +378,7 @@ export class Targets {
   }
 
   #tell(target: Target, files: readonly RunningFile[], startedAt: number): void {
-    tellAttached(this.#options.notify, target.facts, files, {
+    tellAttached(this.#options.notify, target, files, {
       isFork: this.#isFork(target.facts),
       ms: Math.round(performance.now() - startedAt),
     });

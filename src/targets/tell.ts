@@ -1,16 +1,17 @@
 import type { Notify } from '../contract/notify.ts';
-import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import type { RunningFile } from '../probes/attach/running-file.ts';
 import { movedDetail } from '../probes/attach/runs-copy.ts';
+import type { Target } from './target.ts';
 
-/** Tells the user what became of a process's files. */
+/** Tells the user what became of a process's files. A program is told as attached once, and then as also attached to more files. */
 export function tellAttached(
   notify: Notify,
-  { pid, exe }: ProcessFacts,
+  target: Target,
   files: readonly RunningFile[],
   { isFork, ms }: { readonly isFork: boolean; readonly ms: number },
 ): void {
-  const who = { process: pid, exe: exe?.path ?? '?' };
+  const { pid } = target.facts;
+  const who = whoIs(target);
   for (const { file, inspection, failures, moved } of files) {
     if (moved.has(pid)) notify('warn', 'not traced', { ...who, error: movedDetail });
     for (const { error } of failures) notify('warn', 'could not attach', { ...who, file: file.path, error });
@@ -21,9 +22,21 @@ export function tellAttached(
   }
   const attachments = files.flatMap(({ attachments }) => attachments);
   if (attachments.length === 0) return;
-  notify(isFork ? 'debug' : 'info', 'attached', {
+  const also = target.told !== undefined;
+  target.told ??= isFork ? 'debug' : 'info';
+  notify(target.told, also ? 'also attached' : 'attached', {
     ...who,
     definitions: attachments.map(({ decision }) => decision.definition.name).join(', '),
     ms,
   });
+}
+
+/** Tells the user, once, that a program has ended that was told as attached. */
+export function tellEnded(notify: Notify, target: Target): void {
+  if (target.told) notify(target.told, 'detached', whoIs(target));
+  target.told = undefined;
+}
+
+function whoIs({ facts: { pid, exe } }: Target): { readonly process: number; readonly exe: string } {
+  return { process: pid, exe: exe?.path ?? '?' };
 }

@@ -1,6 +1,7 @@
 /** Processes that become other programs, and pids that get other processes: each record goes to the program that made it. */
-import { writeFile } from 'node:fs/promises';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { buildGoFixture } from '../support/go-fixture.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { type RunningProcess, startProcess } from '../support/process.ts';
 import { useWorld } from './go-world.ts';
@@ -71,6 +72,48 @@ describeKernel('exec and pid reuse', () => {
     const spans = served().filter(({ name }) => name.startsWith('life-'));
     expect(spans.filter(({ name, of }) => of !== name && of !== 'go-rounds')).toEqual([]);
     expect(new Set(spans.map(({ name }) => name)).size).toBe(12);
+    expect(report.lost).toEqual([]);
+  });
+
+  test('starts through wrappers: every start is traced whole and told once', async () => {
+    const path = await world.binary('1.26', 'stripped', 'go-rounds');
+    const agent = await world.agent({ exeGlobs: [path] });
+    const first = await startProcess('/usr/bin/setsid', ['env', 'nice', path, '1', '1', '1h']);
+    await agent.attached(first.pid);
+    await first.stop();
+    for (let start = 0; start < 20; start++) {
+      const env = { OTEL_SERVICE_NAME: `start-${start}` };
+      const child = await startProcess('/usr/bin/setsid', ['env', 'nice', path, '1', '3', '100ms'], { env });
+      expect(await child.exited).toMatchObject({ code: 0 });
+    }
+    const { report, stderr } = await agent.stop();
+    const spans = served().filter(({ name }) => name.startsWith('start-'));
+    expect(spans.length).toBe(60);
+    expect(spans.filter(({ name, of }) => name !== of && of !== 'go-rounds')).toEqual([]);
+    expect(report.lost).toEqual([]);
+    const told = (what: string) => stderr.match(new RegExp(` ${what} \\{`, 'g'))?.length;
+    expect([told('attached'), told('detached')]).toEqual([21, 21]);
+  });
+
+  test('a file without a process keeps its probes, and loses them when somebody wants to write to it', async () => {
+    const path = await world.binary('1.26', 'stripped', 'go-rounds');
+    const agent = await world.agent({ exeGlobs: [path] });
+    const first = await startProcess(path, ['wait']);
+    await agent.attached(first.pid);
+    await first.stop();
+    const short = await startProcess(path, ['1', '3'], { env: { OTEL_SERVICE_NAME: 'short' } });
+    await short.exited;
+    // The same inode with other code, as `cp` leaves it. It waits until the file has no breakpoints.
+    await copyFile(await buildGoFixture({ fixture: 'go-rounds', go: '1.27', variant: 'normal' }), path);
+    for (let n = 0; n < 5; n++) {
+      const other = await startProcess(path, ['1', '1', '50ms'], { env: { OTEL_SERVICE_NAME: 'other' } });
+      expect(await other.exited).toMatchObject({ code: 0 });
+    }
+    await rm(path);
+    const { report } = await agent.stop();
+    const spans = served();
+    expect(spans.filter(({ name }) => name === 'short').length).toBe(3);
+    expect(spans.filter(({ name, of }) => name !== of && of !== 'go-rounds')).toEqual([]);
     expect(report.lost).toEqual([]);
   });
 });

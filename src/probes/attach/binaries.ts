@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { describeError, UspanError } from '../../contract/errors.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Guard } from '../../guard.ts';
@@ -10,6 +10,7 @@ import { EndedAttachments } from './ended-attachments.ts';
 import { FileCache, type KnownFile } from './file-cache.ts';
 import type { Inspection } from './inspection.ts';
 import type { Inspector } from './inspector.ts';
+import { Leases } from './leases.ts';
 import { type ProcessFile, stampOf } from './process-files.ts';
 import { type KnownBinary, RunningFile } from './running-file.ts';
 import { runsCopy } from './runs-copy.ts';
@@ -22,20 +23,28 @@ export interface BinariesOptions {
   readonly vmaFiles: VmaFiles | undefined;
   /** Only selected processes of a binary count. See Attacher.addTarget. */
   readonly filterByProcess: boolean;
+  /** How long the probes on the program at this path stay after its last process, in ms, where they can. */
+  readonly keepMs: (path: string) => number;
   readonly guard: Guard;
   /** Handles the spans that are in the ring now. */
   readonly drain: () => void;
 }
 
+/** Files that no process runs, and that keep their probes. Each also keeps its file system busy. */
+const maxUnused = 64;
+/** The same for a file in another mount namespace, such as a container's, whose end nobody tells. */
+const maxForeignMs = 60_000;
+
 /**
  * Every file that a target runs or has loaded, by its real inode. It is read once and attached once, no matter how many processes and
- * mounts share it. Probes do not outlast the last process: a running file cannot be written to (ETXTBSY), but one whose processes have
- * ended can, and the kernel would put the old file's breakpoints into the new one's code. The plan for the file does outlast it, for when
- * it runs again.
+ * mounts share it. A running file cannot be written to (ETXTBSY), but one whose processes have ended can, and the kernel would put the old
+ * file's breakpoints into the new one's code. So probes outlast the last process only where a lease guards the file. The plan for the file
+ * always outlasts it, for when it runs again.
  */
 export class Binaries {
   readonly #options: BinariesOptions;
   readonly #cache = new FileCache();
+  readonly #leases = new Leases();
   readonly #steps = new Steps();
   /** By identity. */
   readonly #reading = new Map<string, Promise<Inspection | undefined>>();
@@ -81,15 +90,36 @@ export class Binaries {
     }
   }
 
-  /** A process has ended. With the last process of a file, its probes go. */
+  /** A process has ended. With the last process of a file, its probes go, unless they can be kept. */
   remove(pid: number): void {
-    this.#options.attacher.removeTarget(pid);
-    for (const state of this.#byFile.values()) {
-      state.moved.delete(pid);
-      state.paths.delete(pid);
-      const { perProcess } = state;
+    this.leave(pid);
+    this.settle(pid);
+  }
+
+  /** A process has become another program. Its files keep their probes until settle(), because the next program may be the same file. */
+  leave(pid: number): void {
+    for (const { pids, moved, paths, perProcess } of this.#byFile.values()) {
+      moved.delete(pid);
+      paths.delete(pid);
+      pids.delete(pid);
       if (perProcess) void this.#options.guard.settle('a detach from a process', () => perProcess.remove(pid));
-      if (state.pids.delete(pid) && state.pids.size === 0) this.#release(state);
+    }
+  }
+
+  /** Whatever the process runs now has been added. */
+  settle(pid: number): void {
+    const states = [...this.#byFile.values()];
+    if (!states.some(({ pids }) => pids.has(pid))) this.#options.attacher.removeTarget(pid);
+    for (const state of states) if (state.pids.size === 0) this.#unused(state);
+  }
+
+  /** Detaches from files that no process has run for long enough, and from those that were removed. */
+  expire(): void {
+    const unused = [...this.#byFile.values()].filter(({ pids }) => pids.size === 0);
+    unused.sort((a, b) => a.unusedSinceMs - b.unusedSinceMs);
+    const excess = unused.length - maxUnused;
+    for (const [n, state] of unused.entries()) {
+      if (n < excess || !this.#keeps(state)) this.#unused(state, false);
     }
   }
 
@@ -153,16 +183,21 @@ export class Binaries {
     const state = new RunningFile(key, file, inspection);
     this.#byFile.set(key, state);
     const prepared = this.#options.guard.settle('a program file', () => this.#prepare(state, fd));
-    state.ready = prepared.finally(() => closeSync(fd));
+    state.ready = prepared.finally(() => {
+      state.prepared = true;
+      if (state.lease === undefined) closeSync(fd);
+      if (state.pids.size === 0) this.#unused(state);
+    });
     return state;
   }
 
   async #prepare(state: RunningFile, fd: number): Promise<void> {
     const openPath = `/proc/self/fd/${fd}`;
     const inspection = state.inspection ?? (await this.#inspect(state, openPath));
+    if (inspection && inspection.decisions.length > 0) this.#guardFile(state, fd);
     for (const decisions of attachedTogether(inspection?.decisions ?? [])) {
       await this.#steps.run(() => {
-        if (!state.running || this.#closed) return;
+        if (!state.running || this.#closed || (state.pids.size === 0 && state.lease === undefined)) return;
         // Attaching takes tens of milliseconds, and more if a program has to be loaded. So empty the ring before.
         this.#options.drain();
         this.#attach(state, decisions, fd, openPath);
@@ -231,11 +266,44 @@ export class Binaries {
     this.#options.guard.run('the table of processes that are traced', () => this.#options.attacher.addTarget(pid));
   }
 
+  /** Has the probes stay after the last process, if they may. */
+  #guardFile(state: RunningFile, fd: number): void {
+    if (!state.running || this.#closed || this.#keepMs(state) === 0) return;
+    const onWanted = () => {
+      // Whoever writes to it waits until the probes are gone. While a process runs it, the kernel lets nobody write.
+      if (state.pids.size === 0) this.#release(state);
+      else this.#giveBack(state);
+    };
+    if (this.#leases.take(fd, onWanted)) state.lease = fd;
+  }
+
+  #keepMs({ file }: RunningFile): number {
+    const keepMs = file.role === 'executable' ? this.#options.keepMs(file.path) : 0;
+    if (keepMs <= maxForeignMs) return keepMs;
+    const here = statSync(file.path, { bigint: true, throwIfNoEntry: false });
+    return here && stampOf(here) === file.stamp ? keepMs : maxForeignMs;
+  }
+
+  /** No process runs it. */
+  #unused(state: RunningFile, keep = true): void {
+    if (!state.running) return;
+    state.unusedSinceMs = performance.now();
+    // It is being read, and is looked at again afterwards.
+    if (keep && (this.#keeps(state) || (!state.prepared && this.#keepMs(state) > 0))) return;
+    this.#release(state);
+  }
+
+  #keeps(state: RunningFile): boolean {
+    const { lease, unusedSinceMs } = state;
+    if (lease === undefined || this.#closed) return false;
+    return fstatSync(lease).nlink > 0 && performance.now() - unusedSinceMs <= this.#keepMs(state);
+  }
+
   #release(state: RunningFile): void {
     this.#leave(state);
-    for (const attachment of state.attachments) {
+    const detached = state.attachments.map((attachment) => {
       this.#closing.add(attachment);
-      void this.#options.guard
+      return this.#options.guard
         .settle('a detach', async () => {
           await state.perProcess?.close();
           await attachment.close();
@@ -244,7 +312,13 @@ export class Binaries {
           this.#closing.delete(attachment);
           this.#ended.add(attachment);
         });
-    }
+    });
+    void Promise.all([state.ready, ...detached]).then(() => this.#giveBack(state));
+  }
+
+  #giveBack(state: RunningFile): void {
+    if (state.lease !== undefined) this.#leases.giveBack(state.lease);
+    state.lease = undefined;
   }
 
   #leave(state: RunningFile): void {

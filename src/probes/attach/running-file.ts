@@ -27,7 +27,13 @@ export class RunningFile {
   inspection: Inspection | undefined;
   /** If some of its attachments need links for each process. */
   perProcess: AttachPerProcess | undefined;
-  /** False once no process runs it any more, or if no definition is for it. */
+  /** It has been read and attached, or left alone. */
+  prepared = false;
+  /** A descriptor with a lease (leases.ts), while the file has one. */
+  lease: number | undefined;
+  /** When its last process ended, in ms of performance.now(). Of no meaning while one runs it. */
+  unusedSinceMs = 0;
+  /** False once it is let go: no process runs it and its probes are not kept, or no definition is for it. */
   running = true;
   /** Resolves when it has been read and attached, or left alone. Never rejects. */
   ready: Promise<void> = Promise.resolve();
