@@ -1,6 +1,6 @@
 /** Processes that become other programs, and pids that get other processes: each record goes to the program that made it. */
 import { copyFile, rm, writeFile } from 'node:fs/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { buildGoFixture } from '../support/go-fixture.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { type RunningProcess, startProcess } from '../support/process.ts';
@@ -86,12 +86,13 @@ describeKernel('exec and pid reuse', () => {
       const child = await startProcess('/usr/bin/setsid', ['env', 'nice', path, '1', '3', '100ms'], { env });
       expect(await child.exited).toMatchObject({ code: 0 });
     }
-    const { report, stderr } = await agent.stop();
+    const told = (what: string) => agent.stderr().match(new RegExp(` ${what} \\{`, 'g'))?.length;
+    await vi.waitFor(() => expect(told('detached')).toBe(21), 10_000);
+    const { report } = await agent.stop();
     const spans = served().filter(({ name }) => name.startsWith('start-'));
     expect(spans.length).toBe(60);
     expect(spans.filter(({ name, of }) => name !== of && of !== 'go-rounds')).toEqual([]);
     expect(report.lost).toEqual([]);
-    const told = (what: string) => stderr.match(new RegExp(` ${what} \\{`, 'g'))?.length;
     expect([told('attached'), told('detached')]).toEqual([21, 21]);
   });
 
