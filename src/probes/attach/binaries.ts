@@ -269,12 +269,9 @@ export class Binaries {
   /** Has the probes stay after the last process, if they may. */
   #guardFile(state: RunningFile, fd: number): void {
     if (!state.running || this.#closed || this.#keepMs(state) === 0) return;
-    const onWanted = () => {
-      // Whoever writes to it waits until the probes are gone. While a process runs it, the kernel lets nobody write.
-      if (state.pids.size === 0) this.#release(state);
-      else this.#giveBack(state);
-    };
-    if (this.#leases.take(fd, onWanted)) state.lease = fd;
+    // Whoever wants to write to it waits until the probes are gone. The kernel lets nobody even try while a process runs the file, so the
+    // events of the last ones that ended are still on the way.
+    if (this.#leases.take(fd, () => this.#release(state))) state.lease = fd;
   }
 
   #keepMs({ file }: RunningFile): number {
