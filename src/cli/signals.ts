@@ -5,25 +5,23 @@ const exits = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } a
 
 /**
  * Waits for the first SIGINT, SIGTERM or SIGHUP, or until stdout ends: its reader closed the pipe, or it cannot be written. A second SIGINT
- * or SIGTERM ends the program at once. A SIGHUP never does, because a terminal that goes sends several. Node.js ignores SIGPIPE.
+ * or SIGTERM ends the program at once. A SIGHUP does not count, because a terminal that goes sends several, in any order with others. Node.js
+ * ignores SIGPIPE.
  * @param goesOnWithout whether there is something to do without a stdout that cannot be written
  */
 export function untilStopped(goesOnWithout: () => boolean = () => false): Promise<string> {
   return new Promise((resolve) => {
-    let stopping = false;
-    const stop = (why: string) => {
-      stopping = true;
-      resolve(why);
-    };
+    let asked = false;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (stopping) process.exit(exits[signal]);
-        stop(signal);
+        if (asked) process.exit(exits[signal]);
+        asked = true;
+        resolve(signal);
       });
     }
-    process.on('SIGHUP', stop);
+    process.on('SIGHUP', resolve);
     stdout.onEnded(() => {
-      if (stdout.failure === undefined || !goesOnWithout()) stop('stdout has ended');
+      if (stdout.failure === undefined || !goesOnWithout()) resolve('stdout has ended');
     });
   });
 }
