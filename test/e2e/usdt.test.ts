@@ -70,7 +70,7 @@ test('a wrong configuration file ends run and discover before they look at anyth
     const { code, stdout, stderr } = await runProcess(uspan, [command, '--config', config]);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain('E_CONFIG: probes[0].usdt.begin is none of provider, start, during, end');
-    expect(stderr).toContain(`${config}:3:33`);
+    expect(stderr).toContain(`${config}:3:26`);
   }
 });
 
