@@ -21,6 +21,7 @@ enum uspan_event_kind {
 	USPAN_EVENT_NODE_SQL = 10,
 	USPAN_EVENT_NODE_SQLITE = 11,
 	USPAN_EVENT_FORK_EXIT = 12,       /* as PROCESS_EXIT, of a process that never started a program of its own */
+	USPAN_EVENT_PROCESS_FORK = 13,    /* of the child, if its parent is in fork_parents */
 };
 
 /* Every record starts with this. */

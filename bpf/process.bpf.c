@@ -23,6 +23,14 @@ struct {
 	__type(value, __u64);
 } process_counters SEC(".maps");
 
+/* Processes whose probes are theirs alone, so that what they fork needs its own. Key: pid. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} fork_parents SEC(".maps");
+
 /* include/linux/sched.h: set in every new task, and cleared in the one that starts a program. */
 #define PF_FORKNOEXEC 0x00000040
 
@@ -35,9 +43,8 @@ static __always_inline void count_lost(void)
 		__sync_fetch_and_add(lost, 1);
 }
 
-static __always_inline void submit(__u16 kind)
+static __always_inline void submit(__u16 kind, __u64 id)
 {
-	__u64 id = bpf_get_current_pid_tgid();
 	struct uspan_event_head *event = bpf_ringbuf_reserve(&process_events, sizeof(*event), 0);
 
 	if (!event) {
@@ -57,7 +64,7 @@ static __always_inline void submit(__u16 kind)
 SEC("raw_tp/sched_process_exec")
 int process_exec(void *ctx __attribute__((unused)))
 {
-	submit(USPAN_EVENT_PROCESS_EXEC);
+	submit(USPAN_EVENT_PROCESS_EXEC, bpf_get_current_pid_tgid());
 	return 0;
 }
 
@@ -71,6 +78,20 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
 	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		submit(BPF_CORE_READ(task, group_leader, flags) & PF_FORKNOEXEC ? USPAN_EVENT_FORK_EXIT : USPAN_EVENT_PROCESS_EXIT);
+		submit(BPF_CORE_READ(task, group_leader, flags) & PF_FORKNOEXEC ? USPAN_EVENT_FORK_EXIT : USPAN_EVENT_PROCESS_EXIT,
+		       bpf_get_current_pid_tgid());
+	return 0;
+}
+
+/* TP_PROTO(struct task_struct *parent, struct task_struct *child). Attached only while there are such processes. */
+SEC("raw_tp/sched_process_fork")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (struct task_struct *)ctx->args[0], *child = (struct task_struct *)ctx->args[1];
+	__u32 parent_pid = BPF_CORE_READ(parent, tgid), pid = BPF_CORE_READ(child, tgid);
+
+	/* A thread is of its parent's process. */
+	if (pid != parent_pid && bpf_map_lookup_elem(&fork_parents, &parent_pid))
+		submit(USPAN_EVENT_PROCESS_FORK, (__u64)pid << 32 | pid);
 	return 0;
 }

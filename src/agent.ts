@@ -110,6 +110,7 @@ export class Agent {
       vmaFiles: this.#vmaFiles,
       filterByProcess,
       keepMs: keepProbesMs(rules),
+      followForks: (pid, isFollowed) => this.#events?.followForks(pid, isFollowed),
       guard,
       drain: () => this.#drainLoop.drain(),
     });
@@ -145,6 +146,7 @@ export class Agent {
       note: (pid: number, atNs: number, what: 'exec' | 'exit') => processes[what](pid, atNs),
       exec: (pid: number, atNs: number) => this.#targets.exec(pid, atNs),
       exit: (pid: number, isFork: boolean) => this.#targets.exit(pid, isFork),
+      fork: (pid: number) => this.#targets.forked(pid),
       passed: (pid: number) => this.#targets.passed(pid),
     };
     this.#events = this.#optional('exec and exit events', () => new ProcessEvents(handlers, guard));

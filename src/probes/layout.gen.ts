@@ -671,6 +671,7 @@ export const EventKind = {
   NODE_SQL: 10,
   NODE_SQLITE: 11,
   FORK_EXIT: 12,
+  PROCESS_FORK: 13,
 } as const;
 
 export const SpanFlag = {

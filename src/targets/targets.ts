@@ -155,6 +155,11 @@ export class Targets {
     this.#ports.wait(pid, () => !existsSync(`/proc/${pid}`) || this.#take(pid));
   }
 
+  /** A target has forked it, and it has none of its parent's probes yet. */
+  forked(pid: number): void {
+    if (!this.#targets.has(pid)) this.#unseen(pid);
+  }
+
   /** It began a program and ended before uspan could look. */
   passed(pid: number): void {
     this.#shortLived++;

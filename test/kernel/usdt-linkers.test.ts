@@ -112,6 +112,22 @@ describeKernel('semaphores by linker', () => {
     }
   }
 
+  test.each(['bfd', 'lld'] as const)('%s: what a process forks while attached', async (linker) => {
+    const { command, probed } = buildProgram(linker);
+    const logged = kernelLogOf(statSync(probed, { bigint: true }).ino);
+    const program = await world.start(command);
+    const agent = await world.agent(config, { exeGlobs: [command] });
+    await isCounting(program);
+    const fork = Number(await program.ask('fork 1000'));
+    const seen = () => world.receiver.spans().filter(({ resource }) => resource['process.pid'] === fork).length;
+    await expect.poll(seen, { timeout: 10_000 }).toBeGreaterThan(10);
+    await spansOf(program, [1, 2]);
+    expect(textDifferences(fork, probed)).not.toEqual([]);
+    await agent.stop();
+    expect(textDifferences(fork, probed)).toEqual([]);
+    await expectUntouched(probed, [program], logged);
+  });
+
   test.each(['bfd', 'lld'] as const)('%s: a process that runs its program anew', async (linker) => {
     const { command, probed } = buildProgram(linker);
     const logged = kernelLogOf(statSync(probed, { bigint: true }).ino);
@@ -119,8 +135,12 @@ describeKernel('semaphores by linker', () => {
     const agent = await world.agent(config, { exeGlobs: [command] });
     await isCounting(program);
     expect(await program.ask('anew')).toBe('ready');
-    await isCounting(program);
-    await spansOf(program, [1, 2]);
+    // It may be attached anew while it is asked.
+    const seen = async () => {
+      await program.ask('pair 1');
+      return world.receiver.spans().filter(({ resource }) => resource['process.pid'] === program.pid).length;
+    };
+    await expect.poll(seen, { timeout: 20_000 }).toBeGreaterThan(20);
     await agent.stop();
     await expectUntouched(probed, [program], logged);
   });

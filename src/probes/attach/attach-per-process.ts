@@ -9,6 +9,8 @@ export interface AttachPerProcessOptions {
   readonly attachments: readonly Attachment[];
   /** Runs a piece of work that blocks for some milliseconds, when it is its turn. */
   readonly step: (work: () => void) => Promise<void>;
+  /** A process has links of its own, or has lost them. */
+  readonly followForks: (pid: number, isFollowed: boolean) => void;
   readonly failed: (attachment: Attachment, error: unknown) => void;
 }
 
@@ -48,6 +50,8 @@ export class AttachPerProcess {
         );
         return;
       }
+      // Before there are breakpoints, which a fork inherits without the programs behind them.
+      this.#options.followForks(pid, true);
       for (const attachment of this.#options.attachments) {
         await this.#options.step(() => this.#attach(attachment, pid));
       }
@@ -58,6 +62,7 @@ export class AttachPerProcess {
   remove(pid: number): Promise<void> {
     const before = this.#added.get(pid);
     if (!before || !this.#added.delete(pid)) return Promise.resolve();
+    this.#options.followForks(pid, false);
     return this.#inTurn(pid, async () => {
       if (!this.#options.attachments.some(({ processLinks }) => processLinks?.has(pid))) return;
       const loadedAt = await this.#settled(pid, before.path, () => true);

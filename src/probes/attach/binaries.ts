@@ -25,6 +25,8 @@ export interface BinariesOptions {
   readonly filterByProcess: boolean;
   /** How long the probes on the program at this path stay after its last process, in ms, where they can. */
   readonly keepMs: (path: string) => number;
+  /** What this process forks is to be added soon, because it has none of its parent's links. */
+  readonly followForks: (pid: number, isFollowed: boolean) => void;
   readonly guard: Guard;
   /** Handles the spans that are in the ring now. */
   readonly drain: () => void;
@@ -215,6 +217,7 @@ export class Binaries {
           this.#options.drain();
           work();
         }),
+      followForks: this.#options.followForks,
       failed: ({ decision }, error) => {
         const failure = { decision, error: describeError(error) };
         const isKnown = state.failures.some((each) => each.decision === decision && each.error === failure.error);

@@ -1,7 +1,7 @@
 import type { Guard } from '../../guard.ts';
 import type { BpfObject, Link } from '../../native.ts';
 import { EventHead, EventKind } from '../layout.gen.ts';
-import { sumOfCpus } from './map-values.ts';
+import { sumOfCpus, u32 } from './map-values.ts';
 import { openBpfObject } from './open-object.ts';
 
 /** Times are in ns of CLOCK_MONOTONIC, as in records. */
@@ -12,6 +12,8 @@ export interface ProcessEventHandlers {
   exec(pid: number, atNs: number): void;
   /** @param isFork it never started a program of its own */
   exit(pid: number, isFork: boolean): void;
+  /** It was forked from one of followForks(). */
+  fork(pid: number): void;
   /** It has started a program and ended since the last look. */
   passed(pid: number): void;
 }
@@ -23,6 +25,7 @@ const collectMs = 25;
 
 /** The last of a process's events that are not handled yet. */
 interface Unhandled {
+  isForked: boolean;
   execAtNs: number | undefined;
   ended: 'as a fork' | 'as a program' | undefined;
 }
@@ -40,6 +43,7 @@ export class ProcessEvents {
   readonly #unhandled = new Map<number, Unhandled>();
   #handledAtMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  #followsForks = false;
   #stopped = false;
   #closed = false;
 
@@ -69,6 +73,19 @@ export class ProcessEvents {
   lost(): number {
     const slots = this.#object.map('process_counters').lookup(new Uint8Array(4));
     return slots ? sumOfCpus(slots) : 0;
+  }
+
+  /** From now on, tells what this process forks, or no longer does. @throws UspanError-coded E_ATTACH, E_BPF_MAP */
+  followForks(pid: number, isFollowed: boolean): void {
+    if (this.#closed) return;
+    const parents = this.#object.map('fork_parents');
+    if (!isFollowed) {
+      parents.delete(u32(pid));
+      return;
+    }
+    if (!this.#followsForks) this.#links.push(this.#object.attachRawTracepoint('process_fork', 'sched_process_fork'));
+    this.#followsForks = true;
+    parents.update(u32(pid), u32(1));
   }
 
   /** Events are still noted, and no longer handled. */
@@ -103,11 +120,16 @@ export class ProcessEvents {
       const atNs = Number(this.#view.getBigUint64(at + EventHead.ktimeNs, true));
       const kind = this.#view.getUint16(at + EventHead.kind, true);
       const isExec = kind === EventKind.PROCESS_EXEC;
+      if (kind === EventKind.PROCESS_FORK) {
+        this.#unhandled.delete(pid);
+        this.#unhandled.set(pid, { isForked: true, execAtNs: undefined, ended: undefined });
+        continue;
+      }
       this.#guard.run('a note of a process event', () => this.#handlers.note(pid, atNs, isExec ? 'exec' : 'exit'));
       const before = this.#unhandled.get(pid);
       this.#unhandled.delete(pid);
       const ended = isExec ? undefined : kind === EventKind.FORK_EXIT ? 'as a fork' : 'as a program';
-      this.#unhandled.set(pid, { execAtNs: isExec ? atNs : before?.execAtNs, ended });
+      this.#unhandled.set(pid, { isForked: false, execAtNs: isExec ? atNs : before?.execAtNs, ended });
     }
   }
 
@@ -116,9 +138,10 @@ export class ProcessEvents {
     this.read();
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const [pid, { execAtNs, ended }] of this.#unhandled) {
+    for (const [pid, { isForked, execAtNs, ended }] of this.#unhandled) {
       this.#unhandled.delete(pid);
-      if (!ended) this.#guard.run('a program that starts', () => this.#handlers.exec(pid, execAtNs!));
+      if (isForked) this.#guard.run('a process that is forked', () => this.#handlers.fork(pid));
+      else if (!ended) this.#guard.run('a program that starts', () => this.#handlers.exec(pid, execAtNs!));
       else if (execAtNs === undefined || ended === 'as a fork') {
         this.#guard.run('a process that ends', () => this.#handlers.exit(pid, ended === 'as a fork'));
       } else this.#guard.run('a process that ends', () => this.#handlers.passed(pid));
