@@ -28,6 +28,7 @@ const runDefaults = {
   excludeExeGlobs: [],
   allowSingleStep: false,
   allowInstrumented: false,
+  allowSecond: false,
   without: [],
   configFile: undefined,
   serviceName: undefined,

@@ -113,7 +113,7 @@ describe.each([
   ['- a\n', 'u.yaml:1:1 the file must be a mapping of keys to values'],
   [
     'probe: []\n',
-    'u.yaml:1:1 probe is none of targets, single_step, instrumented, without, probes, service_name, limits, ',
+    'u.yaml:1:1 probe is none of targets, single_step, instrumented, allow_second, without, probes, service_name, limits, ',
   ],
   ['probes: 3\n', 'u.yaml:1:9 probes must be a list'],
   ['probes:\n  - 3\n', 'u.yaml:2:5 probes[0] must be a mapping'],
