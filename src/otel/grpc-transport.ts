@@ -14,8 +14,8 @@ const retryableCodes = new Set<number>([
   ...[status.CANCELLED, status.DEADLINE_EXCEEDED, status.ABORTED],
   ...[status.OUT_OF_RANGE, status.UNAVAILABLE, status.DATA_LOSS],
 ]);
-/** How servers in Go, C++, Java, Node.js and Rust say that a message is too large. The codes differ. */
-const tooLargeWords = /larger than max|exceeds maximum size|message length too large/i;
+/** How servers in Go, C++, Java, Node.js and Rust say that a message is too large, and a proxy on the way. The codes differ. */
+const tooLargeWords = /larger than max|exceeds maximum size|message length too large|HTTP status code 413/i;
 /** A large request may take its time over a slow line. A deadline for small ones would never let it through. */
 const slowestBytesPerMs = 100;
 /** OTLP over gRPC (OTLP specification, "OTLP/gRPC"). */

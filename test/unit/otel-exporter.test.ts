@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { BatchSettings } from '../../src/contract/export-settings.ts';
 import { type Resource, SpanKind } from '../../src/contract/span.ts';
@@ -251,6 +254,28 @@ test('gRPC: a request too large for the collector is not sent again and again', 
   writeSpans(exporter, 5);
   expect(await exporter.flush(10_000)).toBe(true);
   expect(exporter.state()).toMatchObject({ lost: { failed: 5 }, queuedSpans: 0, requests: 1 });
+});
+
+test.each([
+  [413, { retry: false, tooLarge: true }],
+  [401, { retry: false, tooLarge: false }],
+  [503, { retry: true }],
+])('gRPC: a proxy that answers with the status %i of HTTP', async (status, expected) => {
+  const proxy = createServer();
+  proxy.on('stream', (stream) => {
+    stream.respond({ ':status': status, 'content-type': 'text/html' });
+    stream.end('<html>');
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  closing.push(async () => proxy.close());
+  const { port } = proxy.address() as AddressInfo;
+  const transport = await openOtlpTransport(otlpTo(`http://127.0.0.1:${port}`, 'grpc'), 'uspan/1');
+  closing.push(() => transport.close());
+  expect(await transport.send({ bytes: new Uint8Array(0), spans: 0 })).toMatchObject({
+    outcome: 'failed',
+    ...expected,
+  });
 });
 
 test('HTTP: what a collector says of a refusal is told', async () => {
