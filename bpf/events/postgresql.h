@@ -54,13 +54,17 @@ struct uspan_postgresql_session {
 	__u64 process_started;   /* task_struct.start_time, because a pid can be reused */
 	__u64 executed_ktime_ns; /* when the statement was last executed; 0: not yet */
 	__u64 text;              /* where the statement is, as last reported */
+	__u64 read_text;         /* where it was when it was read */
+	__u64 first_trace;       /* trace_key() of what was reported first, if that was read before another text */
 	__u64 application_name;  /* what the variable pointed to when its text was read */
 	__u64 application_ktime_ns; /* when the variable was last looked at; 0: look again */
 	__u32 sqlstate;          /* of the last error raised since it began */
 	__u32 service_pid;       /* the postmaster, unless only the backend itself is a target */
 	__u16 client_bytes;      /* of the fields that never change */
 	__u16 kept_bytes;        /* and with the application's name */
-	__u32 has_text;          /* the statement has been read */
+	__u32 next_prepared;     /* counts up: what is put in `prepared` replaces the oldest */
+	/* Which traces statements named when they were prepared, until they are executed: trace_key() */
+	__u64 prepared[4];
 };
 
 /* A statement that is too long for the fields, between its execution and its end. */

@@ -44,10 +44,10 @@ static __always_inline __u32 read_name(__u64 *words, __u64 address)
 
 _Static_assert(KEPT_BYTES + FIELD_HEAD + TEXT_IN_PLACE + END_BYTES <= USPAN_FIELDS_BYTES, "an entry has room for a statement");
 
-static __always_inline __u16 two_bytes(const struct uspan_open_span *span, __u64 at)
+static __always_inline __u64 eight_bytes(const struct uspan_open_span *span, __u64 at)
 {
 	barrier_var(at);
-	return at > USPAN_FIELDS_BYTES - 2 ? 0 : *(const __u16 *)(span->fields + at);
+	return at > USPAN_FIELDS_BYTES - 8 ? 0 : *(const __u64 *)(span->fields + at);
 }
 
 /* Reads a statement to its place in the record. False: it is long, cannot be read, or has a comment that may name its parent. */
@@ -69,8 +69,8 @@ static __always_inline bool put_in_place(struct uspan_open_span *span, __u64 add
 	if (len > (long)max) {
 		head.marks = USPAN_FIELD_CUT;
 		len = max;
-	} else if (len >= TRACEPARENT_BYTES && (two_bytes(span, text) == BYTES2('/', '*') ||
-						two_bytes(span, text + len - 2) == BYTES2('*', '/'))) {
+	} else if (len >= TRACEPARENT_BYTES &&
+		   may_name_parent(eight_bytes(span, text), eight_bytes(span, text + len - sizeof(__u64)))) {
 		return false;
 	}
 	if (len == 0)

@@ -14,7 +14,7 @@
  * calls, after sigsetjmp() returned there.
  *
  * A statement's memory is valid until its session waits for the next message, which is before its end is reported. So its text is read when
- * it was executed, or has failed.
+ * it is first reported, and again when it was executed, or has failed, if that is another text: Parse, Bind and Execute have a copy each.
  *
  * The generic pair does not fit, because the end of one statement can be the start of the next, and because the client is read once per
  * session.
@@ -63,6 +63,9 @@ struct {
 #define PG_INTERNAL_ERROR (('X' - '0') | ('X' - '0') << 6)
 #define AF_INET 2
 #define AF_INET6 10
+
+/* Statements of a session that wait for their first execution. A power of two. */
+#define PREPARED (sizeof(((struct uspan_postgresql_session *)0)->prepared) / sizeof(__u64))
 
 static __always_inline struct uspan_postgresql_session *session_of(struct uspan_open_span *span)
 {
@@ -220,12 +223,14 @@ static __always_inline void keep_text(struct uspan_open_span *span, __u32 pid)
 	late->len = bytes;
 }
 
-/* Reads the statement while it is there. */
+/* Reads the statement while it is there, in place of another. */
 static __always_inline void read_statement(struct uspan_open_span *span, __u32 pid, const struct uspan_postgresql_config *config)
 {
 	struct uspan_postgresql_session *session = session_of(span);
 
-	session->has_text = 1;
+	session->read_text = session->text;
+	span->used = session->kept_bytes;
+	span->late = 0;
 	span_put_string(span, USPAN_POSTGRESQL_STATEMENT, session->text, config->probe.max_statement_bytes);
 	if (span->late)
 		keep_text(span, pid);
@@ -262,40 +267,95 @@ static __always_inline bool parent_in_fields(struct uspan_open_span *span, __u64
 	return found;
 }
 
-/* Whether a statement of `len` bytes in the fields begins or ends with a comment that has room for a parent. */
+/* Whether a statement of `len` bytes in the fields may begin or end with a comment that has room for a parent. */
 static __always_inline bool has_comment(const struct uspan_open_span *span, __u64 at, __u32 len)
 {
-	__u64 last = at + len - 2;
+	__u64 last = at + len - sizeof(__u64);
 
 	if (len < TRACEPARENT_BYTES)
 		return false;
 	barrier_var(at);
 	barrier_var(last);
-	if (at > USPAN_FIELDS_BYTES - 2 || last > USPAN_FIELDS_BYTES - 2)
+	if (at > USPAN_FIELDS_BYTES - sizeof(__u64) || last > USPAN_FIELDS_BYTES - sizeof(__u64))
 		return false;
-	return *(__u16 *)(span->fields + at) == BYTES2('/', '*') || *(__u16 *)(span->fields + last) == BYTES2('*', '/');
+	return may_name_parent(*(__u64 *)(span->fields + at), *(__u64 *)(span->fields + last));
 }
 
 /*
- * A parent that the statement's own comment names. `text` has a long statement. Two reports are Bind and Execute of a statement that was
- * prepared before. Its comment belongs to the request that prepared it.
+ * Takes over the trace that the statement's own comment names. Returns what tells it from the traces of other statements, or 0 if it names
+ * none.
  */
-static __always_inline bool take_parent(struct uspan_open_span *span, const struct uspan_postgresql_text *text, __u32 reports)
+static __noinline __u64 trace_key(struct uspan_open_span *span, __u32 pid)
 {
+	const struct uspan_span_head *span_head = &span->head;
 	const struct uspan_late_text *late = &span->late_text[0];
+	const struct uspan_postgresql_text *text;
 	struct uspan_field_head head;
-	__u64 at = session_of(span)->kept_bytes;
+	__u64 at = session_of(span)->kept_bytes, len;
+	const __u64 *ids = (const __u64 *)span_head->trace_id;
 
-	if (reports == 2)
+	if (span->late) {
+		text = bpf_map_lookup_elem(&postgresql_texts, &pid);
+		len = late->len;
+		if (!text || late->marks || !parent_in((const struct statement_text *)text->bytes, len, &span->head))
+			return 0;
+	} else {
+		barrier_var(at);
+		/* An empty statement has no field. What is there belongs to the one before. */
+		if (at > USPAN_FIELDS_BYTES - FIELD_HEAD || at >= span->used)
+			return 0;
+		head = *(struct uspan_field_head *)(span->fields + at);
+		at += FIELD_HEAD;
+		len = head.len;
+		if (head.marks || !has_comment(span, at, len) || !parent_in_fields(span, at, len))
+			return 0;
+	}
+	return ((ids[0] ^ len) * 31 + ids[1]) * 31 + *(const __u64 *)span_head->parent_span_id;
+}
+
+/* A statement that names a trace was prepared, and waits for its execution. */
+static __always_inline void keep_trace(struct uspan_postgresql_session *session, __u64 key)
+{
+	if (key)
+		session->prepared[session->next_prepared++ % PREPARED] = key;
+}
+
+/* Reads what is executed, if that may be another text than what was reported first. */
+static __always_inline void read_executed(struct uspan_open_span *span, __u32 pid, const struct uspan_postgresql_config *config)
+{
+	struct uspan_postgresql_session *session = session_of(span);
+
+	if (session->text == session->read_text)
+		return;
+	session->first_trace = trace_key(span, pid);
+	read_statement(span, pid, config);
+}
+
+/*
+ * A parent that the statement's own comment names, because the comment belongs to the request that prepares the statement, and that one
+ * executes it first. One report: it is not prepared. Two: Bind and Execute. Three: Parse, perhaps of another statement, Bind and Execute.
+ */
+static __always_inline bool take_parent(struct uspan_open_span *span, __u32 reports, __u32 pid)
+{
+	struct uspan_postgresql_session *session = session_of(span);
+	__u64 waiting = 0, key;
+
+	if (reports > 2)
+		keep_trace(session, session->first_trace);
+	for (__u32 i = 0; i < PREPARED; i++)
+		waiting |= session->prepared[i];
+	if (reports > 1 && !waiting)
 		return false;
-	if (text)
-		return !late->marks && parent_in((const struct statement_text *)text->bytes, late->len, &span->head);
-	barrier_var(at);
-	if (at > USPAN_FIELDS_BYTES - FIELD_HEAD)
-		return false;
-	head = *(struct uspan_field_head *)(span->fields + at);
-	at += FIELD_HEAD;
-	return !head.marks && has_comment(span, at, head.len) && parent_in_fields(span, at, head.len);
+	key = trace_key(span, pid);
+	if (!key || reports == 1)
+		return key;
+	for (__u32 i = 0; i < PREPARED; i++) {
+		if (session->prepared[i] == key) {
+			session->prepared[i] = 0;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* What ends at a hit. */
@@ -318,17 +378,17 @@ static __always_inline void end_statement(struct uspan_open_span *span, const st
 	session->executed_ktime_ns = 0;
 	if (!executed && !ending->failed) {
 		count(USPAN_COUNTER_NOT_EXECUTED);
+		keep_trace(session, trace_key(span, pid));
 		return;
 	}
-	if (!session->has_text)
-		read_statement(span, pid, config);
+	read_executed(span, pid, config);
+	parented = take_parent(span, reports, pid);
 	if (span->late) {
 		text = bpf_map_lookup_elem(&postgresql_texts, &pid);
 		if (!text)
 			return; /* Never: a session's own goes with it. */
 		span->late_text[0].ptr = (__u64)text->bytes;
 	}
-	parented = take_parent(span, text, reports);
 	span_begin(span, &config->probe, pid, parented ? SPAN_REMOTE : SPAN_ROOT);
 	span->open = 0;
 	if (!span->sampled) {
@@ -341,16 +401,18 @@ static __always_inline void end_statement(struct uspan_open_span *span, const st
 }
 
 /* A statement is reported, for the first time or again. */
-static __always_inline void on_report(const struct usdt_hit *hit, struct uspan_open_span *span, __u64 text)
+static __always_inline void on_report(const struct usdt_hit *hit, struct uspan_open_span *span,
+				      const struct uspan_postgresql_config *config, __u64 text, __u32 pid)
 {
 	struct uspan_postgresql_session *session = session_of(span);
 
 	if (span->open++ == 0) {
 		span_start(span, session->client_bytes);
 		put_application(hit, span, span->head.start_ktime_ns);
-		span->used = session->kept_bytes;
 		session->sqlstate = 0;
-		session->has_text = 0;
+		session->first_trace = 0;
+		session->text = text;
+		read_statement(span, pid, config);
 	}
 	session->text = text;
 }
@@ -367,8 +429,7 @@ static __always_inline void on_event(const struct pt_regs *ctx, struct uspan_ope
 		if (!span->open)
 			break;
 		session->executed_ktime_ns = bpf_ktime_get_ns();
-		if (!session->has_text)
-			read_statement(span, pid, config);
+		read_executed(span, pid, config);
 		break;
 	case USPAN_POSTGRESQL_ERROR:
 		if ((__s32)C_ARG0(ctx) >= PG_ERROR)
@@ -454,7 +515,7 @@ int postgresql(struct pt_regs *ctx)
 		if (!span)
 			span = new_session(&hit, config, &key, bpf_get_current_task_btf());
 		if (span)
-			on_report(&hit, span, text);
+			on_report(&hit, span, config, text, key.pid);
 	}
 	return 0;
 }

@@ -312,17 +312,20 @@ export const PostgresqlConfig = {
 } as const;
 
 export const PostgresqlSession = {
-  size: 56,
+  size: 104,
   processStarted: 0,
   executedKtimeNs: 8,
   text: 16,
-  applicationName: 24,
-  applicationKtimeNs: 32,
-  sqlstate: 40,
-  servicePid: 44,
-  clientBytes: 48,
-  keptBytes: 50,
-  hasText: 52,
+  readText: 24,
+  firstTrace: 32,
+  applicationName: 40,
+  applicationKtimeNs: 48,
+  sqlstate: 56,
+  servicePid: 60,
+  clientBytes: 64,
+  keptBytes: 66,
+  nextPrepared: 68,
+  prepared: 72,
 } as const;
 
 export const PostgresqlText = {

@@ -130,6 +130,10 @@ describeKernel('pg, every release of Node.js', () => {
       { text: `${comment()} SELECT 1` },
       { text: `SELECT '${'x'.repeat(1500)}' /*a='b',${comment().slice(2, -2)},c='d'*/` },
       { text: `SELECT $1::int ${comment()}`, values: [1] },
+      { text: `SELECT 1 ${comment()};` },
+      { text: `SELECT 1 ${comment()} ; ` },
+      { text: `SELECT 1 ${comment()} /* shop */` },
+      { text: `SELECT 1 /*tracestate='a=1',${comment().slice(2)}` },
       { ...named, values: [1] },
       // A prepared statement has the comment of the request that prepared it.
       { ...named, values: [2] },
@@ -141,7 +145,7 @@ describeKernel('pg, every release of Node.js', () => {
       { text: 'SELECT 1' },
     ]);
     expect(spans.map((span) => [span.traceId === traceId, span.parentSpanId])).toEqual([
-      ...Array.from({ length: 5 }, () => [true, parentSpanId]),
+      ...Array.from({ length: 9 }, () => [true, parentSpanId]),
       ...Array.from({ length: 6 }, () => [false, undefined]),
     ]);
     expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(spans.length);
