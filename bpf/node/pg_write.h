@@ -108,10 +108,22 @@ static __always_inline void read_statement(struct hit_scratch *scratch, __u64 ad
 	scratch->text_len = len < 0 ? 0 : len > (long)max ? max : len;
 }
 
+struct statement_text {
+	__u8 bytes[USPAN_NODE_STATEMENT_BYTES - 1 + COMMENT_MARGIN_BYTES];
+};
+
+/* Takes over the trace that a statement names. Global, so that the verifier walks it once and not per call. */
+__noinline int trace_in(const struct statement_text *text, __u32 len, struct uspan_span_head *head)
+{
+	if (!text || !head)
+		return 0;
+	return comment_traceparent(text->bytes, len, USPAN_NODE_STATEMENT_BYTES - 1, head);
+}
+
 /* The trace that the statement's own comment names, because its sender knows the trace. */
 static __always_inline bool stated_trace(struct uspan_open_span *span, struct hit_scratch *scratch)
 {
-	return !scratch->marks && comment_traceparent(scratch->text, scratch->text_len, USPAN_NODE_STATEMENT_BYTES - 1, &span->head);
+	return !scratch->marks && trace_in((const struct statement_text *)scratch->text, scratch->text_len, &span->head);
 }
 
 /*
