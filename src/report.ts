@@ -120,6 +120,12 @@ export function skipReports(known: KnownBinary): SkipReport[] {
     reason: 'attach_failed',
     detail: error,
   }));
+  const instrumented: SkipReport[] = known.instrumented.map(({ decision, detail }) => ({
+    ...common,
+    definition: decision.definition.name,
+    reason: 'already_instrumented' satisfies SkipReason,
+    detail,
+  }));
   const moved: SkipReport[] = known.attachments
     .filter(() => known.moved.size > 0)
     .map(({ decision }) => ({
@@ -129,5 +135,5 @@ export function skipReports(known: KnownBinary): SkipReport[] {
       reason: 'code_moved' satisfies SkipReason,
       detail: movedDetail,
     }));
-  return [...skips, ...failures, ...moved];
+  return [...skips, ...instrumented, ...failures, ...moved];
 }

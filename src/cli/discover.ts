@@ -1,6 +1,7 @@
 import type { Decision, ProbeDefinition, Site } from '../contract/decision.ts';
 import { describeError, UspanError } from '../contract/errors.ts';
 import { identity } from '../discovery/processes/identity.ts';
+import { runningOtelSdk } from '../discovery/processes/otel-sdk.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { selectTargets } from '../discovery/processes/select-targets.ts';
@@ -9,7 +10,7 @@ import { executableFile, libraryFiles, type ProcessFile } from '../probes/attach
 import { rights } from '../probes/attach/requirements.ts';
 import { movedDetail, runsCopy } from '../probes/attach/runs-copy.ts';
 import { makeDefinitions } from '../probes/definitions/recipe.ts';
-import { wantsLibrary } from '../probes/plan.ts';
+import { instrumentedDetail, wantsLibrary } from '../probes/plan.ts';
 import { coloursOf } from '../settings/colours.ts';
 import { type Environment, readSettings } from '../settings/read-settings.ts';
 import type { Settings } from '../settings/table.ts';
@@ -31,6 +32,8 @@ interface Found {
   readonly libraries: readonly Inspection[];
   /** It runs a copy of its program's code. */
   readonly moved: boolean;
+  /** What shows that an OpenTelemetry SDK runs in it, if it has one that would make the same spans. */
+  readonly sdk: string | undefined;
 }
 
 /** `uspan discover`: what `run` with the same flags would attach, and why not the rest. It attaches nothing. */
@@ -82,13 +85,29 @@ function look(settings: Settings, definitions: readonly ProbeDefinition[]): Foun
       .filter((each) => each !== undefined);
     const resource = identity(facts, { agentVersion: agentVersion(), binary: inspection?.binary });
     const moved = runsCopy(facts, inspection?.binary);
-    return { facts, service: String(resource.attributes['service.name']), inspection, libraries, moved };
+    const mayInstrument = inspection?.decisions.some(
+      (each) => each.do === 'attach' && each.instrumentedBy !== undefined,
+    );
+    const sdk = mayInstrument ? runningOtelSdk(facts.pid)?.detail : undefined;
+    return { facts, service: String(resource.attributes['service.name']), inspection, libraries, moved, sdk };
   });
 }
 
-function decisionsOf({ inspection, libraries, moved }: Found): Decision[] {
-  const program = inspection?.decisions ?? [];
+function decisionsOf({ inspection, libraries, moved, sdk }: Found): Decision[] {
+  const program = (inspection?.decisions ?? []).map((decision) => leftToSdk(decision, sdk));
   return [...(moved ? program.map(notReached) : program), ...libraries.flatMap(({ decisions }) => decisions)];
+}
+
+function leftToSdk(decision: Decision, sdk: string | undefined): Decision {
+  if (decision.do === 'skip' || decision.instrumentedBy === undefined || sdk === undefined) return decision;
+  const { definition, binary, instrumentedBy } = decision;
+  return {
+    do: 'skip',
+    definition,
+    binary,
+    reason: 'already_instrumented',
+    detail: instrumentedDetail(instrumentedBy, sdk),
+  };
 }
 
 function notReached({ definition, binary }: Decision): Decision {

@@ -176,6 +176,18 @@ export interface AttachmentGroup {
   readonly probesOffset: number;
 }
 
+/** A library with which a Go program makes spans itself. */
+export interface Instrumentation {
+  /** Its Go module. */
+  readonly module: string;
+  /** A program that uses it for these spans contains one of them. Undefined: they are all that it makes. */
+  readonly functions?: readonly string[];
+  /** The function that every program contains that starts the SDK behind it. */
+  readonly sdk: string;
+  /** Whether the SDK is OpenTelemetry's. If so, each process is looked at for signs that it runs: see processes/otel-sdk.ts. */
+  readonly isOtel: boolean;
+}
+
 /** A library that uspan knows, as one value. */
 export interface ProbeDefinition {
   /** e.g. `go/net/http/server`. */
@@ -187,8 +199,8 @@ export interface ProbeDefinition {
   readonly runtime: Binary['runtime'] | 'any';
   /** Matches the file name of shared libraries that can also have it. Undefined: only executables can. */
   readonly libraries?: RegExp;
-  /** Go modules whose presence shows that the program makes such spans itself. */
-  readonly instrumentedBy?: readonly string[];
+  /** What makes the same spans in a Go program itself. */
+  readonly instrumentedBy?: readonly Instrumentation[];
   /** Hits that a usual span takes, for people. */
   readonly hitsPerSpan: number;
   /** `build/bpf/<object>.bpf.o`, its program, and its map of configurations (index: attachment id). */
@@ -237,6 +249,8 @@ export type Decision =
       /** As in Constants. */
       readonly goBinary?: Uint8Array | undefined;
       readonly notes: readonly string[];
+      /** The module that makes the same spans in processes whose OpenTelemetry SDK runs. These are left alone. */
+      readonly instrumentedBy?: string | undefined;
     }
   | {
       readonly do: 'skip';

@@ -1,6 +1,15 @@
 import { basename } from 'node:path';
 import type { Binary } from '../contract/binary.ts';
-import type { Decision, KernelNeed, Place, Point, ProbeDefinition, Site, SkipReason } from '../contract/decision.ts';
+import type {
+  Decision,
+  Instrumentation,
+  KernelNeed,
+  Place,
+  Point,
+  ProbeDefinition,
+  Site,
+  SkipReason,
+} from '../contract/decision.ts';
 import { type Located, locate } from './sites/locate.ts';
 import type { UnnamedSite } from './sites/places.ts';
 import { ProgramCode } from './sites/program-code.ts';
@@ -57,11 +66,13 @@ function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOpt
   const { binary } = code;
   const skip = (reason: SkipReason, detail: string): Decision => ({ do: 'skip', definition, binary, reason, detail });
   if (!definition.matches(binary)) return skip('library_absent', `the binary does not contain ${definition.library}`);
-  const instrumented = definition.instrumentedBy?.find((module) => binary.go?.modules.has(module));
-  if (instrumented && !options.allowInstrumented) {
+  const instrumented = options.allowInstrumented ? undefined : definition.instrumentedBy?.find(makesSpansOf(binary));
+  if (instrumented && !instrumented.isOtel)
+    return skip('already_instrumented', instrumentedDetail(instrumented.module));
+  if (!options.allowInstrumented && binary.go?.modules.has(otlpReceiver)) {
     return skip(
       'already_instrumented',
-      `it makes its own spans with ${instrumented}; --instrumented traces it all the same`,
+      `it receives OTLP (${otlpReceiver}), and spans of that would beget spans${anyway}`,
     );
   }
   const lacking = definition.needs?.filter((need) => options.kernelLacks?.includes(need)) ?? [];
@@ -90,7 +101,28 @@ function decide(code: ProgramCode, definition: ProbeDefinition, options: PlanOpt
     notes.push('each process is attached by itself after its start, because of where the linker put the semaphores');
   }
   const { bytes, entries = [], goBinary } = constants;
-  return { do: 'attach', definition, binary, sites, constants: bytes, entries, goBinary, notes };
+  const instrumentedBy = instrumented?.module;
+  return { do: 'attach', definition, binary, sites, constants: bytes, entries, goBinary, notes, instrumentedBy };
+}
+
+/** The receiver of the OpenTelemetry Collector, which Jaeger, Tempo and others have too. */
+const otlpReceiver = 'go.opentelemetry.io/collector/receiver/otlpreceiver';
+const anyway = '; --instrumented traces it all the same';
+
+/** @param evidence what shows that the SDK behind the module runs, as a sentence without its subject */
+export function instrumentedDetail(module: string, evidence?: string): string {
+  return `it makes its own spans with ${module}${evidence === undefined ? '' : `, and ${evidence}`}${anyway}`;
+}
+
+/**
+ * Whether a program contains both the instrumentation, for these spans, and a way to start its SDK. Modules alone say little: libraries for
+ * cloud APIs, Docker and Kubernetes bring otelhttp along, which does nothing without an SDK.
+ */
+function makesSpansOf({ go, symbols }: Binary): (instrumentation: Instrumentation) => boolean {
+  return ({ module, functions, sdk }) =>
+    go?.modules.has(module) === true &&
+    symbols.find(sdk) !== undefined &&
+    (functions?.some((name) => symbols.find(name) !== undefined) ?? true);
 }
 
 /** The sites of a point. The kernel must not have to single-step any of them, unless that is allowed. */

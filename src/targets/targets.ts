@@ -22,7 +22,7 @@ import { Identities, type IdentitiesOptions } from './identities.ts';
 import { LibraryWatch } from './library-watch.ts';
 import { PortWatch } from './port-watch.ts';
 import { isSameProgram, isTraced, type Target } from './target.ts';
-import { tellAttached, tellEnded } from './tell.ts';
+import { tellAttached, tellEnded, tellLeftToSdk } from './tell.ts';
 import { Timers } from './timers.ts';
 
 export interface TargetsOptions extends IdentitiesOptions {
@@ -44,6 +44,8 @@ const sweepMs = 1000;
 const collectMs = 50;
 /** The safety net under the exec events. */
 const rescanMs = 15_000;
+/** When an SDK's exporter has connected: it sends a first batch 5 s after its first span (OTEL_BSP_SCHEDULE_DELAY). */
+const sdkLookMs = 6000;
 /** Processes that a scan looks at for new libraries. The turn of the others comes with the next scan. */
 const librariesPerRescan = 64;
 /** Processes of a scan that are looked at before draining gets its turn. */
@@ -62,6 +64,7 @@ export class Targets {
   readonly #byPidOnly: boolean;
   readonly #wantsLibraries: boolean;
   #shortLived = 0;
+  #sdkLookIsNear = false;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #sweepIsNear = false;
 
@@ -108,6 +111,7 @@ export class Targets {
     });
     const alive = new Set(processes.map(({ pid }) => pid));
     this.#libraries.lookInTurn(librariesPerRescan);
+    void guard.settle('a look for SDKs', () => this.#lookForSdks());
     const looks: Promise<void>[] = [];
     for (const [n, facts] of this.#selector.select(processes).entries()) {
       if (n % scannedAtOnce === scannedAtOnce - 1) await nextTurn();
@@ -383,10 +387,28 @@ export class Targets {
   }
 
   #tell(target: Target, files: readonly RunningFile[], startedAt: number): void {
-    tellAttached(this.#options.notify, target, files, {
+    const { notify, rules, guard } = this.#options;
+    tellAttached(notify, target, files, {
       isFork: this.#isFork(target.facts),
+      isNamed: rules.pids.length + rules.exeGlobs.length + rules.ports.length > 0,
       ms: Math.round(performance.now() - startedAt),
     });
+    const mayHaveSdk = files.some(({ attachments }) => attachments.some(({ decision }) => decision.instrumentedBy));
+    if (!mayHaveSdk) return;
+    // The file may have been attached before this process came.
+    void guard.settle('a look for SDKs', () => this.#lookForSdks());
+    if (this.#sdkLookIsNear) return;
+    this.#sdkLookIsNear = true;
+    this.#timers.after(sdkLookMs, 'a look for SDKs', () => {
+      this.#sdkLookIsNear = false;
+      void guard.settle('a look for SDKs', () => this.#lookForSdks());
+    });
+  }
+
+  /** Leaves files alone whose processes have begun to make the same spans themselves. */
+  async #lookForSdks(): Promise<void> {
+    const { binaries, notify } = this.#options;
+    for (const { file, detail } of await binaries.lookForSdks()) tellLeftToSdk(notify, file, detail);
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { SkipReason } from '../contract/decision.ts';
 import type { Notify } from '../contract/notify.ts';
 import type { RunningFile } from '../probes/attach/running-file.ts';
 import { movedDetail } from '../probes/attach/runs-copy.ts';
@@ -8,7 +9,7 @@ export function tellAttached(
   notify: Notify,
   target: Target,
   files: readonly RunningFile[],
-  { isFork, ms }: { readonly isFork: boolean; readonly ms: number },
+  { isFork, isNamed, ms }: { readonly isFork: boolean; readonly isNamed: boolean; readonly ms: number },
 ): void {
   const { pid } = target.facts;
   const who = whoIs(target);
@@ -19,6 +20,11 @@ export function tellAttached(
     // A file that ended its reader is a fault of uspan, and worth a message.
     const level = error?.code === 'E_INSPECT' ? 'warn' : 'debug';
     if (error) notify(level, 'not attached', { ...who, file: file.path, code: error.code, error: error.message });
+  }
+  for (const file of files) {
+    for (const { definition, reason, detail } of leftOut(file)) {
+      notify(isNamed && !isFork ? 'info' : 'debug', 'not traced', { ...who, definition, reason, detail });
+    }
   }
   const attachments = files.flatMap(({ attachments }) => attachments);
   if (attachments.length === 0) return;
@@ -39,4 +45,29 @@ export function tellEnded(notify: Notify, target: Target): void {
 
 function whoIs({ facts: { pid, exe } }: Target): { readonly process: number; readonly exe: string } {
   return { process: pid, exe: exe?.path ?? '?' };
+}
+
+/** What a file has and is not traced. That it lacks a library is no news. */
+function leftOut({ inspection, instrumented }: RunningFile) {
+  const skips = (inspection?.decisions ?? []).filter((decision) => decision.do === 'skip');
+  return [
+    ...skips
+      .filter(({ reason }) => reason !== 'library_absent')
+      .map(({ definition, reason, detail }) => ({ definition: definition.name, reason, detail })),
+    ...instrumented.map(({ decision, detail }) => ({
+      definition: decision.definition.name,
+      reason: 'already_instrumented' satisfies SkipReason,
+      detail,
+    })),
+  ];
+}
+
+/** Tells that a file is left to the SDK of its processes from now on. */
+export function tellLeftToSdk(notify: Notify, { file, pids }: RunningFile, detail: string): void {
+  notify('info', 'no longer traced', {
+    process: [...pids][0] ?? 0,
+    exe: file.path,
+    reason: 'already_instrumented',
+    detail,
+  });
 }

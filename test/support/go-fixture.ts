@@ -29,7 +29,7 @@ export type GoVariant = keyof typeof buildArgs;
 export const allGoVariants = Object.keys(buildArgs) as readonly GoVariant[];
 
 /** Programs of test/fixtures. */
-export type GoFixtureName = 'go-http' | 'go-link' | 'go-rounds' | 'go-sql' | 'go-sql-drivers';
+export type GoFixtureName = 'go-otel' | 'go-http' | 'go-link' | 'go-rounds' | 'go-sql' | 'go-sql-drivers';
 
 /** Builds a fixture (default: go-http) once per source, release and variant. Gives the path of the binary. */
 export async function buildGoFixture(build: {

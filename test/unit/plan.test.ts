@@ -168,21 +168,52 @@ describe('skipped', () => {
     });
   });
 
-  test.each([
-    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
-    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
-  ])('already_instrumented with %s, unless asked for', (module) => {
-    const instrumented = binary({ go: goWith('example.com/other', module) });
-    expect(decide(instrumented)).toMatchObject({
-      reason: 'already_instrumented',
-      detail: expect.stringContaining(module),
-    });
-    expect(decide(instrumented, {}, { allowInstrumented: true })).toMatchObject({ do: 'attach' });
-  });
+  describe('what makes the same spans itself', () => {
+    const otelhttp = 'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp';
+    const datadog = 'github.com/DataDog/dd-trace-go/contrib/net/http/v2';
+    const sdk = { 'go.opentelemetry.io/otel/sdk/trace.NewTracerProvider': 'c3' };
+    const handler = { [`${otelhttp}.(*middleware).serveHTTP`]: 'c3' };
+    const client = { [`${otelhttp}.(*Transport).RoundTrip`]: 'c3' };
+    const tracer = { 'github.com/DataDog/dd-trace-go/v2/ddtrace/tracer.Start': 'c3' };
+    const decideWith = (
+      modules: readonly string[],
+      code: Readonly<Record<string, string>>,
+      options: Partial<PlanOptions> = {},
+    ) => decide(binary({ go: goWith('example.com/other', ...modules) }, { ...functions, ...code }), {}, options);
 
-  test('other OpenTelemetry modules do not count: they make no HTTP server spans', () => {
-    const go = goWith('go.opentelemetry.io/otel', 'go.opentelemetry.io/otel/sdk');
-    expect(decide(binary({ go }))).toMatchObject({ do: 'attach' });
+    test('otelhttp around the handler, and its SDK: each process shows whether the SDK runs', () => {
+      const decision = decideWith([otelhttp], { ...sdk, ...handler });
+      expect(decision).toMatchObject({ do: 'attach', instrumentedBy: otelhttp });
+      expect(decideWith([otelhttp], { ...sdk, ...handler }, { allowInstrumented: true })).toMatchObject({
+        do: 'attach',
+        instrumentedBy: undefined,
+      });
+    });
+
+    test.each([
+      ['otelhttp without an SDK', [otelhttp], handler],
+      ['otelhttp around clients alone', [otelhttp], { ...sdk, ...client }],
+      ['the SDK alone', ['go.opentelemetry.io/otel', 'go.opentelemetry.io/otel/sdk'], sdk],
+      ['only the API', ['go.opentelemetry.io/otel'], {}],
+      ['a tracer that nothing starts', [datadog], {}],
+    ])('%s: it is traced, whatever runs', (_, modules, code) => {
+      expect(decideWith(modules, code)).toMatchObject({ do: 'attach', instrumentedBy: undefined });
+    });
+
+    test('already_instrumented with the tracer of a vendor, unless asked for', () => {
+      const skipped = decideWith([datadog], tracer);
+      expect(skipped).toMatchObject({ reason: 'already_instrumented', detail: expect.stringContaining(datadog) });
+      expect(decideWith([datadog], tracer, { allowInstrumented: true })).toMatchObject({ do: 'attach' });
+    });
+
+    test('already_instrumented for what receives OTLP: spans of exports would beget exports', () => {
+      const receiver = 'go.opentelemetry.io/collector/receiver/otlpreceiver';
+      expect(decideWith([receiver, otelhttp], {})).toMatchObject({
+        reason: 'already_instrumented',
+        detail: expect.stringContaining(receiver),
+      });
+      expect(decideWith([receiver], {}, { allowInstrumented: true })).toMatchObject({ do: 'attach' });
+    });
   });
 });
 

@@ -6,7 +6,6 @@ import type { GoInfo, GoTypes } from '../../src/contract/binary.ts';
 import { containerIdOfMounts, parseCgroup } from '../../src/discovery/processes/cgroup.ts';
 import { identity, resourceOf } from '../../src/discovery/processes/identity.ts';
 import { instanceId, uuidV5 } from '../../src/discovery/processes/instance-id.ts';
-import { otelInstrumentations, usesOtelSdk } from '../../src/discovery/processes/otel-sdk.ts';
 import type { ProcessFacts } from '../../src/discovery/processes/process-facts.ts';
 import { programName } from '../../src/discovery/processes/program-name.ts';
 import { readProcess } from '../../src/discovery/processes/read-process.ts';
@@ -328,24 +327,6 @@ describe('parseResourceAttributes', () => {
 
   test('a key that means something to JavaScript', () => {
     expect(Object.entries(parseResourceAttributes('__proto__=x').attributes)).toEqual([['__proto__', 'x']]);
-  });
-});
-
-describe('usesOtelSdk', () => {
-  const sdk = ['go.opentelemetry.io/otel/sdk', 'v1.38.0'] as const;
-  const otelhttp = ['go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp', 'v0.63.0'] as const;
-  test.each<[string, (readonly [string, string])[], boolean]>([
-    ['both', [sdk, otelhttp], true],
-    ['the SDK alone', [sdk], false],
-    ['instrumentation alone', [otelhttp], false],
-    ['only the API', [['go.opentelemetry.io/otel', 'v1.38.0']], false],
-    ['neither', [], false],
-  ])('%s', (_, modules, expected) => {
-    expect(usesOtelSdk(new Map(modules))).toBe(expected);
-  });
-
-  test('names what is instrumented', () => {
-    expect(otelInstrumentations(new Map([sdk, otelhttp]))).toEqual(['net/http/otelhttp']);
   });
 });
 

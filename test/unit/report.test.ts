@@ -59,6 +59,7 @@ function known(changes: Partial<KnownBinary> = {}): KnownBinary {
     loadsLibraries: false,
     attachments: [],
     failures: [],
+    instrumented: [],
     pids: new Set([7, 8]),
     moved: new Set(),
     ...changes,

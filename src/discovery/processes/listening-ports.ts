@@ -37,7 +37,8 @@ export function parseListening(table: string): Map<string, number> {
   return found;
 }
 
-function* socketInodes(pid: number): Generator<string> {
+/** Inodes of the sockets that a process has open. None if its descriptors are unreadable. */
+export function* socketInodes(pid: number): Generator<string> {
   const directory = `/proc/${pid}/fd`;
   let names: string[];
   try {

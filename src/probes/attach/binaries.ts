@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { describeError, UspanError } from '../../contract/errors.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Guard } from '../../guard.ts';
+import { instrumentedDetail } from '../plan.ts';
 import { AttachPerProcess } from './attach-per-process.ts';
 import type { AttachedSites } from './attached-sites.ts';
 import type { Attacher } from './attacher.ts';
@@ -14,6 +15,7 @@ import { Leases } from './leases.ts';
 import { type ProcessFile, stampOf } from './process-files.ts';
 import { type KnownBinary, RunningFile } from './running-file.ts';
 import { runsCopy } from './runs-copy.ts';
+import { SdksAtWork } from './sdks-at-work.ts';
 import { Steps } from './steps.ts';
 import type { VmaFile, VmaFiles } from './vma-files.ts';
 
@@ -54,6 +56,7 @@ export class Binaries {
   readonly #realKeys = new Map<string, string>();
   readonly #closing = new Set<Attachment>();
   readonly #ended = new EndedAttachments();
+  readonly #sdks = new SdksAtWork();
   #closed = false;
 
   constructor(options: BinariesOptions) {
@@ -200,12 +203,53 @@ export class Binaries {
     for (const decisions of attachedTogether(inspection?.decisions ?? [])) {
       await this.#steps.run(() => {
         if (!state.running || this.#closed || (state.pids.size === 0 && state.lease === undefined)) return;
+        if (this.#leaveToSdk(state, decisions)) return;
         // Attaching takes tens of milliseconds, and more if a program has to be loaded. So empty the ring before.
         this.#options.drain();
         this.#attach(state, decisions, fd, openPath);
       });
     }
     if (state.attachments.some(({ processLinks }) => processLinks)) await this.#attachPerProcess(state, openPath);
+  }
+
+  /**
+   * Looks again for processes whose own SDK runs by now: it starts after the program, and an exporter connects later still. Their probes
+   * go. It resolves to what has been left to an SDK since the last time.
+   */
+  async lookForSdks(): Promise<{ readonly file: RunningFile; readonly detail: string }[]> {
+    const found: { file: RunningFile; detail: string }[] = [];
+    const closing: Promise<void>[] = [];
+    for (const state of this.#byFile.values()) {
+      const ours = state.attachments.filter(({ decision }) => decision.instrumentedBy !== undefined);
+      if (
+        ours.length === 0 ||
+        !this.#leaveToSdk(
+          state,
+          ours.map(({ decision }) => decision),
+        )
+      )
+        continue;
+      state.attachments.splice(
+        0,
+        state.attachments.length,
+        ...state.attachments.filter((each) => !ours.includes(each)),
+      );
+      closing.push(...ours.map((attachment) => this.#close(state, attachment)));
+      found.push(...state.instrumented.slice(-ours.length).map(({ detail }) => ({ file: state, detail })));
+    }
+    await Promise.all(closing);
+    return found;
+  }
+
+  /** Whether a process of the file makes the spans of these decisions itself. If so, it is noted. */
+  #leaveToSdk(state: RunningFile, decisions: readonly AttachDecision[]): boolean {
+    if (!decisions.every(({ instrumentedBy }) => instrumentedBy !== undefined)) return false;
+    const evidence = this.#sdks.of(state);
+    if (evidence === undefined) return false;
+    for (const decision of decisions) {
+      state.instrumented.push({ decision, detail: instrumentedDetail(decision.instrumentedBy!, evidence) });
+    }
+    return true;
   }
 
   async #attachPerProcess(state: RunningFile, openPath: string): Promise<void> {
@@ -294,26 +338,26 @@ export class Binaries {
   }
 
   #keeps(state: RunningFile): boolean {
-    const { lease, unusedSinceMs } = state;
-    if (lease === undefined || this.#closed) return false;
+    const { lease, unusedSinceMs, instrumented } = state;
+    // The next process may be configured otherwise.
+    if (lease === undefined || this.#closed || instrumented.length > 0) return false;
     return fstatSync(lease).nlink > 0 && performance.now() - unusedSinceMs <= this.#keepMs(state);
   }
 
   #release(state: RunningFile): void {
     this.#leave(state);
-    const detached = state.attachments.map((attachment) => {
-      this.#closing.add(attachment);
-      return this.#options.guard
-        .settle('a detach', async () => {
-          await state.perProcess?.close();
-          await attachment.close();
-        })
-        .then(() => {
-          this.#closing.delete(attachment);
-          this.#ended.add(attachment);
-        });
-    });
+    const detached = state.attachments.map((attachment) => this.#close(state, attachment));
     void Promise.all([state.ready, ...detached]).then(() => this.#giveBack(state));
+  }
+
+  async #close(state: RunningFile, attachment: Attachment): Promise<void> {
+    this.#closing.add(attachment);
+    await this.#options.guard.settle('a detach', async () => {
+      await state.perProcess?.close();
+      await attachment.close();
+    });
+    this.#closing.delete(attachment);
+    this.#ended.add(attachment);
   }
 
   #giveBack(state: RunningFile): void {

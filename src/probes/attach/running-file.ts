@@ -8,6 +8,8 @@ export interface KnownBinary extends Inspection {
   readonly attachments: readonly Attachment[];
   /** A decision to attach, and what the kernel said. */
   readonly failures: readonly { readonly decision: AttachDecision; readonly error: string }[];
+  /** A decision to attach that does not hold for a process whose own SDK runs, and what shows that. */
+  readonly instrumented: readonly { readonly decision: AttachDecision; readonly detail: string }[];
   readonly pids: ReadonlySet<number>;
   /** Those of them that run a copy of the code, which has no probes. */
   readonly moved: ReadonlySet<number>;
@@ -20,6 +22,7 @@ export class RunningFile {
   readonly file: ProcessFile;
   readonly attachments: Attachment[] = [];
   readonly failures: { readonly decision: AttachDecision; readonly error: string }[] = [];
+  readonly instrumented: { readonly decision: AttachDecision; readonly detail: string }[] = [];
   readonly pids = new Set<number>();
   /** The file's path as each of them sees it. */
   readonly paths = new Map<number, string>();
@@ -47,7 +50,7 @@ export class RunningFile {
   /** Undefined until it has been read, and if it is left alone. */
   known(): KnownBinary | undefined {
     if (!this.running || !this.inspection) return undefined;
-    const { attachments, failures, pids, moved } = this;
-    return { ...this.inspection, attachments, failures, pids, moved };
+    const { attachments, failures, instrumented, pids, moved } = this;
+    return { ...this.inspection, attachments, failures, instrumented, pids, moved };
   }
 }

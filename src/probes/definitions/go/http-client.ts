@@ -6,6 +6,7 @@ import { Constant, EventKind, GoHttpClientConfig, HttpClientMoment } from '../..
 import { openSpans } from '../../open-spans.ts';
 import { goFacts } from './binary.ts';
 import { goErrorType, hasGoError } from './errors.ts';
+import { datadog, otelContrib } from './instrumentation.ts';
 
 const roundTrip = 'net/http.(*Transport).roundTrip';
 
@@ -40,10 +41,7 @@ export const goHttpClient = {
   // Half of it is for finished calls of goroutines that make more calls.
   entriesPerRequest: { go_http_client_in_flight: 2 },
   lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1 },
-  instrumentedBy: [
-    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
-    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
-  ],
+  instrumentedBy: [otelContrib('net/http/otelhttp', ['(*Transport).RoundTrip']), datadog('net/http')],
   recordKinds: [EventKind.HTTP_CLIENT],
   points: [
     {

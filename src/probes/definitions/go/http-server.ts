@@ -5,6 +5,7 @@ import { spanWriter } from '../../../semconv/span-table.ts';
 import { Constant, EventKind, GoHttpConfig, HttpServerMoment } from '../../layout.gen.ts';
 import { openSpans } from '../../open-spans.ts';
 import { goFacts } from './binary.ts';
+import { datadog, otel, otelContrib } from './instrumentation.ts';
 
 const absent = Constant.FIELD_ABSENT;
 const rawBytes = Constant.RAW_BYTES;
@@ -34,8 +35,14 @@ export const goHttpServer = {
   entriesPerRequest: { go_http_in_flight: 2 },
   lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1 },
   instrumentedBy: [
-    'go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp',
-    'github.com/DataDog/dd-trace-go/contrib/net/http/v2',
+    // The method of its handler, by its names in old and new releases.
+    otelContrib('net/http/otelhttp', ['(*middleware).serveHTTP', '(*Handler).ServeHTTP']),
+    otelContrib('github.com/gin-gonic/gin/otelgin'),
+    otelContrib('github.com/gorilla/mux/otelmux'),
+    otelContrib('github.com/labstack/echo/otelecho'),
+    otelContrib('github.com/emicklei/go-restful/otelrestful'),
+    otel('github.com/riandyrn/otelchi'),
+    datadog('net/http'),
   ],
   recordKinds: [EventKind.HTTP_SERVER],
   points: [

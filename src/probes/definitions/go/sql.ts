@@ -4,6 +4,7 @@ import { spanWriter } from '../../../semconv/span-table.ts';
 import { EventKind, GoSqlConfig, SqlDriverType } from '../../layout.gen.ts';
 import { openSpans } from '../../open-spans.ts';
 import { goFacts } from './binary.ts';
+import { datadog, otel } from './instrumentation.ts';
 import { driverTypes } from './sql-drivers.ts';
 import { goSqlPoints } from './sql-points.ts';
 import { goSqlSpan } from './sql-span.ts';
@@ -37,10 +38,10 @@ export const goSql = {
   entriesPerRequest: { go_sql_in_flight: 2 },
   lruEntriesPerRequest: { go_connections: 1, go_goroutines: 1, go_sql_systems: 1 / 4 },
   instrumentedBy: [
-    'github.com/XSAM/otelsql',
-    'go.nhat.io/otelsql',
-    'github.com/uptrace/opentelemetry-go-extra/otelsql',
-    'github.com/DataDog/dd-trace-go/contrib/database/sql/v2',
+    otel('github.com/XSAM/otelsql'),
+    otel('go.nhat.io/otelsql'),
+    otel('github.com/uptrace/opentelemetry-go-extra/otelsql'),
+    datadog('database/sql'),
   ],
   recordKinds: [EventKind.SQL],
   points: goSqlPoints,
