@@ -108,6 +108,8 @@ export class SqlSummaryReader {
 
   #literal(): void {
     this.#closeName();
+    // It may be a table's name in quotes.
+    if (this.#expectsTable && this.#now) this.#now.uncertain = true;
     this.#begun = true;
     this.#opened = false;
     this.#expectsTable = undefined;
@@ -116,6 +118,8 @@ export class SqlSummaryReader {
 
   #symbol(byte: number): void {
     if (byte === 0x2e && this.#name) {
+      // `database..table`
+      if (this.#name.dotted) this.#name.text += '.';
       this.#name.dotted = true;
       return;
     }
@@ -238,8 +242,10 @@ export class SqlSummaryReader {
     const name = this.#name;
     if (!name) return;
     this.#name = undefined;
+    // What follows the dot was not read as a name.
+    if (name.dotted && this.#now) this.#now.uncertain = true;
     const tables = this.#now?.tables;
-    if (tables && !tables.includes(name.text)) tables.push(name.text);
+    if (tables && !name.dotted && !tables.includes(name.text)) tables.push(name.text);
   }
 
   #open(): void {

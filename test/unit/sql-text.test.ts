@@ -170,6 +170,7 @@ describe('operation and target', () => {
     ['/* a */ (SELECT a FROM t)', 'SELECT', 't'],
     ['4711 is no statement', undefined, undefined],
     ['hunter2 FROM t', undefined, undefined],
+    ['SELECT * FROM db..t', 'SELECT', 'db..t'],
   ])('%s', (sql, operation, collection) => {
     expect(read(sql)).toMatchObject({ operation, collection });
     expect(read(sql).summary).toBe([operation, collection].filter(Boolean).join(' '));
@@ -182,6 +183,15 @@ describe('operation and target', () => {
       summary: 'BEGIN; UPDATE t; COMMIT',
     });
     expect(read('SELECT 1;')).toMatchObject({ operation: 'SELECT', summary: 'SELECT' });
+  });
+
+  test.each([
+    'INSERT INTO s."a table" (b) VALUES (1)',
+    'UPDATE a."b".c SET x = 1',
+    'SELECT * FROM "users" JOIN orders ON a = b',
+    'SELECT * FROM orders JOIN s."users" ON a = b',
+  ])('a table that may be a value leaves the collection open: %s', (sql) => {
+    expect(read(sql, 'other').collection).toBeUndefined();
   });
 
   test('of a text that was cut, only what can no longer change', () => {
