@@ -91,6 +91,8 @@ STRUCT(node_exchange);
 STRUCT(node_long);
 STRUCT(node_pg);
 STRUCT(node_pg_exchange);
+ENUM(node_pg_error_at);
+STRUCT(node_pg_stream);
 STRUCT(node_statement_key);
 STRUCT(node_statement);
 ENUM(node_sqlite_moment);
@@ -136,6 +138,7 @@ enum uspan_constant {
 	CONSTANT(NODE_DATABASE_BYTES),
 	CONSTANT(NODE_LONG_BYTES),
 	CONSTANT(NODE_MAX_PIPELINED),
+	CONSTANT(NODE_MAX_WAITING),
 	CONSTANT(NODE_PROBES),
 	CONSTANT(SQL_DRIVER_TYPES),
 };

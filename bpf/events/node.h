@@ -49,8 +49,7 @@ struct uspan_node_peer {
 struct uspan_node_connection {
 	struct uspan_node_peer peer;
 	__u8 role;        /* enum uspan_node_role */
-	__u8 candidate;   /* while the role is unknown: what was written looks like PostgreSQL's protocol */
-	__u16 reserved;
+	__u8 reserved[3];
 };
 
 /* Fields of a client's span. Numbers have 4 bytes. */
@@ -93,7 +92,8 @@ enum uspan_node_phase {
 #define USPAN_NODE_STATEMENT_BYTES 2048
 #define USPAN_NODE_DATABASE_BYTES 64
 #define USPAN_NODE_LONG_BYTES 2304      /* bytes of fields that an entry has no room for */
-#define USPAN_NODE_MAX_PIPELINED 1024   /* requests that wait on one connection */
+#define USPAN_NODE_MAX_PIPELINED 1024   /* requests that wait on one connection and have entries */
+#define USPAN_NODE_MAX_WAITING 65536    /* all that wait on one connection */
 
 /* Requests in flight on a connection, first in, first out: see bpf/node/queue.h. */
 struct uspan_node_queue {
@@ -154,11 +154,19 @@ struct uspan_node_long {
 /* What is known of a connection to PostgreSQL. Its key is that of uspan_node_connection. */
 struct uspan_node_pg {
 	__u64 born_ktime_ns;
+	__u64 touched_ktime_ns; /* last hit while `unsynced` */
 	struct uspan_node_peer peer;
-	__u8 unsynced;         /* statements went by while there was no room for an entry */
+	__u8 unsynced;          /* it is not known which answer belongs to which statement */
+	__u8 answered;          /* while unsynced: the last hit was a read that ended with ReadyForQuery */
+	__u8 pipelined;         /* statements were seen that did not wait for the answer to an earlier one */
 	__u8 database_len;
 	__u8 database[USPAN_NODE_DATABASE_BYTES];
-	__u16 reserved;
+};
+
+/* One direction of a connection to PostgreSQL, between two reads or writes. */
+struct uspan_node_pg_stream {
+	__u64 left;   /* bytes of the current message's body that are still to come */
+	__u64 header; /* what has come of the next message's header; the top byte says how many bytes */
 };
 
 /*
@@ -167,19 +175,28 @@ struct uspan_node_pg {
  */
 struct uspan_node_pg_exchange {
 	__u64 born_ktime_ns;   /* only in slot 0, as everything up to `kept_bytes` */
-	__u64 left;            /* bytes left of a message that a read ended in */
-	__u64 left_to_write;   /* the same of what is written */
-	struct uspan_node_queue queue;
+	struct uspan_node_pg_stream read;
+	struct uspan_node_pg_stream written;
+	struct uspan_node_queue queue; /* everything that ReadyForQuery answers: also what is no statement, and has no entry */
 	__u32 error;           /* what the last read said */
 	__u8 sqlstate[8];      /* of the first error of the current statement, otherwise zeros */
-	__u8 header[8];        /* of a message, as far as a read ended with it */
-	__u8 header_len;
-	__u8 unsynced;         /* read on without looking at every message */
-	__u8 statement_open;   /* a statement was written, and no Sync has ended it */
-	__u8 reserved;
+	__u8 error_at;         /* enum uspan_node_pg_error_at, in the current ErrorResponse */
+	__u8 error_bytes;      /* of it that were looked at */
+	__u8 statement_open;   /* a Parse or Bind was written, and no Sync has ended it */
+	__u8 extended;         /* one of what is in flight began so */
+	__u8 copying;          /* the server expects data of a COPY */
+	__u8 unconfirmed;      /* the connection only looks like one to PostgreSQL, because it was there before, and has not answered yet */
 	__u16 kept_bytes;      /* of the connection's own fields, which are kept at the start of the fields */
 	__u8 has_long;         /* it has an entry in node_long_fields */
-	__u8 reserved2;
+	__u8 reserved[7];
+};
+
+/* Where in an ErrorResponse its next byte is. */
+enum uspan_node_pg_error_at {
+	USPAN_NODE_PG_ERROR_NOWHERE = 0, /* there is none, or its SQLSTATE is known */
+	USPAN_NODE_PG_ERROR_TYPE = 1,    /* a field begins */
+	USPAN_NODE_PG_ERROR_OTHER = 2,   /* in a field that is not the SQLSTATE */
+	USPAN_NODE_PG_ERROR_CODE = 3,    /* at the first byte of the SQLSTATE; 4 to 7: at the others */
 };
 
 /* A prepared statement, for executions by its name. */

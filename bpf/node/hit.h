@@ -60,6 +60,7 @@ struct {
 #define WINDOW_BYTES 512       /* of a head, looked at in one piece */
 #define WINDOW_MARGIN_BYTES 128
 #define BUFS 16
+#define MAX_PIECE_BYTES 0x7fffffff
 #define PARSER_BYTES 1712      /* node/parser.h */
 
 struct hit_scratch {
@@ -75,8 +76,9 @@ struct hit_scratch {
 	__u32 window_len;
 	__u64 window_address; /* where the window comes from, or at the head of a server's request the text below */
 	__u32 long_used;
-	__u32 reserved_head;
-	__u64 unread;         /* pg: a piece of a write that was passed over and may have a Sync; 0: none */
+	__u32 available;      /* pg: bytes of the message's body in the piece that it begins in */
+	__u32 piece;          /* pg: the next piece of a write */
+	__u32 reserved_piece;
 	__u64 bufs[2 * BUFS]; /* pg: the first pieces of a write */
 	union { /* only one of them is needed at a time */
 		__u8 window[WINDOW_BYTES + WINDOW_MARGIN_BYTES];
@@ -180,7 +182,6 @@ static __always_inline void set_role_of(struct uspan_node_connection *connection
 {
 	forget_role(key->owner, key->pid);
 	connection->role = role;
-	connection->candidate = 0;
 }
 
 static __always_inline void set_role(const struct uspan_open_span_key *key, enum uspan_node_role role)

@@ -140,7 +140,7 @@ static __always_inline __u32 on_read(struct core_hit *hit, __u64 listener)
 	if (!connection)
 		return 0;
 	learn(&hit->config->listener, listener, hit->stream_base);
-	return connection->candidate ? USPAN_NODE_ROLE_PG : role_of(connection, &key);
+	return role_of(connection, &key);
 }
 
 /* uv_tcp_connect(uv_connect_t *req, uv_tcp_t *handle, const struct sockaddr *addr, uv_connect_cb) */

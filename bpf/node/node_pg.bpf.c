@@ -7,6 +7,7 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_helpers.h>
+#include "node/pg_observe.h"
 #include "node/pg_read.h"
 #include "node/pg_write.h"
 
@@ -46,18 +47,27 @@ static long read_parameter(__u32 index __attribute__((unused)), struct startup *
 	return 0;
 }
 
+/* A connection that begins. The server answers with ReadyForQuery when it has let the client in. */
 static __always_inline void on_startup(const struct hit *hit, const struct uspan_open_span_key *key, const struct uv_buf *first)
 {
 	struct startup startup = { .pg = add_pg(key), .scratch = hit->scratch, .at = first->base + 8 };
+	struct uspan_open_span *zero;
 
-	if (startup.pg)
-		bpf_loop(MAX_STARTUP_PARAMETERS, read_parameter, &startup, 0);
+	if (!startup.pg)
+		return;
+	bpf_loop(MAX_STARTUP_PARAMETERS, read_parameter, &startup, 0);
+	zero = enter_pg(startup.pg, key);
+	if (!zero)
+		return;
+	expect_ready(pg_of(zero));
+	hit->scratch->piece = 1;
 }
 
-/* What the core found to look like this protocol: its startup message, or a statement. */
+/* What the core found to look like this protocol: its startup message, or a statement on a connection that is older than the probes. */
 static __noinline int on_first_write(const struct hit *hit, const struct uspan_open_span_key *key)
 {
-	struct uspan_node_connection *connection;
+	struct uspan_open_span *zero;
+	struct uspan_node_pg *pg;
 	struct uv_buf first;
 	__u64 word = 0;
 
@@ -66,44 +76,50 @@ static __noinline int on_first_write(const struct hit *hit, const struct uspan_o
 	bpf_probe_read_user(&word, first.len < 8 ? 5 : 8, (void *)first.base);
 	if (begins_postgres(&first, word)) {
 		on_startup(hit, key, &first);
-	} else if (resembles_postgres(&first, word)) {
-		connection = bpf_map_lookup_elem(&node_connections, key);
-		if (connection)
-			connection->candidate = 1;
+	} else if (begins_statement(&first, word)) {
+		pg = add_pg(key);
+		zero = pg ? enter_pg(pg, key) : 0;
+		if (zero)
+			pg_of(zero)->unconfirmed = 1;
 	}
 	return 0;
 }
 
-/* Whether a write on a connection without an entry begins a statement. Nothing of an earlier message is left. */
-static __always_inline bool begins_statement(const struct hit *hit)
-{
-	struct uv_buf first;
-	__u8 type = 0;
-
-	if (bpf_probe_read_user(&first, sizeof(first), (void *)hit->scratch->data))
-		return false;
-	bpf_probe_read_user(&type, sizeof(type), (void *)first.base);
-	return type == 'Q' || type == 'P' || type == 'B';
-}
-
-/* A write on a connection that has no entry: it is new, or another one needed its entry. Returns whether it has one now. */
+/* A write on a connection that has no entry: it is new, or another one needed its entry. */
 static __noinline int on_write_anew(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_node_pg *pg = find_pg(key);
 
 	if (!pg)
-		return on_first_write(hit, key);
-	return begins_statement(hit) && enter_pg(pg, key);
+		on_first_write(hit, key);
+	else if (!pg->unsynced || observe_write(hit, pg))
+		enter_pg(pg, key);
+	return 0;
 }
 
 static __noinline int on_write(const struct hit *hit, const struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *zero = span_find(&node_pg_in_flight, key);
 
-	if (!zero && on_write_anew(hit, key))
+	hit->scratch->piece = 0;
+	if (!zero) {
+		on_write_anew(hit, key);
 		zero = span_find(&node_pg_in_flight, key);
-	if (zero)
-		write_messages(hit, key, zero);
+	}
+	if (zero && !write_messages(hit, key, zero))
+		lose_track(key, zero);
+	return 0;
+}
+
+/* A read on a connection that has no entry. */
+static __noinline int on_read_anew(const struct uspan_open_span_key *key, __u64 base, __u32 len)
+{
+	struct uspan_node_pg *pg = find_pg(key);
+
+	if (pg && pg->unsynced)
+		observe_read(pg, base, len);
+	else if (pg)
+		enter_pg(pg, key);
 	return 0;
 }
 
@@ -120,22 +136,18 @@ static __noinline int on_read(const struct hit *hit, const struct uspan_open_spa
 		return 0;
 	}
 	bpf_probe_read_user(&base, sizeof(base), (void *)scratch->data);
-	if (zero) {
-		read_messages(hit, key, zero, base, len);
-		settle(zero, key);
-	} else if (!find_pg(key) && ends_ready(base, len)) {
-		add_pg(key);
+	if (!zero) {
+		on_read_anew(key, base, len);
+		zero = span_find(&node_pg_in_flight, key);
 	}
+	if (!zero)
+		return 0;
+	if (read_messages(hit, key, zero, base, len))
+		settle(zero, key);
+	else
+		lose_track(key, zero);
 	return 0;
 }
-
-/* A connection, and its statements one after the other. */
-struct ending {
-	struct uspan_open_span *zero;
-	const struct uspan_open_span_key *key;
-	__u32 probe_id;
-	__u32 reserved;
-};
 
 static long abort_statement(__u32 index __attribute__((unused)), struct ending *ending)
 {
@@ -152,8 +164,10 @@ static __noinline int on_close(const struct hit *hit, const struct uspan_open_sp
 	struct ending ending = { .zero = zero, .key = key, .probe_id = hit->probe_id };
 
 	if (zero) {
-		if (pg_of(zero)->queue.active)
-			bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_statement, &ending, 0);
+		if (pg_of(zero)->unconfirmed)
+			lose_track(key, zero);
+		else if (pg_of(zero)->queue.active)
+			bpf_loop(USPAN_NODE_MAX_WAITING, abort_statement, &ending, 0);
 		span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
 	}
 	bpf_map_delete_elem(&node_pg_connections, key);

@@ -5,6 +5,7 @@
 
 #include <bpf/bpf_endian.h>
 #include "node/fields.h"
+#include "node/pg_stream.h"
 #include "node/queue.h"
 
 OPEN_SPANS(node_pg_in_flight);
@@ -18,7 +19,6 @@ struct {
 	__type(value, struct uspan_node_pg);
 } node_pg_connections SEC(".maps");
 
-#define MESSAGE_HEADER 5 /* type and length, which counts itself */
 #define KEPT_BYTES (PEER_FIELD_BYTES + FIELD_HEAD + USPAN_NODE_DATABASE_BYTES) /* at most */
 
 static __always_inline struct uspan_node_pg_exchange *pg_of(struct uspan_open_span *span)
@@ -50,22 +50,23 @@ static __always_inline struct uspan_node_pg *add_pg(const struct uspan_open_span
 	return find_pg(key);
 }
 
-/* The entry of a connection that has none: slot 0, with the fields that all its statements have. 0: there is no room, which is counted. */
+/*
+ * The entry of a connection that has none: slot 0, with the fields that all its statements have. Nothing is in flight on it, and no message
+ * has begun. 0: there is no room, which is counted. What is sent and answered until there is, is not known.
+ */
 static __always_inline struct uspan_open_span *enter_pg(struct uspan_node_pg *pg, const struct uspan_open_span_key *key)
 {
 	struct uspan_open_span *zero = span_new(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
 
-	if (!zero) {
-		pg->unsynced = 1;
+	pg->unsynced = !zero;
+	pg->answered = 0;
+	if (!zero)
 		return 0;
-	}
 	zero->used = put_peer_first(zero, &pg->peer, USPAN_NODE_PG_SOCKET);
 	if (pg->database_len)
 		span_put_kernel(zero, USPAN_NODE_PG_DATABASE, pg->database, sizeof(pg->database), pg->database_len);
 	pg_of(zero)->kept_bytes = zero->used;
 	pg_of(zero)->born_ktime_ns = pg->born_ktime_ns;
-	pg_of(zero)->unsynced = pg->unsynced;
-	pg->unsynced = 0;
 	return zero;
 }
 
@@ -74,7 +75,8 @@ static __always_inline void settle(struct uspan_open_span *zero, const struct us
 {
 	const struct uspan_node_pg_exchange *pg = pg_of(zero);
 
-	if (!pg->queue.active && !pg->left && !pg->left_to_write && !pg->header_len && !pg->unsynced && !pg->statement_open)
+	if (!pg->queue.active && !pg->statement_open && !pg->unconfirmed && is_between_messages(&pg->read) &&
+	    is_between_messages(&pg->written))
 		span_release(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
 }
 
@@ -155,7 +157,68 @@ __noinline int finish_statement(const struct uspan_open_span_key *connection_key
 		}
 	}
 	pg->sqlstate[0] = 0;
+	pg->unconfirmed = 0;
 	give_slot(&pg->queue);
+	if (!pg->queue.active)
+		pg->extended = pg->statement_open;
+	return 0;
+}
+
+/* A connection, and its statements one after the other. */
+struct ending {
+	struct uspan_open_span *zero;
+	const struct uspan_open_span_key *key;
+	__u32 probe_id;
+	__u32 reserved;
+};
+
+static long forget_statement(__u32 index __attribute__((unused)), struct ending *ending)
+{
+	struct uspan_node_queue *queue = &pg_of(ending->zero)->queue;
+	struct uspan_open_span_key key = *ending->key;
+	struct uspan_open_span *span;
+
+	if (queue->active == 0)
+		return 1;
+	key.slot = queue->first;
+	give_slot(queue);
+	span = key.slot ? span_find(&node_pg_in_flight, &key) : ending->zero;
+	if (span && span->open) {
+		span->open = 0;
+		count(span->sampled ? USPAN_COUNTER_LOST_DESYNCHRONISED : USPAN_COUNTER_SAMPLED_OUT);
+		if (pg_of(span)->has_long)
+			bpf_map_delete_elem(&node_long_fields, &key);
+	}
+	if (key.slot)
+		span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, &key);
+	return 0;
+}
+
+/*
+ * What was read or written contradicts what is known of a connection. Any answer could belong to any of its statements now, so they have no
+ * end. It begins anew when it is certain again what is in flight: see observe.h. A connection that only looked like one to PostgreSQL is
+ * none.
+ */
+static __noinline int lose_track(const struct uspan_open_span_key *key, struct uspan_open_span *zero)
+{
+	struct uspan_node_pg *pg = find_pg(key);
+	struct ending ending = { .zero = zero, .key = key };
+	bool unconfirmed = pg_of(zero)->unconfirmed;
+
+	if (pg) {
+		pg->unsynced = 1;
+		pg->answered = 0;
+		/* With nothing in flight, there was an answer to something that nobody has seen. */
+		if (pg_of(zero)->queue.active != 1)
+			pg->pipelined = 1;
+	}
+	if (unconfirmed) {
+		zero->open = 0;
+		bpf_map_delete_elem(&node_pg_connections, key);
+		set_role(key, USPAN_NODE_ROLE_OTHER);
+	}
+	bpf_loop(USPAN_NODE_MAX_WAITING, forget_statement, &ending, 0);
+	span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, key);
 	return 0;
 }
 

@@ -18,7 +18,6 @@ struct {
 } node_statements SEC(".maps");
 
 #define NAME_BYTES 64
-#define MAX_MESSAGES_WRITTEN 64
 
 /* 64 bits of FNV-1a over words, of a name in 64 bytes that end with zeros. */
 static __always_inline __u64 hash_name(const __u64 *words)
@@ -30,14 +29,17 @@ static __always_inline __u64 hash_name(const __u64 *words)
 	return hash ^ hash >> 29;
 }
 
-/* Reads a name. Returns its bytes with the zero, 1 for an empty one, or 0. Texts longer than PostgreSQL's 63 bytes are not names. */
-static __always_inline __u32 read_name(__u64 *words, __u64 address)
+/*
+ * Reads a name. Returns its bytes with the zero, 1 for an empty one, or 0 if it does not end within the `available` bytes. Texts longer than
+ * PostgreSQL's 63 bytes are not names.
+ */
+static __always_inline __u32 read_name(__u64 *words, __u64 address, __u32 available)
 {
 	long len;
 
 	__builtin_memset(words, 0, NAME_BYTES);
 	len = read_user_string(words, NAME_BYTES, address);
-	return len > 0 && len <= NAME_BYTES ? len : 0;
+	return len > 0 && len <= NAME_BYTES && len <= (long)available ? len : 0;
 }
 
 #define TEXT_IN_PLACE 480 /* this much of a statement fits into an entry, behind the connection's own fields */
@@ -50,14 +52,19 @@ static __always_inline __u64 eight_bytes(const struct uspan_open_span *span, __u
 	return at > USPAN_FIELDS_BYTES - 8 ? 0 : *(const __u64 *)(span->fields + at);
 }
 
-/* Reads a statement to its place in the record. False: it is long, cannot be read, or has a comment that may name its parent. */
-static __always_inline bool put_in_place(struct uspan_open_span *span, __u64 address, __u32 max)
+/*
+ * Reads a statement to its place in the record. False: it is long, cannot be read, or has a comment that may name its parent. `available` is
+ * as in read_statement().
+ */
+static __always_inline bool put_in_place(struct uspan_open_span *span, __u64 address, __u32 max, __u32 available)
 {
 	struct uspan_field_head head = { .field = USPAN_NODE_PG_STATEMENT };
 	__u32 size = max + 2 < TEXT_IN_PLACE ? max + 2 : TEXT_IN_PLACE; /* as in read_statement() */
 	__u64 at = span->used, text;
 	long len;
 
+	if (available < size)
+		size = available + 1;
 	barrier_var(at);
 	barrier_var(size);
 	if (at > KEPT_BYTES || size > TEXT_IN_PLACE)
@@ -92,19 +99,26 @@ static __always_inline void put_statement(struct uspan_open_span *span, struct h
 	pg_of(span)->has_long = keep_long(span, scratch, key, USPAN_NODE_PG_STATEMENT);
 }
 
-/* Reads a statement, which ends with a zero, into scratch->text. */
-static __always_inline void read_statement(struct hit_scratch *scratch, __u64 address, __u32 max)
+/*
+ * Reads a statement, which ends with a zero, into scratch->text. The piece of the write that it begins in has `available` more bytes. If it
+ * goes on in the next one, it is cut there.
+ */
+static __always_inline void read_statement(struct hit_scratch *scratch, __u64 address, __u32 max, __u32 available)
 {
+	__u32 size;
 	long len;
 
 	if (max >= USPAN_NODE_STATEMENT_BYTES)
 		max = USPAN_NODE_STATEMENT_BYTES - 1;
-	barrier_var(max);
-	if (max >= USPAN_NODE_STATEMENT_BYTES)
-		return;
 	/* With room for one more character, to detect a text that was cut. */
-	len = read_user_string(scratch->text, max + 2, address) - 1;
-	scratch->marks = len < 0 ? USPAN_FIELD_UNREADABLE : len > (long)max ? USPAN_FIELD_CUT : 0;
+	size = max + 2;
+	if (available < size)
+		size = available + 1;
+	barrier_var(size);
+	if (size > USPAN_NODE_STATEMENT_BYTES + 1)
+		return;
+	len = read_user_string(scratch->text, size, address) - 1;
+	scratch->marks = len < 0 || !available ? USPAN_FIELD_UNREADABLE : len + 1 == size ? USPAN_FIELD_CUT : 0;
 	scratch->text_len = len < 0 ? 0 : len > (long)max ? max : len;
 }
 
@@ -138,23 +152,24 @@ static __noinline int begin_with_text(const struct hit *hit, const struct uspan_
 	struct uspan_open_span_key key = *connection_key;
 	struct uspan_node_statement_key name = {};
 	struct uspan_open_span *span = push_statement(zero, &key);
-	__u64 words[NAME_BYTES / 8];
-	__u32 name_bytes = 0;
+	__u64 *words = (__u64 *)scratch->window; /* the stack has no room for it */
+	__u32 name_bytes = 0, available = scratch->available;
 
 	if (!span)
 		return 0;
-	if (!named && put_in_place(span, address, probe->max_statement_bytes)) {
+	if (!named && put_in_place(span, address, probe->max_statement_bytes, available)) {
 		begin_call(span, probe, key.owner, false);
 		return 0;
 	}
 	if (named) {
-		name_bytes = read_name(words, address);
+		name_bytes = read_name(words, address, available);
 		address += name_bytes;
+		available -= name_bytes;
 	}
 	scratch->text_len = 0;
 	scratch->marks = 0;
 	if (!named || name_bytes)
-		read_statement(scratch, address, probe->max_statement_bytes);
+		read_statement(scratch, address, probe->max_statement_bytes, available);
 	begin_call(span, probe, key.owner, stated_trace(span, scratch));
 	/* A prepared statement that is not sampled now may be sampled when it is executed again. */
 	if (name_bytes > 1) {
@@ -177,7 +192,7 @@ static __noinline int begin_with_name(const struct hit *hit, const struct uspan_
 	struct uspan_node_statement_key name = {};
 	struct uspan_node_statement *statement = 0;
 	struct uspan_open_span *span = push_statement(zero, &key);
-	__u64 words[NAME_BYTES / 8];
+	__u64 *words = (__u64 *)scratch->window; /* the stack has no room for it */
 	__u32 portal_bytes = 1;
 
 	if (!span)
@@ -186,8 +201,9 @@ static __noinline int begin_with_name(const struct hit *hit, const struct uspan_
 	if (!span->sampled)
 		return 0;
 	if (portal)
-		portal_bytes = read_name(words, address);
-	if (portal_bytes && read_name(words, portal ? address + portal_bytes : address) > 1) {
+		portal_bytes = read_name(words, address, scratch->available);
+	if (portal_bytes &&
+	    read_name(words, portal ? address + portal_bytes : address, scratch->available - (portal ? portal_bytes : 0)) > 1) {
 		name.connection = pg_of(zero)->born_ktime_ns;
 		name.name_hash = hash_name(words);
 		statement = bpf_map_lookup_elem(&node_statements, &name);
@@ -207,9 +223,9 @@ struct messages_written {
 	__u64 bufs;
 	__u64 base;
 	__u64 len;
-	__u64 at;    /* in the piece; beyond its end: that far into the next one */
-	__u32 piece;
+	__u64 at;     /* in the piece; beyond its end: that far into the next one */
 	__u32 pieces;
+	__u32 done;   /* all of the write was understood */
 };
 
 /* Reads the first pieces together, because each message is a piece. */
@@ -222,47 +238,17 @@ static __always_inline void read_pieces(struct hit_scratch *scratch, __u64 bufs,
 		__builtin_memset(scratch->bufs, 0, sizeof(scratch->bufs));
 }
 
-/*
- * Passes over the Describe and Execute that follow a Parse or Bind, because each read costs as much as all else that is done for a message.
- * A piece of this size is one message with a body, which is no Sync and too short to matter here. Only with exactly ten bytes it can be two
- * messages without a body. If nothing but a Sync comes behind it, this does not matter either.
- */
-static __always_inline void pass_over(struct messages_written *messages, __u64 piece)
-{
-	struct hit_scratch *scratch = messages->hit->scratch;
-	/* Read anew, so that the verifier learns nothing of messages->len and sees the same state as for other pieces. */
-	__u64 len = *(volatile __u64 *)&scratch->bufs[2 * piece + 1];
-
-	if (messages->at || !pg_of(messages->zero)->statement_open || messages->piece >= messages->pieces)
-		return;
-	if (len <= MESSAGE_HEADER || len > 2 * MESSAGE_HEADER || scratch->unread)
-		return;
-	messages->at = messages->len;
-	if (len == 2 * MESSAGE_HEADER)
-		scratch->unread = messages->base;
-}
-
-/* Looks for a Sync in what was passed over, because something else comes behind it. */
-static __always_inline void look_at_unread(struct messages_written *messages)
-{
-	__u8 bytes[2 * MESSAGE_HEADER] = {};
-
-	bpf_probe_read_user(bytes, sizeof(bytes), (void *)messages->hit->scratch->unread);
-	messages->hit->scratch->unread = 0;
-	/* The first message has no body: its length is 4. */
-	if (bytes[4] == 4 && (bytes[0] == 'S' || bytes[MESSAGE_HEADER] == 'S'))
-		pg_of(messages->zero)->statement_open = 0;
-}
-
-/* Goes on to the next piece. False: there is none. */
+/* Goes on to the next piece. False: there is none, or it cannot be read. */
 static __always_inline bool next_piece(struct messages_written *messages)
 {
-	const struct hit_scratch *scratch = messages->hit->scratch;
+	struct hit_scratch *scratch = messages->hit->scratch;
 	struct uv_buf buf = {};
-	__u64 piece = messages->piece;
+	__u64 piece = scratch->piece;
 
-	if (piece >= messages->pieces)
+	if (piece >= messages->pieces) {
+		messages->done = 1;
 		return false;
+	}
 	barrier_var(piece);
 	if (piece < BUFS) {
 		buf.base = scratch->bufs[2 * piece];
@@ -273,75 +259,136 @@ static __always_inline bool next_piece(struct messages_written *messages)
 	messages->at -= messages->len;
 	messages->base = buf.base;
 	messages->len = buf.len;
-	messages->piece++;
-	if (piece < BUFS)
-		pass_over(messages, piece);
+	scratch->piece++;
+	return buf.len <= MAX_PIECE_BYTES;
+}
+
+/*
+ * The header of the next message, and the first bytes behind it, where a name begins. 0: a part of it, which is all that the piece has, or it
+ * cannot be read. Then `at` has not moved.
+ */
+static __always_inline __u64 next_header_written(struct messages_written *messages, struct uspan_node_pg_exchange *pg)
+{
+	__u64 left = messages->len - messages->at, address = messages->base + messages->at, header = 0;
+	__u32 bytes = left < sizeof(header) ? left : sizeof(header);
+
+	if (pg->written.header || left < MESSAGE_HEADER) {
+		bytes = join_header(&pg->written, address, bytes, &header);
+		messages->at += bytes;
+		if (header && messages->at < messages->len)
+			bpf_probe_read_user((__u8 *)&header + MESSAGE_HEADER, 1, (void *)(address + bytes));
+		return header;
+	}
+	barrier_var(bytes);
+	if (bytes > sizeof(header) || bpf_probe_read_user(&header, bytes, (void *)address))
+		return 0;
+	messages->at += MESSAGE_HEADER;
+	return header;
+}
+
+/* Something that is answered by ReadyForQuery, but is no statement. */
+static __always_inline void expect_ready(struct uspan_node_pg_exchange *pg)
+{
+	__u32 slot;
+
+	take_slot(&pg->queue, &slot);
+}
+
+/* A Query has a text. A Parse or Bind begins with a name, which is often empty. */
+static __always_inline void begin_statement(struct messages_written *messages, __u64 header)
+{
+	__u64 body = messages->base + messages->at;
+	bool named = (__u8)header != 'Q' && (header >> HEADER_BITS & 0xff);
+
+	if ((__u8)header != 'Q' && !named) {
+		body++;
+		if (messages->hit->scratch->available)
+			messages->hit->scratch->available--;
+	}
+	if ((__u8)header == 'B')
+		begin_with_name(messages->hit, messages->key, messages->zero, body, named);
+	else
+		begin_with_text(messages->hit, messages->key, messages->zero, body, named);
+}
+
+/*
+ * What a message means for the statements in flight. False: it is not known which answers will come. The server leaves out what it gets
+ * between an error and the next Sync, so nobody knows whether it answers a Query there. It takes for data what it gets during a COPY.
+ */
+static __always_inline bool take_message_written(struct messages_written *messages, struct uspan_node_pg_exchange *pg, __u64 header)
+{
+	bool begins = false;
+	__u8 type = header;
+
+	if (pg->copying && (type == 'Q' || type == 'P' || type == 'B' || type == 'S' || type == 'F'))
+		return false;
+	switch (type) {
+	case 'Q':
+	case 'F':
+		if (pg->statement_open)
+			return false;
+		begins = type == 'Q';
+		if (!begins)
+			expect_ready(pg);
+		break;
+	case 'P':
+	case 'B':
+		begins = !pg->statement_open;
+		pg->statement_open = pg->extended = 1;
+		break;
+	case 'S':
+		if (!pg->statement_open)
+			expect_ready(pg);
+		pg->statement_open = 0;
+		break;
+	case 'c':
+	case 'f':
+		pg->copying = 0;
+		break;
+	}
+	if (begins)
+		begin_statement(messages, header);
 	return true;
 }
 
 static long look_at_written(__u32 index __attribute__((unused)), struct messages_written *messages)
 {
 	struct uspan_node_pg_exchange *pg = pg_of(messages->zero);
-	__u64 header = 0; /* type, length, and the first bytes behind them: a name begins */
-	__u64 body, left;
-	__u32 bytes;
-	bool named;
+	__u64 header, left, body;
 
 	if (messages->at >= messages->len)
 		return !next_piece(messages);
+	header = next_header_written(messages, pg);
+	if (!header)
+		return messages->at < messages->len;
 	left = messages->len - messages->at;
-	bytes = left < sizeof(header) ? left : sizeof(header);
-	barrier_var(bytes);
-	if (left < MESSAGE_HEADER || bytes > sizeof(header) ||
-	    bpf_probe_read_user(&header, bytes, (void *)(messages->base + messages->at))) {
-		messages->at = messages->len;
+	body = body_of(header);
+	messages->hit->scratch->available = body < left ? body : left;
+	if (!is_message_written(header) || !take_message_written(messages, pg, header))
 		return 1;
-	}
-	body = messages->base + messages->at + MESSAGE_HEADER;
-	if (messages->hit->scratch->unread && (__u8)header != 'S')
-		look_at_unread(messages);
-	named = (header >> 8 * MESSAGE_HEADER & 0xff) != 0;
-	switch ((__u8)header) {
-	case 'Q':
-		if (!pg->statement_open)
-			begin_with_text(messages->hit, messages->key, messages->zero, body, false);
-		break;
-	case 'P':
-		if (!pg->statement_open)
-			begin_with_text(messages->hit, messages->key, messages->zero, named ? body : body + 1, named);
-		pg->statement_open = 1;
-		break;
-	case 'B':
-		if (!pg->statement_open)
-			begin_with_name(messages->hit, messages->key, messages->zero, named ? body : body + 1, named);
-		pg->statement_open = 1;
-		break;
-	case 'S':
-		pg->statement_open = 0;
-		messages->hit->scratch->unread = 0;
-		break;
-	}
-	messages->at += 1 + bpf_ntohl((__u32)(header >> 8));
+	messages->at += body;
 	return 0;
 }
 
-static __always_inline void write_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_open_span *zero)
+/*
+ * False: the write contradicts what is known of the connection. scratch->piece is the first piece that is looked at. It is not in `messages`,
+ * because the verifier would follow the loop once for each of its values.
+ */
+static __always_inline bool write_messages(const struct hit *hit, const struct uspan_open_span_key *key, struct uspan_open_span *zero)
 {
 	struct messages_written messages = {
 		.hit = hit,
 		.zero = zero,
 		.key = key,
 		.bufs = hit->scratch->data,
-		.at = pg_of(zero)->left_to_write,
+		.at = pg_of(zero)->written.left,
 		.pieces = hit->scratch->len,
 	};
 
-	hit->scratch->unread = 0;
 	read_pieces(hit->scratch, hit->scratch->data, hit->scratch->len);
-	bpf_loop(MAX_MESSAGES_WRITTEN, look_at_written, &messages, 0);
-	if (hit->scratch->unread)
-		look_at_unread(&messages);
-	pg_of(zero)->left_to_write = messages.at > messages.len ? messages.at - messages.len : 0;
+	bpf_loop(MAX_MESSAGES, look_at_written, &messages, 0);
+	pg_of(zero)->written.left = messages.at > messages.len ? messages.at - messages.len : 0;
+	return messages.done;
 }
 
 #endif

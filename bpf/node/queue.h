@@ -10,18 +10,19 @@
 #include "event.h"
 #include "span/counters.h"
 
-/* Takes the next slot. False: too many wait already, which is counted. */
+/*
+ * Takes the next slot. False: too many wait already, which is counted. Then the slot has no entry. It is taken all the same, because its
+ * answer comes too.
+ */
 static __always_inline bool take_slot(struct uspan_node_queue *queue, __u32 *slot)
 {
-	if (queue->active >= USPAN_NODE_MAX_PIPELINED) {
-		count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
-		return false;
-	}
 	if (queue->active == 0)
 		queue->first = queue->next = 0;
 	*slot = queue->next++;
-	queue->active++;
-	return true;
+	if (queue->active++ < USPAN_NODE_MAX_PIPELINED)
+		return true;
+	count(USPAN_COUNTER_LOST_IN_FLIGHT_FULL);
+	return false;
 }
 
 /* The first has ended. */

@@ -7,7 +7,6 @@
 
 #define LAST_CHUNK 0x0a0d30   /* "0\r\n" */
 #define EMPTY_LINE 0x0a0d0a0d /* "\r\n\r\n" */
-#define MAX_PIECE_BYTES 0x7fffffff
 
 static __always_inline __u32 status_of(const struct uspan_node_head *head)
 {

@@ -6,6 +6,7 @@
 #include "common/vmlinux.h"
 #include "event.h"
 #include <bpf/bpf_endian.h>
+#include "node/pg_stream.h"
 
 /* A piece of a write: uv_buf_t. */
 struct uv_buf {
@@ -52,15 +53,19 @@ static __always_inline bool begins_postgres(const struct uv_buf *first, __u64 wo
 }
 
 /*
- * Whether a write could be a statement for PostgreSQL on a connection that is older than the probes: one message that fills its piece. The
- * answer decides: only a connection that answers with ReadyForQuery counts.
+ * Whether a piece of a write begins with a statement for PostgreSQL: with a Query, Parse or Bind that fills it, or that another message of
+ * the protocol follows. This tells a connection that is older than the probes.
  */
-static __always_inline bool resembles_postgres(const struct uv_buf *first, __u64 word)
+static __always_inline bool begins_statement(const struct uv_buf *piece, __u64 word)
 {
-	__u8 type = word;
-	__u32 len = bpf_ntohl((__u32)(word >> 8));
+	__u64 end = (__u64)body_of(word) + MESSAGE_HEADER;
+	__u8 type = word, next = 0;
 
-	return (type == 'Q' || type == 'P' || type == 'B') && len >= 4 && first->len == (__u64)len + 1;
+	if ((type != 'Q' && type != 'P' && type != 'B') || !is_message_written(word) || piece->len < end)
+		return false;
+	if (piece->len == end)
+		return true;
+	return bpf_probe_read_user(&next, sizeof(next), (void *)(piece->base + end)) == 0 && is_letter_of(TYPES_WRITTEN, next);
 }
 
 /* The role whose program looks at a write that begins with the eight bytes, or the first five, in `word`. 0: none. */
@@ -68,7 +73,7 @@ static __always_inline __u32 sniff(const struct uv_buf *first, __u64 word)
 {
 	if (begins_request(word) || begins_http2(word))
 		return USPAN_NODE_ROLE_CLIENT;
-	if (begins_postgres(first, word) || resembles_postgres(first, word))
+	if (begins_postgres(first, word) || begins_statement(first, word))
 		return USPAN_NODE_ROLE_PG;
 	return 0;
 }

@@ -27,12 +27,9 @@ export async function run(given: Partial<Settings>, environment: Environment): P
   const logger = openLogger(settings.logLevel);
   const { agent, outputs } = await startAgent(settings, logger, !settings.console && !settings.json);
   isSending = outputs.exporter !== undefined;
-  // Without anything to send, the run ends with this error.
-  let goesOn = isSending;
-  stdout.onEnded(() => stdout.failure && goesOn && say(...errorLines(stdout.failure)));
+  stdout.onEnded(() => stdout.failure && say(...errorLines(stdout.failure)));
   say(`${readyText(agent)} (${Math.round(performance.now() - startedAt)} ms)`);
   logger.debug({ signal: await stopped }, 'stopping');
-  goesOn = false;
   const left = agent.exportState()?.queuedSpans ?? 0;
   if (left > 0) say(`sending the last ${left} spans, for at most ${stopWithinMs / 1000} s`);
   const report = await agent.stop(stopWithinMs);

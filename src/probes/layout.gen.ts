@@ -511,8 +511,7 @@ export const NodeConnection = {
   peerPort: 16,
   peerFamily: 18,
   role: 20,
-  candidate: 21,
-  reserved: 22,
+  reserved: 21,
 } as const;
 
 export const NodeQueue = {
@@ -596,37 +595,50 @@ export const NodeLong = {
 } as const;
 
 export const NodePg = {
-  size: 96,
+  size: 104,
   bornKtimeNs: 0,
-  peer: 8,
-  peerAddress: 8,
-  peerPort: 24,
-  peerFamily: 26,
-  unsynced: 28,
-  databaseLen: 29,
-  database: 30,
-  reserved: 94,
+  touchedKtimeNs: 8,
+  peer: 16,
+  peerAddress: 16,
+  peerPort: 32,
+  peerFamily: 34,
+  unsynced: 36,
+  answered: 37,
+  pipelined: 38,
+  databaseLen: 39,
+  database: 40,
 } as const;
 
 export const NodePgExchange = {
-  size: 64,
+  size: 80,
   bornKtimeNs: 0,
-  left: 8,
-  leftToWrite: 16,
-  queue: 24,
-  queueActive: 24,
-  queueFirst: 28,
-  queueNext: 32,
-  error: 36,
-  sqlstate: 40,
-  header: 48,
-  headerLen: 56,
-  unsynced: 57,
-  statementOpen: 58,
-  reserved: 59,
-  keptBytes: 60,
-  hasLong: 62,
-  reserved2: 63,
+  read: 8,
+  readLeft: 8,
+  readHeader: 16,
+  written: 24,
+  writtenLeft: 24,
+  writtenHeader: 32,
+  queue: 40,
+  queueActive: 40,
+  queueFirst: 44,
+  queueNext: 48,
+  error: 52,
+  sqlstate: 56,
+  errorAt: 64,
+  errorBytes: 65,
+  statementOpen: 66,
+  extended: 67,
+  copying: 68,
+  unconfirmed: 69,
+  keptBytes: 70,
+  hasLong: 72,
+  reserved: 73,
+} as const;
+
+export const NodePgStream = {
+  size: 16,
+  left: 0,
+  header: 8,
 } as const;
 
 export const NodeStatementKey = {
@@ -707,7 +719,8 @@ export const Counter = {
   NOT_EXECUTED: 18,
   NOT_SENT: 19,
   LOST_NO_MEMORY: 20,
-  COUNT: 21,
+  LOST_DESYNCHRONISED: 21,
+  COUNT: 22,
 } as const;
 
 /** By value. */
@@ -733,6 +746,7 @@ export const counterNames = [
   'not_executed',
   'not_sent',
   'lost_no_memory',
+  'lost_desynchronised',
 ] as const;
 
 export const HttpServerMoment = {
@@ -1004,6 +1018,13 @@ export const NodePhase = {
   CLOSE: 4,
 } as const;
 
+export const NodePgErrorAt = {
+  NOWHERE: 0,
+  TYPE: 1,
+  OTHER: 2,
+  CODE: 3,
+} as const;
+
 export const NodeSqliteMoment = {
   RESET: 0,
   EXEC: 1,
@@ -1057,6 +1078,7 @@ export const Constant = {
   NODE_DATABASE_BYTES: 64,
   NODE_LONG_BYTES: 2304,
   NODE_MAX_PIPELINED: 1024,
+  NODE_MAX_WAITING: 65536,
   NODE_PROBES: 8,
   SQL_DRIVER_TYPES: 32,
 } as const;
