@@ -50,6 +50,7 @@ STRUCT(postgresql_session);
 STRUCT(postgresql_text);
 STRUCT(large);
 STRUCT(vma_file);
+STRUCT(process_event);
 STRUCT(go_text_range);
 STRUCT(go_context_wrapper);
 STRUCT(go_link_config);
@@ -100,6 +101,9 @@ ENUM(node_sqlite_field);
 STRUCT(node_sqlite_config);
 
 enum uspan_constant {
+	CONSTANT(PROGRAM_PATH_BYTES),
+	CONSTANT(FILE_NAME_BYTES),
+	CONSTANT(PROCESS_EVENT_HEAD_BYTES),
 	CONSTANT(POSTGRESQL_NAME_BYTES),
 	CONSTANT(POSTGRESQL_UNKNOWN_STATE),
 	CONSTANT(GO_BINARIES),

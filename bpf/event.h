@@ -22,6 +22,7 @@ enum uspan_event_kind {
 	USPAN_EVENT_NODE_SQLITE = 11,
 	USPAN_EVENT_FORK_EXIT = 12,       /* as PROCESS_EXIT, of a process that never started a program of its own */
 	USPAN_EVENT_PROCESS_FORK = 13,    /* of the child, if its parent is in fork_parents */
+	USPAN_EVENT_PROCESS_LISTEN = 14,  /* events/process.h, as the exec and the exit */
 };
 
 /* Every record starts with this. */
@@ -131,6 +132,7 @@ struct uspan_large {
 #include "events/node_sqlite.h"
 #include "events/pair.h"
 #include "events/postgresql.h"
+#include "events/process.h"
 #include "events/usdt.h"
 #include "events/sql.h"
 

@@ -17,7 +17,7 @@ import { clockOffsetNs, monotonicNs } from './probes/attach/clock.ts';
 import { DrainLoop } from './probes/attach/drain-loop.ts';
 import { Inspector } from './probes/attach/inspector.ts';
 import type { KernelConfig } from './probes/attach/kernel-config.ts';
-import { ProcessEvents } from './probes/attach/process-events.ts';
+import { type Exec, ProcessEvents } from './probes/attach/process-events.ts';
 import { releaseMemory } from './probes/attach/release-memory.ts';
 import type { KnownBinary } from './probes/attach/running-file.ts';
 import { VmaFiles } from './probes/attach/vma-files.ts';
@@ -61,6 +61,8 @@ const releasePauseMs = { first: 2000, longest: 60_000 };
 const perfDetachMs = 100;
 /** More of them take more than some seconds. */
 const manyPerfLinks = 30;
+/** See ProcessEventOptions. Rules for pids and ports select few of the programs that start, and those once they listen. */
+const collectEventsMs = { byProgram: 25, byProcess: 100 };
 /** What stop() reserves of its time for the last spans, if detaching takes longer than all of it. */
 const lastFlushMs = 2000;
 
@@ -77,6 +79,7 @@ export class Agent {
   readonly #drainLoop: DrainLoop;
   readonly #events: ProcessEvents | undefined;
   readonly #countersSeen: number[] = [];
+  readonly #allEnded = Promise.withResolvers<void>();
   #oversizedSeen = 0;
   #processEventsLost = 0;
   #stopping: Promise<Report> | undefined;
@@ -137,6 +140,8 @@ export class Agent {
       probes,
       processes,
       guard,
+      onAllEnded: () => this.#allEnded.resolve(),
+      knowsListeners: () => this.#events?.knowsAll() ?? false,
       lose,
     });
     this.#releaseMemoryIn(releasePauseMs.first);
@@ -144,12 +149,16 @@ export class Agent {
     // This comes before the first scan, so that no start in between goes unseen.
     const handlers = {
       note: (pid: number, atNs: number, what: 'exec' | 'exit') => processes[what](pid, atNs),
-      exec: (pid: number, atNs: number) => this.#targets.exec(pid, atNs),
+      exec: (pid: number, exec: Exec) => this.#targets.exec(pid, exec),
+      listen: (pid: number, port: number) => this.#targets.listen(pid, port),
       exit: (pid: number, isFork: boolean) => this.#targets.exit(pid, isFork),
       fork: (pid: number) => this.#targets.forked(pid),
-      passed: (pid: number) => this.#targets.passed(pid),
+      passed: (pid: number, exec: Exec) => this.#targets.passed(pid, exec),
     };
-    this.#events = this.#optional('exec and exit events', () => new ProcessEvents(handlers, guard));
+    const isByProcess = filterByProcess && rules.exeGlobs.length === 0;
+    const collectMs = isByProcess ? collectEventsMs.byProcess : collectEventsMs.byProgram;
+    const wanted = { listens: rules.ports.length > 0, collectMs, targets: this.#attacher.targets };
+    this.#events = this.#optional('exec and exit events', () => new ProcessEvents(handlers, guard, wanted));
   }
 
   /** Looks at every process there is now. Resolves when the new ones are attached. */
@@ -179,6 +188,11 @@ export class Agent {
   /** What runs, by file. It leaves out files that no definition is for. */
   binaries(): KnownBinary[] {
     return this.#binaries.all();
+  }
+
+  /** Resolves when there is nothing to wait for: the rules name only pids, and those processes have ended, and their workers too. */
+  get allEnded(): Promise<void> {
+    return this.#allEnded.promise;
   }
 
   /** Processes with probes on their binary. */

@@ -90,8 +90,33 @@ struct inode___mode {
 	__u16 i_mode;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	struct path f_path;
 	void *private_data; /* of a socket: its struct socket */
 };
 
@@ -124,6 +149,11 @@ struct sock {
 	struct sock_common __sk_common;
 };
 
+/* Its own type, so that there is no padding: see struct inode___mode. */
+struct sock_common___port {
+	__u16 skc_num; /* the local port, in the CPU's byte order */
+};
+
 struct socket {
 	struct sock *sk;
 };
@@ -134,6 +164,10 @@ struct vm_area_struct {
 	unsigned long vm_flags;
 	unsigned long vm_pgoff;
 	struct file *vm_file;
+};
+
+struct mm_struct {
+	struct file *exe_file;
 };
 
 struct signal_struct {
@@ -147,6 +181,7 @@ struct task_struct {
 	unsigned int ptrace;
 	__u64 start_time; /* CLOCK_MONOTONIC, ns */
 	struct task_struct *real_parent;
+	struct mm_struct *mm;
 	struct files_struct *files;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;

@@ -29,7 +29,8 @@ export async function run(given: Partial<Settings>, environment: Environment): P
   isSending = outputs.exporter !== undefined;
   stdout.onEnded(() => stdout.failure && say(...errorLines(stdout.failure)));
   say(`${readyText(agent)} (${Math.round(performance.now() - startedAt)} ms)`);
-  logger.debug({ signal: await stopped }, 'stopping');
+  const ended = agent.allEnded.then(() => 'every process that --pid names has ended');
+  logger.debug({ signal: await Promise.race([stopped, ended]) }, 'stopping');
   const left = agent.exportState()?.queuedSpans ?? 0;
   if (left > 0) say(`sending the last ${left} spans, for at most ${stopWithinMs / 1000} s`);
   const report = await agent.stop(stopWithinMs);

@@ -350,6 +350,21 @@ export const VmaFile = {
   pid: 36,
 } as const;
 
+export const ProcessEvent = {
+  size: 800,
+  head: 0,
+  headKtimeNs: 0,
+  headPid: 8,
+  headTid: 12,
+  headLen: 16,
+  headKind: 20,
+  headProbeId: 22,
+  parent: 24,
+  port: 28,
+  pathBytes: 30,
+  path: 32,
+} as const;
+
 export const GoConnectionKey = {
   size: 16,
   context: 0,
@@ -687,6 +702,7 @@ export const EventKind = {
   NODE_SQLITE: 11,
   FORK_EXIT: 12,
   PROCESS_FORK: 13,
+  PROCESS_LISTEN: 14,
 } as const;
 
 export const SpanFlag = {
@@ -1040,6 +1056,9 @@ export const NodeSqliteField = {
 } as const;
 
 export const Constant = {
+  PROGRAM_PATH_BYTES: 512,
+  FILE_NAME_BYTES: 256,
+  PROCESS_EVENT_HEAD_BYTES: 32,
   POSTGRESQL_NAME_BYTES: 63,
   POSTGRESQL_UNKNOWN_STATE: 1073741824,
   GO_BINARIES: 512,

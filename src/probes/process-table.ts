@@ -72,6 +72,14 @@ export class ProcessTable {
     if (program.untilNs === Number.POSITIVE_INFINITY) program.resource ??= this.#identify(pid, -1, program);
   }
 
+  /** A rule selects the process from now on, which may not have been so before. */
+  selected(pid: number): void {
+    const program = this.#programs.get(pid);
+    if (program?.resource !== otherProcess) return;
+    program.resource = undefined;
+    if (pid === this.#lastPid) this.#lastPid = -1;
+  }
+
   /** When the pid got the program that it runs, as far as that is known and was not long ago. */
   sinceNs(pid: number): number {
     return this.#programs.get(pid)?.sinceNs ?? Number.NEGATIVE_INFINITY;

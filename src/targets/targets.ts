@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProbeDefinition } from '../contract/decision.ts';
 import type { Notify } from '../contract/notify.ts';
 import type { Resource } from '../contract/span.ts';
+import { childrenOf } from '../discovery/processes/children.ts';
 import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { readProcess, readProgramPath } from '../discovery/processes/read-process.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
@@ -12,15 +13,17 @@ import type { Guard } from '../guard.ts';
 import type { Attacher } from '../probes/attach/attacher.ts';
 import type { Binaries } from '../probes/attach/binaries.ts';
 import { monotonicNs } from '../probes/attach/clock.ts';
+import type { Exec } from '../probes/attach/process-events.ts';
 import { executableFile, libraryFiles, programIdentity } from '../probes/attach/process-files.ts';
 import type { RunningFile } from '../probes/attach/running-file.ts';
 import { wantsLibrary } from '../probes/plan.ts';
 import type { ProbeTable } from '../probes/probe-table.ts';
 import { otherProcess, type ProcessTable } from '../probes/process-table.ts';
 import { EndedProcesses } from './ended-processes.ts';
+import { Foresight } from './foresight.ts';
 import { Identities, type IdentitiesOptions } from './identities.ts';
 import { LibraryWatch } from './library-watch.ts';
-import { PortWatch } from './port-watch.ts';
+import { Primaries } from './primaries.ts';
 import { isSameProgram, isTraced, type Target } from './target.ts';
 import { tellAttached, tellEnded, tellLeftToSdk } from './tell.ts';
 import { Timers } from './timers.ts';
@@ -34,6 +37,10 @@ export interface TargetsOptions extends IdentitiesOptions {
   readonly processes: ProcessTable;
   readonly guard: Guard;
   readonly notify: Notify;
+  /** Whether every listen() since the last call has been told. */
+  readonly knowsListeners: () => boolean;
+  /** Called when no process is left that the rules could ever select: they name only pids, and all of those have ended. */
+  readonly onAllEnded: () => void;
   readonly lose: (stage: string, reason: string, count: number) => void;
 }
 
@@ -58,28 +65,27 @@ export class Targets {
   readonly #targets = new Map<number, Target>();
   readonly #identities: Identities;
   readonly #libraries: LibraryWatch;
-  readonly #ports: PortWatch;
+  readonly #primaries: Primaries;
+  readonly #foresight: Foresight;
   readonly #ended: EndedProcesses;
-  /** The rules only have pids. Then other programs are not looked at, because hosts can start hundreds a second. */
-  readonly #byPidOnly: boolean;
   readonly #wantsLibraries: boolean;
-  #shortLived = 0;
   #sdkLookIsNear = false;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #sweepIsNear = false;
+  #scanned = false;
 
   constructor(options: TargetsOptions) {
     this.#options = options;
     const { rules, guard } = options;
     this.#selector = new TargetSelector(rules);
     this.#identities = new Identities(options);
-    this.#byPidOnly = rules.pids.length > 0 && rules.exeGlobs.length + rules.ports.length === 0;
+    this.#primaries = new Primaries(rules);
+    this.#foresight = new Foresight({ ...options, selector: this.#selector });
     this.#wantsLibraries = options.definitions.some(({ libraries }) => libraries);
     this.#timers = new Timers(guard);
     this.#libraries = new LibraryWatch(this.#timers, (pid) => {
       void guard.settle('a look for libraries', () => this.#lookForLibraries(pid));
     });
-    this.#ports = new PortWatch(this.#timers);
     this.#ended = new EndedProcesses(options.attacher, (count) => options.lose('bpf', 'process_ended', count));
     this.#timers.every(sweepMs, 'the requests of ended processes', () => {
       options.processes.expire();
@@ -91,9 +97,18 @@ export class Targets {
     });
   }
 
-  /** Processes that ended before uspan could look at them. */
+  /** Rules that name only pids select nothing more when those have ended, and their workers too. */
+  #endWithPids(): void {
+    const { pids, ports, exeGlobs } = this.#options.rules;
+    if (pids.length === 0 || ports.length + exeGlobs.length > 0) return;
+    if (this.#primaries.size + this.#targets.size > 0) return;
+    // A fork of one of them, which has had no span yet.
+    if (this.#options.attacher.targets.keys().length === 0) this.#options.onAllEnded();
+  }
+
+  /** Processes of selected programs that ended before uspan could attach to them. */
   get shortLived(): number {
-    return this.#shortLived;
+    return this.#foresight.missed;
   }
 
   /** Processes with probes on one of their files. */
@@ -112,8 +127,18 @@ export class Targets {
     const alive = new Set(processes.map(({ pid }) => pid));
     this.#libraries.lookInTurn(librariesPerRescan);
     void guard.settle('a look for SDKs', () => this.#lookForSdks());
-    const looks: Promise<void>[] = [];
-    for (const [n, facts] of this.#selector.select(processes).entries()) {
+    const looks: Promise<void>[] = this.#scanned
+      ? []
+      : [guard.settle('the programs that rules name', () => this.#foresight.lookAt(this.#options.rules.exeGlobs))];
+    const looksAtAll = !this.#options.knowsListeners() || !this.#scanned;
+    this.#scanned = true;
+    const portsOf = (pid: number) => (looksAtAll || this.#primaries.has(pid) ? this.#primaries.portsOf(pid) : []);
+    const chosen = this.#selector.select(processes, process.pid, portsOf);
+    const selected = new Set([
+      ...chosen,
+      ...this.#primaries.workersAmong(processes.filter((facts) => this.#canSelect(facts))),
+    ]);
+    for (const [n, facts] of [...selected].entries()) {
       if (n % scannedAtOnce === scannedAtOnce - 1) await nextTurn();
       looks.push(guard.settle('a process', () => this.#consider(facts, seenAtNs.get(facts.pid)!)));
     }
@@ -125,7 +150,8 @@ export class Targets {
   }
 
   /** A process runs another program since `atNs`. */
-  exec(pid: number, atNs: number): void {
+  exec(pid: number, exec: Exec): void {
+    const { atNs } = exec;
     const before = this.#targets.get(pid);
     // A wrapper starts the next one within a millisecond. So the first look at the process often shows the last of them.
     if (before && before.seenAtNs > atNs) {
@@ -133,18 +159,31 @@ export class Targets {
       return;
     }
     this.#libraries.delete(pid);
-    this.#ports.delete(pid);
-    if (before) this.#forget(pid, atNs, () => this.#look(pid));
-    else this.#look(pid);
+    if (before) this.#forget(pid, atNs, () => this.#look(pid, exec));
+    else this.#look(pid, exec);
+  }
+
+  /** A process listens on a TCP port. */
+  listen(pid: number, port: number): void {
+    const { rules } = this.#options;
+    if (pid === process.pid || !this.#primaries.listens(pid, port)) return;
+    if (!this.#targets.has(pid)) this.#take(pid, undefined, () => rules.ports);
+    this.#takeWorkers(pid);
   }
 
   /** Looks at what a process runs since an exec. */
-  #look(pid: number): void {
+  #look(pid: number, { parent, path: toldPath }: Exec): void {
     this.#ended.makeWay(pid);
-    if (this.#byPidOnly && !this.#options.rules.pids.includes(pid)) return;
+    if (!this.#mayWant(pid, parent, toldPath)) return;
+    this.#lookAtProgram(pid, toldPath);
+    // BPF let it through because its parent is a target.
+    if (!this.#targets.has(pid)) this.#options.attacher.removeTarget(pid);
+  }
+
+  #lookAtProgram(pid: number, toldPath: string | undefined): void {
     const program = programIdentity(pid);
     if (program === undefined) {
-      this.#shortLived++;
+      this.#foresight.ended(toldPath);
       return;
     }
     const known = this.#options.binaries.known(program);
@@ -155,8 +194,17 @@ export class Targets {
     }
     const path = readProgramPath(pid);
     if (path !== undefined && !this.#selector.canSelect(path)) return;
-    if (this.#take(pid) || this.#options.rules.ports.length === 0) return;
-    this.#ports.wait(pid, () => !existsSync(`/proc/${pid}`) || this.#take(pid));
+    this.#take(pid, toldPath);
+  }
+
+  /**
+   * Whether a look at a process can be worth it, where rules name pids or ports. Hosts can start hundreds of processes a second, and this says
+   * no to most without reading anything.
+   */
+  #mayWant(pid: number, parent: number, path: string | undefined): boolean {
+    const { pids, ports, exeGlobs } = this.#options.rules;
+    if (pids.length + ports.length === 0 || this.#primaries.has(pid) || this.#primaries.has(parent)) return true;
+    return exeGlobs.length > 0 && (path === undefined || this.#selector.names(path));
   }
 
   /** A target has forked it, and it has none of its parent's probes yet. */
@@ -165,8 +213,8 @@ export class Targets {
   }
 
   /** It began a program and ended before uspan could look. */
-  passed(pid: number): void {
-    this.#shortLived++;
+  passed(pid: number, { path }: Exec): void {
+    this.#foresight.ended(path);
     this.exit(pid);
   }
 
@@ -174,7 +222,8 @@ export class Targets {
   exit(pid: number, isFork = false): void {
     const { binaries, processes } = this.#options;
     this.#libraries.delete(pid);
-    this.#ports.delete(pid);
+    this.#primaries.delete(pid);
+    this.#selector.ended(pid);
     const target = this.#targets.get(pid);
     // Its probes must go at once.
     if (target) binaries.remove(pid);
@@ -188,8 +237,9 @@ export class Targets {
       tellEnded(this.#options.notify, target);
       this.#timers.after(lingerMs, 'a process that has ended', () => {
         if (this.#targets.get(pid) === target) this.#forget(pid, endNs);
+        this.#endWithPids();
       });
-    }
+    } else this.#endWithPids();
   }
 
   /** The resource of a program whose first span has come. See ProgramSource. */
@@ -224,20 +274,39 @@ export class Targets {
     return true;
   }
 
-  /** False: the rules do not select it yet. */
-  #take(pid: number): boolean {
+  /**
+   * Looks at a process, and traces it if the rules select it.
+   * @param path of its program, if that is known
+   */
+  #take(pid: number, path?: string, portsOf = (of: number) => this.#primaries.portsOf(of)): void {
     const seenAtNs = monotonicNs();
-    const facts = readProcess(pid);
-    if (!facts) {
-      this.#shortLived++;
-      return true;
+    const selected = readProcess(pid);
+    if (!selected) {
+      this.#foresight.ended(path);
+      return;
     }
-    // Only its own ancestors matter to the rules, and the agent starts no programs.
-    const [selected] = this.#selector.select([facts]);
-    if (!selected) return false;
+    if (!this.#isSelected(selected, portsOf)) return;
     void this.#options.guard.settle('a new process', () => this.#consider(selected, seenAtNs));
     if (this.#wantsLibraries) this.#libraries.started(pid);
-    return true;
+  }
+
+  /** Only its own ancestors matter to the rules, and the agent starts no programs. */
+  #isSelected(facts: ProcessFacts, portsOf = (of: number) => this.#primaries.portsOf(of)): boolean {
+    if (this.#selector.select([facts], process.pid, portsOf).length > 0) return true;
+    return this.#canSelect(facts) && this.#primaries.isWorker(facts);
+  }
+
+  #canSelect({ exe }: ProcessFacts): boolean {
+    return exe !== undefined && this.#selector.canSelect(exe.path);
+  }
+
+  /** Those that a new primary started before it listened. */
+  #takeWorkers(pid: number): void {
+    for (const child of childrenOf(pid)) {
+      if (this.#primaries.has(child)) continue;
+      if (!this.#targets.has(child)) this.#take(child);
+      if (this.#primaries.has(child)) this.#takeWorkers(child);
+    }
   }
 
   /** @param seenAtNs when the facts were read, or before */
@@ -270,12 +339,13 @@ export class Targets {
     const program = file && binaries.add(pid, file);
     const known = file && binaries.known(file.identity);
     if (!program) {
-      if (!known?.nothing) this.#shortLived++;
+      if (!known?.nothing) this.#foresight.count();
       else if (known.loadsLibraries) await this.#lookForLibraries(pid);
       return;
     }
     const target: Target = { facts, seenAtNs, sureAtNs: seenAtNs, files: [program] };
     this.#targets.set(pid, target);
+    this.#options.processes.selected(pid);
     await program.ready;
     if (this.#targets.get(pid) !== target) return;
     binaries.checkCopy(facts);
@@ -305,7 +375,7 @@ export class Targets {
     if (!facts) return;
     // It is another program, whose event is still on the way.
     if (target && (target.seenAtNs < processes.sinceNs(pid) || !isSameProgram(target.facts, facts))) return;
-    if (!target && this.#selector.select([facts]).length === 0) return;
+    if (!target && !this.#isSelected(facts)) return;
     const known = new Set(target?.files);
     const files = wanted
       .filter(({ path }) => path !== facts.exe?.path)
@@ -316,6 +386,7 @@ export class Targets {
     target ??= { facts, seenAtNs, sureAtNs: seenAtNs, files: [] };
     target.files.push(...files);
     this.#targets.set(pid, target);
+    processes.selected(pid);
     await Promise.all(files.map(({ ready }) => ready));
     if (this.#targets.get(pid) !== target) return;
     this.#dropLeftAlone(pid, target);
@@ -339,7 +410,7 @@ export class Targets {
     const seenAtNs = monotonicNs();
     const facts = readProcess(pid);
     if (!facts) return undefined;
-    if (this.#selector.select([facts]).length === 0 && !this.#isFork(facts)) return 'other';
+    if (!this.#isSelected(facts) && !this.#isFork(facts)) return 'other';
     // This runs up to where it waits for a file. This file is attached already, so the target exists afterwards.
     void this.#options.guard.settle('a process with spans', () => this.#consider(facts, seenAtNs));
     return this.#targets.get(pid);

@@ -171,6 +171,17 @@ describeKernel('agents and targets that come and go', () => {
     expect(report.lost).toEqual([]);
   });
 
+  test('an agent for one pid ends with its process, with all spans', async () => {
+    const path = await world.binary();
+    const server = await world.server(path);
+    const agent = await world.agent({ pids: [server.pid] });
+    for (let n = 0; n < 5; n++) await get(server.port, '/hello');
+    await server.stop();
+    const { code, report } = await agent.exited;
+    expect([code, report?.spans.server, report?.lost]).toEqual([0, 5, []]);
+    expect(world.receiver.spanCount).toBe(5);
+  });
+
   test('a port chooses who listens on it, also somebody who comes and listens later', async () => {
     const path = await world.binary();
     const port = await freePort();

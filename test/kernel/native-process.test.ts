@@ -1,13 +1,14 @@
 /** The programs of bpf/process.bpf.c and bpf/vma.bpf.c, with /proc as the witness. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { BpfObject } from '../../native/native.d.ts';
 import { loadNative } from '../../src/native.ts';
-import { EventHead, EventKind, VmaFile } from '../../src/probes/layout.gen.ts';
+import { Constant, EventHead, EventKind, ProcessEvent, VmaFile } from '../../src/probes/layout.gen.ts';
 import { type KernelWatch, watchKernel } from '../support/kernel-leftovers.ts';
 import { buildNativeFixture, describeKernel, type NativeFixture, startTarget } from './native-fixture.ts';
 
@@ -15,6 +16,8 @@ const native = loadNative();
 const objects = fileURLToPath(new URL('../../build/bpf', import.meta.url));
 const open = (name: string) =>
   native.openObject({ object: readFileSync(join(objects, `${name}.bpf.o`)), name, uprobeMulti: false });
+
+const u32 = (value: number) => new Uint8Array(new Uint32Array([value]).buffer);
 
 let fixture: NativeFixture;
 let watch: KernelWatch;
@@ -29,7 +32,7 @@ afterEach(() => watch.assertNothingLeft());
 
 describeKernel('process events', () => {
   let object: BpfObject;
-  let seen: { kind: number; pid: number; tid: number; ktimeNs: bigint }[];
+  let seen: { kind: number; pid: number; tid: number; ktimeNs: bigint; parent: number; port: number; path: string }[];
 
   /** Collects from now on, by wake-ups alone. */
   const collect = () => {
@@ -38,16 +41,25 @@ describeKernel('process events', () => {
     const links = [
       object.attachRawTracepoint('process_exec', 'sched_process_exec'),
       object.attachRawTracepoint('process_exit', 'sched_process_exit'),
+      object.attachRawTracepoint('process_fork', 'sched_process_fork'),
+      object.attachRawTracepoint('process_listen', 'inet_sock_set_state'),
     ];
     const ring = object.ring('process_events');
     const slab = new Uint8Array(ring.sizeBytes);
     const view = new DataView(slab.buffer);
     ring.onWakeup(() => {
       const bytes = ring.drain(slab);
-      for (let at = 0; at < bytes; at += EventHead.size) {
-        expect(view.getUint32(at + EventHead.len, true)).toBe(EventHead.size);
+      for (let at = 0; at < bytes; at += view.getUint32(at + EventHead.len, true)) {
+        const kind = view.getUint16(at + EventHead.kind, true);
+        const isExec = kind === EventKind.PROCESS_EXEC;
+        const wholeBytes = isExec ? ProcessEvent.size : Constant.PROCESS_EVENT_HEAD_BYTES;
+        expect(view.getUint32(at + EventHead.len, true)).toBe(wholeBytes);
+        const pathBytes = view.getUint16(at + ProcessEvent.pathBytes, true);
         seen.push({
-          kind: view.getUint16(at + EventHead.kind, true),
+          kind,
+          parent: view.getUint32(at + ProcessEvent.parent, true),
+          port: view.getUint16(at + ProcessEvent.port, true),
+          path: Buffer.from(slab.buffer, at + ProcessEvent.path, pathBytes).toString(),
           pid: view.getUint32(at + EventHead.pid, true),
           tid: view.getUint32(at + EventHead.tid, true),
           ktimeNs: view.getBigUint64(at + EventHead.ktimeNs, true),
@@ -79,6 +91,8 @@ describeKernel('process events', () => {
       expect(exit!.ktimeNs).toBeGreaterThan(exec!.ktimeNs);
       expect(exit!.ktimeNs).toBeLessThan(process.hrtime.bigint());
       expect(exec!.tid).toBe(pid);
+      expect(exec!.parent).toBe(process.pid);
+      expect(exec!.path.split('\0').reverse().join('/')).toBe(realpathSync('/bin/true'));
     }
     await stop();
   });
@@ -96,6 +110,42 @@ describeKernel('process events', () => {
     await vi.waitFor(() => expect(of(shell.pid!)).toHaveLength(2));
     expect(of(shell.pid!).map((event) => event.kind)).toEqual([EventKind.PROCESS_EXEC, EventKind.PROCESS_EXIT]);
     expect(of(fork).map((event) => event.kind)).toEqual([EventKind.FORK_EXIT]);
+    await stop();
+  });
+
+  test('tell who listens, and no connection', async () => {
+    const stop = collect();
+    const server = createServer((socket) => socket.end());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    for (let n = 0; n < 5; n++) await once(connect(port, '127.0.0.1').resume(), 'close');
+    const witness = spawn('/bin/true');
+    await once(witness, 'exit');
+    await vi.waitFor(() => expect(of(witness.pid!)).toHaveLength(2));
+    const listens = seen.filter(({ kind }) => kind === EventKind.PROCESS_LISTEN);
+    expect(of(process.pid).map((event) => event.kind)).toEqual([EventKind.PROCESS_LISTEN]);
+    expect(listens.filter((event) => event.pid === process.pid).map((event) => event.port)).toEqual([port]);
+    server.close();
+    await stop();
+  });
+
+  test('what a target forks is a target until it ends, what others fork is not', async () => {
+    const stop = collect();
+    const targets = object.map('targets');
+    targets.update(u32(process.pid), u32(1));
+    const child = spawn('/bin/sleep', ['1h']);
+    await once(child, 'spawn');
+    expect(targets.lookup(u32(child.pid!))).toBeDefined();
+    targets.delete(u32(process.pid));
+    const other = spawn('/bin/sleep', ['1h']);
+    await once(other, 'spawn');
+    expect(targets.lookup(u32(other.pid!))).toBeUndefined();
+    for (const each of [child, other]) {
+      each.kill();
+      await once(each, 'exit');
+    }
+    expect(targets.lookup(u32(child.pid!))).toBeUndefined();
     await stop();
   });
 
@@ -147,7 +197,6 @@ describeKernel(
           pid,
         }),
       );
-    const u32 = (value: number) => new Uint8Array(new Uint32Array([value]).buffer);
 
     test('lists the executable file mappings of one process as /proc does', async () => {
       const object = open('vma');

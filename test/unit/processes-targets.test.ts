@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ProcessFacts } from '../../src/discovery/processes/process-facts.ts';
-import { selectTargets, type TargetRules } from '../../src/discovery/processes/select-targets.ts';
+import { selectTargets, type TargetRules, TargetSelector } from '../../src/discovery/processes/select-targets.ts';
 
 const none: TargetRules = { pids: [], exeGlobs: [], ports: [], excludeExeGlobs: [] };
 const self = 100;
@@ -55,5 +55,22 @@ describe('selectTargets', () => {
       throw new Error('asked');
     };
     expect(selectTargets(processes, { ...none, pids: [10] }, self, fail)).toHaveLength(1);
+  });
+
+  test('a pid whose process has ended selects nobody else', () => {
+    const selector = new TargetSelector({ ...none, pids: [10] });
+    expect(selector.select(processes, self)).toHaveLength(1);
+    selector.ended(10);
+    expect(selector.select(processes, self)).toEqual([]);
+  });
+
+  test.each<[string, Partial<TargetRules>, boolean]>([
+    ['no rule', {}, true],
+    ['no rule but an exclusion', { excludeExeGlobs: ['shop'] }, false],
+    ['its name', { exeGlobs: ['shop'] }, true],
+    ['another name', { exeGlobs: ['cart'] }, false],
+    ['a pid or a port alone', { pids: [10], ports: [80] }, false],
+  ])('names all processes of a program: %s', (_, rules, named) => {
+    expect(new TargetSelector({ ...none, ...rules }).names('/usr/local/bin/shop')).toBe(named);
   });
 });

@@ -1,7 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { Guard } from '../../src/guard.ts';
 import { LibraryWatch } from '../../src/targets/library-watch.ts';
-import { PortWatch } from '../../src/targets/port-watch.ts';
 import { Timers } from '../../src/targets/timers.ts';
 
 let timers: Timers;
@@ -51,21 +50,6 @@ test('a look that fails does not end the watch', async () => {
   watch.started(7);
   await until(() => looks === 2);
   expect(failed).toEqual(['a look for libraries']);
-});
-
-test('a process that waits for its port is asked until it is done, or has ended', async () => {
-  const asked: number[] = [];
-  const watch = new PortWatch(newTimers());
-  const doneAfter = (pid: number, times: number) => () => {
-    asked.push(pid);
-    return asked.filter((each) => each === pid).length === times;
-  };
-  watch.wait(7, doneAfter(7, 2));
-  watch.wait(8, doneAfter(8, 9));
-  watch.delete(8);
-  watch.wait(9, doneAfter(9, 3));
-  await until(() => asked.length === 5);
-  expect(asked.sort()).toEqual([7, 7, 9, 9, 9]);
 });
 
 test('stopped timers do not run, and new ones do not start', async () => {

@@ -19,7 +19,7 @@ type PathMatcher = (path: string) => boolean;
 /** The rules, compiled: making matchers of globs takes longer than matching. */
 export class TargetSelector {
   readonly #rules: TargetRules;
-  readonly #pids: ReadonlySet<number>;
+  readonly #pids: Set<number>;
   readonly #ports: ReadonlySet<number>;
   readonly #named: PathMatcher;
   readonly #excluded: PathMatcher;
@@ -51,14 +51,25 @@ export class TargetSelector {
     });
   }
 
+  /** A process has ended. Its pid may come again, and the rules did not mean that process. */
+  ended(pid: number): void {
+    this.#pids.delete(pid);
+  }
+
+  /** Whether the rules select every process of the program at this path. */
+  names(path: string): boolean {
+    return !this.#excluded(path) && (this.#isEverything() || this.#named(path));
+  }
+
   /** Whether the rules can select some process of the program at this path. */
   canSelect(path: string): boolean {
     if (this.#excluded(path)) return false;
-    return this.#isEverything() || this.#pids.size + this.#ports.size > 0 || this.#named(path);
+    return this.#isEverything() || this.#rules.pids.length + this.#ports.size > 0 || this.#named(path);
   }
 
   #isEverything(): boolean {
-    return this.#pids.size + this.#ports.size + this.#rules.exeGlobs.length === 0;
+    const { pids, ports, exeGlobs } = this.#rules;
+    return pids.length + ports.length + exeGlobs.length === 0;
   }
 }
 

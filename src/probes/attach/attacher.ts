@@ -32,7 +32,8 @@ export class Attacher {
   readonly #ring: RingBuffer;
   readonly #counters: BpfMap;
   readonly #hits: BpfMap;
-  readonly #targets: BpfMap;
+  /** Processes whose requests are let through where a binary is attached with a filter. See addTarget(). */
+  readonly targets: BpfMap;
   readonly #sweepers = new Map<InFlight, InFlightSweeper>();
   readonly #attachments = new Set<Attachment>();
   readonly #ids = new Numbers(Constant.MAX_PROBES, 'definitions can be attached at a time');
@@ -54,7 +55,7 @@ export class Attacher {
     this.#ring = this.#objects.ring('spans');
     this.#counters = this.#objects.shared('counters');
     this.#hits = this.#objects.shared('hits');
-    this.#targets = this.#objects.shared('targets');
+    this.targets = this.#objects.shared('targets');
   }
 
   /**
@@ -115,11 +116,11 @@ export class Attacher {
 
   /** Lets a process's requests through if its binary is attached with a filter. */
   addTarget(pid: number): void {
-    this.#targets.update(u32(pid), u32(1));
+    this.targets.update(u32(pid), u32(1));
   }
 
   removeTarget(pid: number): void {
-    this.#targets.delete(u32(pid));
+    this.targets.delete(u32(pid));
   }
 
   /** Copies finished spans into `slab`. Returns the bytes written. */
@@ -182,8 +183,8 @@ export class Attacher {
       config.set(u32(1), ProbeHead.filterByProcess); // struct uspan_probe_head is the first member of every configuration
       configs.update(u32(probeId), config);
     }
-    const pids = this.#targets.keys();
-    for (let at = 0; at < pids.length; at += 4) this.#targets.delete(pids.subarray(at, at + 4));
+    const pids = this.targets.keys();
+    for (let at = 0; at < pids.length; at += 4) this.targets.delete(pids.subarray(at, at + 4));
   }
 
   /** Detaches everything, in parallel and off the event loop. The ring can still be drained. */

@@ -87,6 +87,25 @@ export class Binaries {
     return state;
   }
 
+  /**
+   * Reads and attaches to a program before it runs, if its probes can be kept. Otherwise only its plan is known from then on.
+   * @returns whether a definition is for it
+   */
+  async foresee(file: ProcessFile): Promise<boolean> {
+    const cached = this.#cache.get(file.identity);
+    if (cached?.nothing || this.#closed) return false;
+    const state = this.#state(process.pid, file, cached?.inspection);
+    await state?.ready;
+    return this.#cache.get(file.identity)?.nothing === false;
+  }
+
+  /** Whether this content of a file has probes now. */
+  hasProbes(identity: string): boolean {
+    return [...this.#byFile.values()].some(
+      ({ file, attachments }) => file.identity === identity && attachments.length > 0,
+    );
+  }
+
   /** Checks whether a process runs a copy of its program's code. It may have moved there since it started. */
   checkCopy(facts: ProcessFacts): void {
     for (const { inspection, pids, moved } of this.#byFile.values()) {

@@ -1,4 +1,4 @@
-import { type BigIntStats, statSync } from 'node:fs';
+import { type BigIntStats, realpathSync, statfsSync, statSync } from 'node:fs';
 import { mappedLibraries } from '../../discovery/processes/mapped-libraries.ts';
 import type { ProcessFacts } from '../../discovery/processes/process-facts.ts';
 import type { Role } from '../plan.ts';
@@ -41,6 +41,41 @@ export function executableFile({ pid, exe }: ProcessFacts): ProcessFile | undefi
   };
 }
 
+/** File systems whose stat shows the inode and the device that the kernel attaches probes to: ext4, XFS, tmpfs (linux/magic.h). */
+const plainFileSystems: readonly number[] = [0xef53, 0x58465342, 0x01021994];
+
+/**
+ * The program at a path of uspan's own mount namespace, which need not run. Undefined if there is none, or if stat does not tell the file that
+ * the kernel attaches probes to.
+ */
+export function programFileAt(given: string): ProcessFile | undefined {
+  try {
+    const path = realpathSync(given);
+    const stat = statSync(path, { bigint: true });
+    if (!stat.isFile() || !plainFileSystems.includes(statfsSync(path).type)) return undefined;
+    const { dev, ino } = stat;
+    const stamp = stampOf(stat);
+    return {
+      role: 'executable',
+      path,
+      openPath: path,
+      statKey: `${dev}:${ino}`,
+      stamp,
+      identity: identityOf('executable', stat, stamp),
+      realFile: () => ({ start: 0n, ino, dev: kernelDevice(dev) }),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** st_dev of stat(2), as makedev(3) puts it together, in the kernel's own encoding. */
+function kernelDevice(dev: bigint): number {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  return Number((major << 20n) | minor);
+}
+
 /** The libraries with a wanted path that can be opened now. */
 export function libraryFiles(
   { pid, exe }: Pick<ProcessFacts, 'pid' | 'exe'>,
@@ -74,10 +109,14 @@ function statOf(role: Role, path: string, ino?: bigint): Pick<ProcessFile, 'stam
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (!stat || (ino !== undefined && stat.ino !== ino)) return undefined;
     const stamp = stampOf(stat);
-    return { stamp, identity: `${role} ${stat.dev}:${stat.ino} ${stamp}` };
+    return { stamp, identity: identityOf(role, stat, stamp) };
   } catch {
     return undefined;
   }
+}
+
+function identityOf(role: Role, { dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>, stamp: string): string {
+  return `${role} ${dev}:${ino} ${stamp}`;
 }
 
 export function stampOf({ size, mtimeNs, ctimeNs }: Pick<BigIntStats, 'size' | 'mtimeNs' | 'ctimeNs'>): string {
