@@ -78,7 +78,8 @@ enum uspan_counter {
 	USPAN_COUNTER_NOT_SENT = 19,          /* client calls that ended before they looked for a connection: the library refused them, or a panic left them */
 	USPAN_COUNTER_LOST_NO_MEMORY = 20,    /* the kernel had no memory for a map entry at that moment */
 	USPAN_COUNTER_LOST_DESYNCHRONISED = 21, /* requests and statements of connections on which it is not known which answer is whose */
-	USPAN_COUNTERS = 22,
+	USPAN_COUNTER_SERVER_REPLIED = 22,    /* requests that a server answered itself with an error, without a handler */
+	USPAN_COUNTERS = 23,
 };
 
 /* A uprobe's attach cookie: bits 0 to 15 are the moment, 16 to 31 the attachment id, 32 to 63 the site argument (0 if there is none). */

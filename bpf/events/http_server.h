@@ -7,6 +7,8 @@ enum uspan_http_server_moment {
 	USPAN_HTTP_SERVER_START = 0,
 	USPAN_HTTP_SERVER_END = 1,
 	USPAN_HTTP_SERVER_PANIC = 2, /* a panic or runtime.Goexit() left the handler; an end */
+	USPAN_HTTP_SERVER_HTTP2 = 3,   /* golang.org/x/net/http2 hands a request to a handler */
+	USPAN_HTTP_SERVER_REPLIED = 4, /* the server answers a request itself, with an error */
 };
 
 /* Fields of an HTTP server span. Numbers have 4 bytes. */
@@ -53,7 +55,9 @@ struct uspan_go_http_config {
 	__u16 reader_bytes;      /* how much of a bufio.Reader has both; 0: do not look for heads */
 	__u16 g_panic;           /* runtime.g._panic, the panic or Goexit that is under way */
 	__u16 panic_goexit;      /* runtime._panic.goexit, a bool */
-	__u16 reserved;
+	__u16 http2_handler;     /* golang.org/x/net/http2.serverConn.handler, an interface */
+	__u32 alpn_hash;         /* internal/abi.Type.Hash of net/http.initALPNRequest, a handler that goes on to the Server's; 0: none */
+	__u32 reserved;
 };
 
 /* What a request of a Go server keeps in uspan_open_span.own. */

@@ -7,7 +7,12 @@
  *   panic  in net/http.(*conn).serve.func1 (its deferred recover), on the path taken only while a response is in flight: a panic left the
  *          handler, or runtime.Goexit() did
  *
- * All three have the goroutine as their key, never the thread. One program serves the three moments, so a binary needs one link. Texts are
+ * Two more are only counted:
+ *
+ *   http2    (*serverConn).runHandler of golang.org/x/net/http2, which has a server of its own
+ *   replied  where (*conn).serve answers a request that it cannot take: 400, 417, 431, 501 and 505 have no handler
+ *
+ * The first three have the goroutine as their key, never the thread. One program serves the three moments, so a binary needs one link. Texts are
  * copied at the start, because a handler may drop them. The generic pair does not fit, because the parent is in the header map.
  */
 #include "common/vmlinux.h"
@@ -17,6 +22,7 @@
 #include "go/binary.h"
 #include "go/register.h"
 #include "go/request_texts.h"
+#include "go/value.h"
 #include "span/life.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -28,6 +34,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct uspan_go_http_config);
 } go_http_configs SEC(".maps");
+
+#define PREFACE 1 /* in place of a request's address */
+
+/*
+ * Whether this is no request, but the start of HTTP/2 by prior knowledge (RFC 9113 section 3.4), which net/http reads as one and hands to
+ * the handler. That of golang.org/x/net/http2/h2c takes the connection over, and returns when it is closed.
+ */
+static __always_inline bool is_preface(struct uspan_text_ref method)
+{
+	char text[3] = {};
+
+	return method.len == 3 && bpf_probe_read_user(text, sizeof(text), (void *)method.ptr) == 0 && text[0] == 'P' &&
+	       text[1] == 'R' && text[2] == 'I';
+}
 
 static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_span_key *key,
 				  const struct uspan_go_http_config *config, const struct uspan_go_binary *binary)
@@ -63,6 +83,10 @@ static __always_inline void start(struct pt_regs *ctx, const struct uspan_open_s
 		goto release;
 	}
 	if (raw_word(raw, config->request_proto_major) != 1) {
+		if (is_preface(raw_text(raw, config->request_method))) {
+			request->request = PREFACE;
+			return;
+		}
 		count(USPAN_COUNTER_SKIPPED_HTTP2);
 		goto release; /* each HTTP/2 request has a goroutine of its own */
 	}
@@ -224,6 +248,12 @@ static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_spa
 	struct uspan_open_span *span = span_find(&go_http_in_flight, key);
 	__u64 now;
 
+	if (span && !span->open && go_request(span)->request == PREFACE) {
+		go_request(span)->request = 0;
+		go_request(span)->peer_bytes = 0;
+		span_release(&go_http_in_flight, USPAN_EVENT_HTTP_SERVER, key);
+		return;
+	}
 	if (!span || !span->open) {
 		count(USPAN_COUNTER_END_WITHOUT_START);
 		return;
@@ -238,6 +268,21 @@ static __always_inline void end(struct pt_regs *ctx, const struct uspan_open_spa
 		count(USPAN_COUNTER_SAMPLED_OUT);
 	}
 	span_release(&go_http_in_flight, USPAN_EVENT_HTTP_SERVER, key);
+}
+
+/*
+ * A request of golang.org/x/net/http2: (*serverConn).runHandler(sc, rw, req, handler). If it serves for a net/http.Server, the handler goes
+ * on to serverHandler.ServeHTTP(), where the request is counted.
+ */
+static __always_inline void count_http2(struct pt_regs *ctx, const struct uspan_go_http_config *config)
+{
+	__u32 hash;
+
+	if (config->http2_handler == USPAN_FIELD_ABSENT)
+		return;
+	hash = go_type_hash(read_u64(GO_ARG0(ctx) + config->http2_handler));
+	if (!hash || hash != config->alpn_hash)
+		count(USPAN_COUNTER_SKIPPED_HTTP2);
 }
 
 SEC("uprobe")
@@ -256,9 +301,18 @@ int go_http_server(struct pt_regs *ctx)
 		return 0;
 	if (!hits_target(&site, &config->probe, key.pid, site.moment == USPAN_HTTP_SERVER_START))
 		return 0;
-	if (site.moment == USPAN_HTTP_SERVER_START)
+	switch (site.moment) {
+	case USPAN_HTTP_SERVER_START:
 		start(ctx, &key, config, binary);
-	else
+		break;
+	case USPAN_HTTP_SERVER_HTTP2:
+		count_http2(ctx, config);
+		break;
+	case USPAN_HTTP_SERVER_REPLIED:
+		count(USPAN_COUNTER_SERVER_REPLIED);
+		break;
+	default:
 		end(ctx, &key, config, binary, &site);
+	}
 	return 0;
 }

@@ -54,7 +54,7 @@ export const GoMapLayout = {
 } as const;
 
 export const GoHttpConfig = {
-  size: 80,
+  size: 88,
   probe: 0,
   probeRatioThreshold: 0,
   probeFilterByProcess: 8,
@@ -86,7 +86,9 @@ export const GoHttpConfig = {
   readerBytes: 72,
   gPanic: 74,
   panicGoexit: 76,
-  reserved: 78,
+  http2Handler: 78,
+  alpnHash: 80,
+  reserved: 84,
 } as const;
 
 export const ProbeHead = {
@@ -736,7 +738,8 @@ export const Counter = {
   NOT_SENT: 19,
   LOST_NO_MEMORY: 20,
   LOST_DESYNCHRONISED: 21,
-  COUNT: 22,
+  SERVER_REPLIED: 22,
+  COUNT: 23,
 } as const;
 
 /** By value. */
@@ -763,12 +766,15 @@ export const counterNames = [
   'not_sent',
   'lost_no_memory',
   'lost_desynchronised',
+  'server_replied',
 ] as const;
 
 export const HttpServerMoment = {
   START: 0,
   END: 1,
   PANIC: 2,
+  HTTP2: 3,
+  REPLIED: 4,
 } as const;
 
 export const Sampler = {

@@ -30,6 +30,8 @@ interface Scenario {
   /** The URL of the call, if it is not the upstream's plain one. */
   readonly to?: 'https' | string;
   readonly spans: readonly Expected[];
+  /** The first release that can do it. All by default. */
+  readonly since?: GoRelease;
 }
 
 const timeout = { error: 'timeout' };
@@ -50,6 +52,24 @@ const scenarios: readonly Scenario[] = [
     spans: [{ url: '/echo', method: '_OTHER', status: 200, more: { 'http.request.method_original': 'PURGE' } }],
   },
   { name: 'round-trip', query: { path: '/echo' }, spans: [{ url: '/echo', status: 200 }] },
+  {
+    name: 'client-conn',
+    query: { path: '/echo' },
+    spans: [
+      { url: '/echo', status: 200 },
+      { url: '/echo', status: 200 },
+    ],
+    since: '1.26',
+  },
+  {
+    name: 'client-conn',
+    query: { path: '/hang-up' },
+    spans: [
+      { url: '/hang-up', error: 'EOF' },
+      { url: '/hang-up', error: expect.any(String) as unknown as string },
+    ],
+    since: '1.26',
+  },
   { name: 'get', query: { path: '/status/404' }, spans: [{ url: '/status/404', status: 404, error: '404' }] },
   { name: 'get', query: { path: '/status/503' }, spans: [{ url: '/status/503', status: 503, error: '503' }] },
   {
@@ -138,11 +158,14 @@ describeKernel('Go HTTP client spans, every Go release', () => {
   test.each(builds)('Go %s, %s', async (go, variant) => {
     const { app, upstream } = programs.get(`${go} ${variant}`)!;
     const origins = { http: `http://127.0.0.1:${upstream.port}`, https: `https://127.0.0.1:${upstream.tlsPort}` };
-    const wanted = scenarios.flatMap(({ to, spans }) => {
+    const possible = scenarios.filter(
+      ({ since = '1.21' }) => allGoReleases.indexOf(go) >= allGoReleases.indexOf(since),
+    );
+    const wanted = possible.flatMap(({ to, spans }) => {
       const url = new URL(to === 'https' ? origins.https : (to ?? origins.http));
       return spans.map((span) => spanOf(url, span));
     });
-    for (const { name, query = {}, to } of scenarios) {
+    for (const { name, query = {}, to } of possible) {
       await app.run(name, {
         ...query,
         ...(to === undefined ? {} : { url: to === 'https' ? `${origins.https}/` : to }),

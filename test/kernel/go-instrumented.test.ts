@@ -1,6 +1,7 @@
 /** Go programs that contain otelhttp and OpenTelemetry's SDK: they are traced unless the SDK runs. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { requestOnce } from '../support/http.ts';
@@ -73,6 +74,27 @@ describeKernel('Go programs with an SDK of their own', () => {
       expect(report.spans).toEqual({ server: 0, client: 0, internal: 0 });
       const { stdout } = await runProcess(process.env.USPAN_BIN || 'bin/uspan', ['discover', `--pid=${pid}`]);
       expect(stdout).toMatch(/go\/net\/http\/server: already_instrumented: .*OTEL_EXPORTER_OTLP_ENDPOINT/);
+    });
+  });
+
+  test('requests to h2c of golang.org/x/net are counted, each of them', async () => {
+    await using(['-h2c'], {}, async ({ pid }, port) => {
+      const agent = await world.agent({ pids: [pid] });
+      const session = connect(`http://127.0.0.1:${port}`);
+      for (let n = 0; n < 20; n++) {
+        const request = session.request({ ':path': '/ok' });
+        const [headers] = (await once(request, 'response')) as [{ ':status'?: number }];
+        expect(headers[':status']).toBe(200);
+        request.resume();
+        await once(request, 'end');
+      }
+      session.close();
+      await once(session, 'close');
+      await requestOnce(port, { target: '/ok' });
+      await spansOf(world.receiver, pid, 1);
+      const { report } = await agent.stop();
+      expect(report.counters).toMatchObject({ skipped_http2: 20, end_without_start: 0, spans: 1 });
+      expect(report.lostTotal).toBe(0);
     });
   });
 

@@ -150,10 +150,21 @@ describeKernel('every way in which a request can look', () => {
     expect(versions).toEqual([...Array.from({ length: 7 }, () => '1.1'), '1.0', '1.0', '1.0']);
   });
 
-  test('what never reaches a handler is no span', async () => {
-    const bad = await requestOnce(server.port, { target: '/hello', headers: { Host: 'a b' } });
-    expect(bad.status).toBe(400);
-    expect((await requestOnce(server.port, { target: 'no-slash' })).status).toBe(400);
+  /** Requests that net/http answered itself. */
+  let replied = 0;
+
+  test('what never reaches a handler is no span, and is counted', async () => {
+    const answers = [
+      [400, { target: '/hello', headers: { Host: 'a b' } }],
+      [400, { target: 'no-slash' }],
+      [417, { target: '/hello', headers: { Expect: 'the-impossible' } }],
+      [431, { target: '/hello', headers: { 'X-Long': 'x'.repeat(1_100_000) } }],
+      [501, { target: '/hello', headers: { 'Transfer-Encoding': 'magic' } }],
+      [505, { target: '/hello', version: 'HTTP/3.0' as 'HTTP/1.1' }],
+    ] as const;
+    for (const [status, request] of answers) expect((await requestOnce(server.port, request)).status).toBe(status);
+    expect((await requestOnce(server.tlsPort, { target: '/hello' })).status).toBe(400);
+    replied += answers.length + 1;
     const silent = await RawConnection.open(server.port);
     silent.abort();
     await get(server.port, '/hello');
@@ -192,5 +203,6 @@ describeKernel('every way in which a request can look', () => {
     expect(world.receiver.spanCount).toBe(seen);
     expect(report).toMatchObject({ spans: { server: seen }, exported: seen, lost: [] });
     expect(report.counters).toMatchObject({ skipped_http2: 5, spans: seen, refired: 0, bad_traceparent: 0 });
+    expect(report.counters.server_replied).toBe(replied);
   });
 });

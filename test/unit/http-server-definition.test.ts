@@ -129,6 +129,8 @@ test('every offset has its place', () => {
       responseWriter: 56,
       gPanic: 32,
       panicGoexit: 90,
+      http2Handler: Constant.FIELD_ABSENT,
+      alpnHash: 0, // the binary lacks the type
       requestContentLength: 88,
       connBufr: 112,
       readerBuf: 3,

@@ -9,6 +9,12 @@ import { allGoReleases, allGoVariants, buildGoFixture, type GoRelease } from '..
 
 const roundTrip = 'net/http.(*Transport).roundTrip';
 
+/** http.ClientConn came with Go 1.26. */
+const ofClientConn = [
+  { momentName: 'start', class: 'push', instruction: 'push %rbp' },
+  { momentName: 'end', class: 'jcc', instruction: expect.stringMatching(/^jne /) },
+].map((site) => ({ ...site, function: 'net/http.http1ClientConn.RoundTrip' }));
+
 /** Until 1.22, Go saves the error of getConn on the stack before the first instruction that can be probed. */
 function expected(go: GoRelease) {
   const early = go === '1.21' || go === '1.22';
@@ -22,7 +28,9 @@ function expected(go: GoRelease) {
       : { momentName: 'no_connection', class: 'nop' },
     { momentName: 'cancelled', class: nop ? 'nop' : 'jcc' },
     { momentName: 'retry', class: 'call', instruction: 'call net/http.rewindBody' },
-  ].map((site) => ({ ...site, function: roundTrip }));
+  ]
+    .map((site) => ({ ...site, function: roundTrip }))
+    .concat(go === '1.26' || go === '1.27' ? ofClientConn : []);
 }
 
 describe.each(allGoReleases)('Go %s', (go) => {

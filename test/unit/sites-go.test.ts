@@ -14,6 +14,13 @@ const serve = 'net/http.(*conn).serve';
 const pushAfterCheck = { class: 'push', instruction: 'push %rbp', why: 'push after the stack check' };
 const beforeHijacked = { class: 'call', instruction: 'call net/http.(*conn).hijacked' };
 
+/** Where net/http answers requests itself: 431, 501, what readRequest() refuses, 400; 417; HTTP on a TLS port. */
+const replies = [
+  ...Array.from({ length: 4 }, () => 'fmt.Fprintf'),
+  'net/http.(*response).sendExpectationFailed',
+  'io.WriteString',
+];
+
 /** The test pins the class of every site. A Go release that changes one shows here first. */
 function expected(go: string) {
   const deferred = ['1.18', '1.20', '1.21', '1.22'].includes(go)
@@ -26,6 +33,12 @@ function expected(go: string) {
     { moment: HttpServerMoment.START, function: serveHttp, ...entry },
     { moment: HttpServerMoment.END, function: serve, ...beforeHijacked },
     { moment: HttpServerMoment.PANIC, function: `${serve}.func1`, class: 'call', instruction: `call ${deferred}` },
+    ...replies.map((callee) => ({
+      moment: HttpServerMoment.REPLIED,
+      function: serve,
+      class: 'call',
+      instruction: `call ${callee}`,
+    })),
   ];
 }
 

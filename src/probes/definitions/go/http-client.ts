@@ -9,6 +9,8 @@ import { goErrorType, hasGoError } from './errors.ts';
 import { datadog, otelContrib } from './instrumentation.ts';
 
 const roundTrip = 'net/http.(*Transport).roundTrip';
+/** What http.ClientConn.RoundTrip() of Go 1.26 calls on an HTTP/1 connection. As `roundTrip`, it has the request as its second argument. */
+const connRoundTrip = 'net/http.http1ClientConn.RoundTrip';
 
 /**
  * Go's net/http client, HTTP/1 and HTTP/2: one span for each attempt, so that redirects and retries show. All attempts go through
@@ -97,6 +99,28 @@ export const goHttpClient = {
       required: false,
       purpose: 'further attempts of a call, after a connection was lost',
       spec: 'address',
+    },
+    {
+      moment: HttpClientMoment.START,
+      name: 'start',
+      place: { at: 'entry', function: connRoundTrip },
+      required: false,
+      purpose: 'calls of http.ClientConn',
+      calls: ['(*ClientConn).RoundTrip'],
+      spec: 'address',
+    },
+    {
+      moment: HttpClientMoment.END,
+      name: 'end',
+      place: {
+        at: 'resultBranch',
+        function: connRoundTrip,
+        callee: 'net/http.(*persistConn).roundTrip',
+        of: 'callee',
+      },
+      required: false,
+      purpose: 'the end of calls of http.ClientConn',
+      calls: ['(*ClientConn).RoundTrip'],
     },
   ],
   matches: (binary) => binary.symbols.find(roundTrip) !== undefined,

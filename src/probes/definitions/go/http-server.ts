@@ -75,6 +75,29 @@ export const goHttpServer = {
       required: false,
       purpose: 'spans of handlers that panic',
     },
+    {
+      moment: HttpServerMoment.HTTP2,
+      name: 'http2',
+      place: { at: 'entry', function: 'golang.org/x/net/http2.(*serverConn).runHandler' },
+      required: false,
+      purpose: 'the count of requests to golang.org/x/net/http2',
+      calls: ['golang.org/x/net/http2.(*serverConn).runHandler'],
+    },
+    {
+      moment: HttpServerMoment.REPLIED,
+      name: 'replied',
+      // 400, 431, 501 and 505 from the first, 417 from the second, and 400 to HTTP on a TLS port from the third.
+      place: {
+        at: 'any',
+        places: ['fmt.Fprintf', 'net/http.(*response).sendExpectationFailed', 'io.WriteString'].map((callee) => ({
+          at: 'calls',
+          function: 'net/http.(*conn).serve',
+          callee,
+        })),
+      },
+      required: false,
+      purpose: 'the count of requests that the server answers itself',
+    },
   ],
   // Do not use the handler's entry here. Profile-guided builds can inline it, and that needs a reason of its own, not `library_absent`.
   matches: (binary) => binary.symbols.find('net/http.(*conn).serve') !== undefined,
@@ -111,6 +134,7 @@ const optionalFields = {
   responseWriter: ['net/http.response', 'w'],
   gPanic: ['runtime.g', '_panic'],
   panicGoexit: ['runtime._panic', 'goexit'],
+  http2Handler: ['golang.org/x/net/http2.serverConn', 'handler'],
 } as const satisfies Partial<Record<ConfigField, GoField>>;
 
 function constants(binary: Binary): Constants {
@@ -135,6 +159,7 @@ function constants(binary: Binary): Constants {
   if (offsets.get('responseWriter') !== status - statusBehindWriter) offsets.delete('responseWriter');
   for (const [name] of entries(optionalFields)) put(name, offsets.get(name) ?? absent);
   if (end >= rawBytes) return { found: false, missing: `net/http.Request within ${rawBytes} bytes (it needs ${end})` };
+  view.setUint32(GoHttpConfig.alpnHash, types.hash('net/http.initALPNRequest') ?? 0, true);
   put('requestBytes', end);
   putReader(types, end, put);
   if (!types.headerMap()) return { found: false, missing: 'layout of map[string][]string' };
