@@ -89,14 +89,15 @@ export class Binaries {
 
   /**
    * Reads and attaches to a program before it runs, if its probes can be kept. Otherwise only its plan is known from then on.
-   * @returns whether a definition is for it
+   * @returns whether there is something to attach to
    */
   async foresee(file: ProcessFile): Promise<boolean> {
     const cached = this.#cache.get(file.identity);
     if (cached?.nothing || this.#closed) return false;
     const state = this.#state(process.pid, file, cached?.inspection);
     await state?.ready;
-    return this.#cache.get(file.identity)?.nothing === false;
+    const known = this.#cache.get(file.identity);
+    return known?.nothing === false && attachedTogether(known.inspection.decisions).length > 0;
   }
 
   /** Whether this content of a file has probes now. */
