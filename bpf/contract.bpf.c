@@ -85,6 +85,8 @@ STRUCT(node_connection);
 ENUM(node_client_field);
 ENUM(node_pg_field);
 ENUM(node_phase);
+ENUM(node_chunk);
+ENUM(node_name);
 STRUCT(node_queue);
 STRUCT(node_head);
 STRUCT(node_response);

@@ -106,8 +106,8 @@ struct uspan_node_queue {
 struct uspan_node_head {
 	__u64 content_length;
 	__u64 line[2];      /* its first bytes */
-	__u32 scan_next;    /* where scan_window() stopped */
-	__u8 in_line;       /* the next window begins within a line */
+	__u32 scan_next;    /* where scan_window() stopped; with a head in pieces: how many bytes of it there were, up to 255 */
+	__u8 in_line;       /* the next window begins within a line; with a head in pieces: how many bytes of it there were, up to 255 */
 	__u8 has_length;
 	__u8 has_encoding;
 	__u8 is_request;    /* its first line ends with HTTP/1.x */
@@ -125,6 +125,27 @@ struct uspan_node_response {
 	__u8 ended;             /* it ended in what was looked at last */
 	__u8 bodiless;          /* it answers a HEAD request: it has no body, whatever its head says */
 	__u8 tunnel;            /* of a request with CONNECT */
+	__u8 chunk;             /* client: enum uspan_node_chunk */
+	__u8 name;              /* client: enum uspan_node_name, of the current line of a head that comes in pieces */
+	__u8 lost;              /* client: what was read is no response */
+	__u8 reserved[5];
+};
+
+/* Where in a body in chunks its next byte is. */
+enum uspan_node_chunk {
+	USPAN_NODE_CHUNK_SIZE = 0,
+	USPAN_NODE_CHUNK_EXTENSION = 1, /* behind the size */
+	USPAN_NODE_CHUNK_DATA = 2,
+	USPAN_NODE_CHUNK_END = 3,       /* the line end behind the data */
+	USPAN_NODE_CHUNK_TRAILERS = 4,  /* behind the last chunk */
+};
+
+/* What a line of a head begins with. */
+enum uspan_node_name {
+	USPAN_NODE_NAME_OTHER = 0,
+	USPAN_NODE_NAME_LENGTH = 1,       /* Content-Length, as far as it has come */
+	USPAN_NODE_NAME_ENCODING = 2,     /* Transfer-Encoding, as far as it has come */
+	USPAN_NODE_NAME_LENGTH_VALUE = 3,
 };
 
 /*

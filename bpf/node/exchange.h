@@ -117,7 +117,7 @@ static __always_inline void abort_requests(const struct uspan_open_span_key *key
 	struct ending ending = { .key = key, .zero = zero, .probe_and_how = probe_and_how };
 
 	if (exchange_of(zero)->queue.active)
-		bpf_loop(USPAN_NODE_MAX_PIPELINED, abort_request, &ending, 0);
+		bpf_loop(USPAN_NODE_MAX_WAITING, abort_request, &ending, 0);
 	span_delete(&EXCHANGES, EXCHANGE_SOURCE, key);
 }
 

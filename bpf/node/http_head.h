@@ -134,7 +134,7 @@ static __always_inline bool scan_line_end(struct window_scan *scan, __u32 at)
 
 	if (head->is_request == UNDECIDED)
 		head->is_request = at >= 9 && (window_word(scan->scratch, at - 9) & SEVEN_BYTES) == HTTP_1_DOT;
-	if (next < scan->len && (byte == '\r' || byte == '\n')) {
+	if (next + (byte == '\r') < scan->len && (byte == '\r' || byte == '\n')) {
 		scan->end = next + (byte == '\r' ? 2 : 1);
 		return true;
 	}

@@ -17,11 +17,12 @@ OPEN_SPANS(node_http_client_in_flight);
 #define EXCHANGES node_http_client_in_flight
 #define EXCHANGE_SOURCE USPAN_EVENT_NODE_HTTP_CLIENT
 #include "node/exchange.h"
+#include "node/http_read.h"
 
 NODE_PROGRAM(USPAN_NODE_ROLE_CLIENT, node_http_client);
 
 #define BUSY (~0ull)
-#define MAX_RESPONSES_READ 8
+#define MAX_RESPONSES_READ 65536 /* far more than libuv's 64 KB hold */
 
 static __always_inline void put_outcome(struct uspan_open_span *span, const struct uspan_node_exchange *connection, __u32 how)
 {
@@ -156,7 +157,7 @@ static __noinline int meet_server(struct uspan_open_span *zero, const struct usp
 	return 0;
 }
 
-/* A write that begins with a request. `probe_and_how` ends the request before, if its end was not seen. */
+/* A write that begins with a request. */
 static __noinline int begin_request(const struct hit *hit, const struct uspan_open_span_key *connection_key,
 				    const struct request_head *request, __u32 probe_and_how)
 {
@@ -170,8 +171,6 @@ static __noinline int begin_request(const struct hit *hit, const struct uspan_op
 	connection = exchange_of(zero);
 	if (!connection->known)
 		meet_server(zero, &key);
-	if (connection->queue.active && connection->response.phase != USPAN_NODE_PHASE_HEAD)
-		finish_request(&key, zero, probe_and_how | FINISH_AT_TOUCH << 16);
 	connection->request_left = body_left(request, scratch);
 	if (connection->queue.active == 0)
 		connection->error = 0;
@@ -226,31 +225,93 @@ static __noinline int on_write(const struct hit *hit, const struct uspan_open_sp
 }
 
 /* Data for a client. */
-static __noinline int read_responses(struct hit_scratch *scratch, const struct uspan_open_span_key *key, struct uspan_open_span *zero,
-				     __u64 base, __u32 probe_and_how)
+struct responses_read {
+	struct hit_scratch *scratch;
+	const struct uspan_open_span_key *key;
+	struct uspan_open_span *zero;
+	__u64 address;
+	__u32 len;
+	__u32 probe_and_how;
+};
+
+static long read_response(__u32 index __attribute__((unused)), struct responses_read *read)
 {
-	struct uspan_node_exchange *connection = exchange_of(zero);
+	struct uspan_node_exchange *connection = exchange_of(read->zero);
 	struct uspan_node_response *response = &connection->response;
-	__u32 len = scratch->len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : scratch->len;
+	__u32 taken;
 
-	for (__u32 i = 0; i < MAX_RESPONSES_READ && len && connection->queue.active; i++) {
-		__u32 taken = follow_response(response, scratch, base, len, 0);
-
-		if (response->ended) {
-			if (takes_over(response, response->status))
-				connection->taken_over = 1;
-			finish_request(key, zero, probe_and_how);
-			connection->request_left = 0;
-		}
-		if (taken >= len)
-			return 0;
-		base += taken;
-		len -= taken;
+	if (!read->len || !connection->queue.active)
+		return 1;
+	taken = follow_read(response, read->scratch, read->address, read->len);
+	if (response->lost)
+		return 1;
+	if (response->ended) {
+		if (takes_over(response, response->status))
+			connection->taken_over = 1;
+		finish_request(read->key, read->zero, read->probe_and_how);
+		connection->request_left = 0;
 	}
+	if (taken > read->len || connection->taken_over)
+		return 1;
+	read->address += taken;
+	read->len -= taken;
 	return 0;
 }
 
-static __noinline int on_read(struct hit_scratch *scratch, const struct uspan_open_span_key *key, __u32 probe_and_how)
+static long forget_request(__u32 index __attribute__((unused)), struct ending *ending)
+{
+	struct uspan_node_queue *queue = &exchange_of(ending->zero)->queue;
+	struct uspan_open_span_key key = *ending->key;
+	struct uspan_open_span *span;
+
+	if (queue->active == 0)
+		return 1;
+	key.slot = queue->first;
+	give_slot(queue);
+	span = key.slot ? span_find(&node_http_client_in_flight, &key) : ending->zero;
+	if (span && span->open) {
+		span->open = 0;
+		count(span->sampled ? USPAN_COUNTER_LOST_DESYNCHRONISED : USPAN_COUNTER_SAMPLED_OUT);
+		if (exchange_of(span)->has_long)
+			bpf_map_delete_elem(&node_long_fields, &key);
+	}
+	if (key.slot)
+		span_delete(&node_http_client_in_flight, USPAN_EVENT_NODE_HTTP_CLIENT, &key);
+	return 0;
+}
+
+/* What was read is no response, so it is not known which request it answers. Node.js gives the connection up too. */
+static __noinline int lose_track(const struct uspan_open_span_key *key, struct uspan_open_span *zero)
+{
+	struct ending ending = { .key = key, .zero = zero };
+
+	bpf_loop(USPAN_NODE_MAX_WAITING, forget_request, &ending, 0);
+	span_delete(&node_http_client_in_flight, USPAN_EVENT_NODE_HTTP_CLIENT, key);
+	set_role(key, USPAN_NODE_ROLE_OTHER);
+	return 0;
+}
+
+static __always_inline int read_responses(struct hit_scratch *scratch, const struct uspan_open_span_key *key, struct uspan_open_span *zero,
+				     __u64 address, __u32 probe_and_how)
+{
+	struct responses_read read = {
+		.scratch = scratch,
+		.key = key,
+		.zero = zero,
+		.address = address,
+		.len = scratch->len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : scratch->len,
+		.probe_and_how = probe_and_how,
+	};
+
+	bpf_loop(MAX_RESPONSES_READ, read_response, &read, 0);
+	if (exchange_of(zero)->response.lost)
+		lose_track(key, zero);
+	else
+		settle(key, zero, probe_and_how);
+	return 0;
+}
+
+static __always_inline int on_read(struct hit_scratch *scratch, const struct uspan_open_span_key *key, __u32 probe_and_how)
 {
 	struct uspan_open_span *zero = span_find(&node_http_client_in_flight, key);
 	struct uspan_node_exchange *connection;
@@ -269,7 +330,6 @@ static __noinline int on_read(struct hit_scratch *scratch, const struct uspan_op
 	}
 	bpf_probe_read_user(&base, sizeof(base), (void *)scratch->data);
 	read_responses(scratch, key, zero, base, probe_and_how);
-	settle(key, zero, probe_and_how);
 	return 0;
 }
 

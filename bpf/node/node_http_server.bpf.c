@@ -235,7 +235,7 @@ static long follow_piece(__u32 index, struct write *write)
 	}
 	if (connection->queue.active == 0)
 		return 1;
-	follow_response(response, write->scratch, buf.base, buf.len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : buf.len, 1);
+	follow_response(response, write->scratch, buf.base, buf.len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : buf.len);
 	if (response->ended) {
 		if (takes_over(response, response->status))
 			connection->taken_over = 1;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Where a response ends: RFC 9112 §6. It is the same for what a server writes and for what a client reads. */
+/* Where a response ends: RFC 9112 §6. What a client reads is followed in http_read.h. */
 #ifndef USPAN_NODE_RESPONSE_H
 #define USPAN_NODE_RESPONSE_H
 
 #include "node/http_head.h"
 
 #define LAST_CHUNK 0x0a0d30   /* "0\r\n" */
-#define EMPTY_LINE 0x0a0d0a0d /* "\r\n\r\n" */
 
 static __always_inline __u32 status_of(const struct uspan_node_head *head)
 {
@@ -24,23 +23,6 @@ static __always_inline bool is_last_chunk(__u64 address)
 	__u32 word = 0;
 
 	return bpf_probe_read_user(&word, sizeof(word), (void *)address) == 0 && (word & 0xffffff) == LAST_CHUNK;
-}
-
-/*
- * What a client has read of a chunked body ends with these 5 bytes: the last chunk, or perhaps trailers behind it, or data. This stays open
- * until the connection is used again or ends, so it only decides what such an end means.
- */
-static __always_inline void look_at_tail(struct uspan_node_response *response, __u64 address)
-{
-	__u64 tail = 0;
-
-	bpf_probe_read_user(&tail, 5, (void *)address);
-	response->ending = tail >> 8 == EMPTY_LINE;
-	if (response->ending && (tail & 0xffffff) == LAST_CHUNK) {
-		response->phase = USPAN_NODE_PHASE_HEAD;
-		response->ending = 0;
-		response->ended = 1;
-	}
 }
 
 /* Whether another protocol follows a response with this status. */
@@ -68,11 +50,11 @@ static __always_inline bool has_body(struct uspan_node_response *response, __u32
 }
 
 /*
- * Follows the response through `len` more bytes at `address`. Returns how many of them belong to it, and sets `ended` when it has ended.
- * With `pieces`, they come as Node's server made them: the end of a chunked body is a piece of its own, or follows the head at once. Then
- * `ending` is set for what may be that end, and the next piece decides. Otherwise the end of a body is the end of a read.
+ * Follows a response that a server writes through `len` more bytes at `address`, a piece as Node's server made it. Returns how many of them
+ * belong to it, and sets `ended` when it has ended. The end of a chunked body is a piece of its own, or follows the head at once. Then
+ * `ending` is set for what may be that end, and the next piece decides.
  */
-__noinline int follow_response(struct uspan_node_response *response, struct hit_scratch *scratch, __u64 address, __u32 len, __u32 pieces)
+__noinline int follow_response(struct uspan_node_response *response, struct hit_scratch *scratch, __u64 address, __u32 len)
 {
 	__u32 at = 0, status;
 
@@ -118,16 +100,10 @@ __noinline int follow_response(struct uspan_node_response *response, struct hit_
 		response->ended = 1;
 		return at;
 	}
-	if (!pieces || response->phase == USPAN_NODE_PHASE_CLOSE)
+	if (response->phase == USPAN_NODE_PHASE_CLOSE)
 		response->touched_ktime_ns = bpf_ktime_get_ns();
-	if (response->phase == USPAN_NODE_PHASE_CHUNKED) {
-		if (pieces) {
-			if (len >= at + 5 && is_last_chunk(address + at))
-				response->ending = 1;
-		} else if (len >= at + 5) {
-			look_at_tail(response, address + len - 5);
-		}
-	}
+	else if (len >= at + 5 && is_last_chunk(address + at))
+		response->ending = 1;
 	return len;
 }
 

@@ -550,7 +550,7 @@ export const NodeHead = {
 } as const;
 
 export const NodeResponse = {
-  size: 56,
+  size: 64,
   head: 0,
   headContentLength: 0,
   headLine: 8,
@@ -568,10 +568,14 @@ export const NodeResponse = {
   ended: 53,
   bodiless: 54,
   tunnel: 55,
+  chunk: 56,
+  name: 57,
+  lost: 58,
+  reserved: 59,
 } as const;
 
 export const NodeExchange = {
-  size: 88,
+  size: 96,
   response: 0,
   responseHead: 0,
   responseHeadContentLength: 0,
@@ -590,19 +594,23 @@ export const NodeExchange = {
   responseEnded: 53,
   responseBodiless: 54,
   responseTunnel: 55,
-  requestLeft: 56,
-  queue: 64,
-  queueActive: 64,
-  queueFirst: 68,
-  queueNext: 72,
-  peerBytes: 76,
-  known: 78,
-  takenOver: 79,
-  error: 80,
-  bodiless: 84,
-  tunnel: 85,
-  hasLong: 86,
-  reserved: 87,
+  responseChunk: 56,
+  responseName: 57,
+  responseLost: 58,
+  responseReserved: 59,
+  requestLeft: 64,
+  queue: 72,
+  queueActive: 72,
+  queueFirst: 76,
+  queueNext: 80,
+  peerBytes: 84,
+  known: 86,
+  takenOver: 87,
+  error: 88,
+  bodiless: 92,
+  tunnel: 93,
+  hasLong: 94,
+  reserved: 95,
 } as const;
 
 export const NodeLong = {
@@ -1038,6 +1046,21 @@ export const NodePhase = {
   LENGTH: 2,
   CHUNKED: 3,
   CLOSE: 4,
+} as const;
+
+export const NodeChunk = {
+  SIZE: 0,
+  EXTENSION: 1,
+  DATA: 2,
+  END: 3,
+  TRAILERS: 4,
+} as const;
+
+export const NodeName = {
+  OTHER: 0,
+  LENGTH: 1,
+  ENCODING: 2,
+  LENGTH_VALUE: 3,
 } as const;
 
 export const NodePgErrorAt = {
