@@ -70,7 +70,8 @@ struct uspan_go_sql_config {
 	__u16 conn_db;           /* driverConn.db */
 	__u16 tx_conn;           /* Tx.dc, a pointer to the driverConn */
 	__u16 tx_ctx;            /* Tx.ctx, an interface; 0: the program has no transactions */
-	__u32 reserved;
+	__u16 final;             /* what the low byte of the first result register is, at USPAN_SQL_RETRIED, if there is no other attempt: 0 or 1 */
+	__u16 reserved;
 	struct uspan_sql_driver_type driver_types[USPAN_SQL_DRIVER_TYPES];
 };
 

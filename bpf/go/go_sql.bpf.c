@@ -157,7 +157,7 @@ static __always_inline bool ends(const struct hit *hit, struct uspan_open_span *
 	case USPAN_SQL_RETRIED:
 		if (!pooled)
 			return false;
-		if ((argument[0] & 0xff) == 0)
+		if ((argument[0] & 0xff) == hit->config->final)
 			return true;
 		count_attempt(span);
 		return false;

@@ -416,7 +416,8 @@ export const GoSqlConfig = {
   connDb: 38,
   txConn: 40,
   txCtx: 42,
-  reserved: 44,
+  final: 44,
+  reserved: 46,
   driverTypes: 48,
 } as const;
 

@@ -130,61 +130,73 @@ describeKernel('Go database/sql spans', () => {
     expect((await agent.stop()).report.lost).toEqual([]);
   });
 
-  test('failures are spans with an error, each by its type', async () => {
-    const fixture = await start();
-    const agent = await traced(fixture);
-    await fixture.order('fast failures');
-    await fixture.order('fast refused');
-    const spans = await spansOf(world.receiver, fixture.pid, 20);
-    const failure = '*main.failure';
-    expect(spans.map(failureOf)).toEqual([
-      ['SELECT fail_query', failure],
-      ['UPDATE fail_exec', failure],
-      ['PREPARE fail_prepare', failure],
-      ['PREPARE fail_stmt', undefined],
-      ['BEGIN', undefined],
-      ['SELECT fail_stmt', failure],
-      ['SELECT fail_stmt', failure],
-      ['SELECT fail_tx_query', failure],
-      ['UPDATE fail_tx_exec', failure],
-      ['PREPARE fail_tx_prepare', failure],
-      ['SELECT fail_conn_query', failure],
-      ['UPDATE fail_conn_exec', failure],
-      ['COMMIT', failure],
-      ['SELECT cancelled', 'canceled'],
-      ['UPDATE deadline', 'timeout'],
-      ['SELECT no_rows', undefined],
-      ['SELECT refused_query', '*errors.errorString'],
-      ['UPDATE refused_exec', '*errors.errorString'],
-      ['PREPARE refused_prepare', '*errors.errorString'],
-      ['BEGIN', '*errors.errorString'],
-    ]);
-    const deadline = spans.find(({ name }) => name === 'UPDATE deadline')!;
-    expect(deadline.endUnixNs - deadline.startUnixNs).toBeGreaterThan(20_000_000n);
-    expect(JSON.stringify(spans.map(({ attributes, status }) => [attributes, status]))).not.toContain('4711');
-    expect((await agent.stop()).report.lost).toEqual([]);
-  });
+  test.each([
+    ['1.21', 'unoptimised'],
+    ['1.26', 'stripped'],
+    ['1.26', 'unoptimised'],
+    ['1.27', 'unoptimised'],
+  ] as const)(
+    'failures are spans with an error, each by its type: Go %s, %s',
+    { timeout: 400_000 },
+    async (go, variant) => {
+      const fixture = await start(go, variant);
+      const agent = await traced(fixture);
+      await fixture.order('fast failures');
+      await fixture.order('fast refused');
+      const spans = await spansOf(world.receiver, fixture.pid, 20);
+      const failure = '*main.failure';
+      expect(spans.map(failureOf)).toEqual([
+        ['SELECT fail_query', failure],
+        ['UPDATE fail_exec', failure],
+        ['PREPARE fail_prepare', failure],
+        ['PREPARE fail_stmt', undefined],
+        ['BEGIN', undefined],
+        ['SELECT fail_stmt', failure],
+        ['SELECT fail_stmt', failure],
+        ['SELECT fail_tx_query', failure],
+        ['UPDATE fail_tx_exec', failure],
+        ['PREPARE fail_tx_prepare', failure],
+        ['SELECT fail_conn_query', failure],
+        ['UPDATE fail_conn_exec', failure],
+        ['COMMIT', failure],
+        ['SELECT cancelled', 'canceled'],
+        ['UPDATE deadline', 'timeout'],
+        ['SELECT no_rows', undefined],
+        ['SELECT refused_query', '*errors.errorString'],
+        ['UPDATE refused_exec', '*errors.errorString'],
+        ['PREPARE refused_prepare', '*errors.errorString'],
+        ['BEGIN', '*errors.errorString'],
+      ]);
+      const deadline = spans.find(({ name }) => name === 'UPDATE deadline')!;
+      expect(deadline.endUnixNs - deadline.startUnixNs).toBeGreaterThan(20_000_000n);
+      expect(JSON.stringify(spans.map(({ attributes, status }) => [attributes, status]))).not.toContain('4711');
+      expect((await agent.stop()).report.lost).toEqual([]);
+    },
+  );
 
-  test('attempts on bad connections are one operation', async () => {
-    const fixture = await start();
-    const agent = await traced(fixture);
-    await fixture.order('fast retries');
-    const spans = await spansOf(world.receiver, fixture.pid, 31);
-    const round = (error: string | undefined) => [
-      ['PREPARE retry_stmt', undefined],
-      ['SELECT retry_query', error],
-      ['UPDATE retry_exec', error],
-      ['SELECT retry_stmt', error],
-      ['SELECT retry_stmt', error],
-    ];
-    expect(spans.map(failureOf)).toEqual([
-      ...[1, 1, 2, 2].flatMap(() => round(undefined)),
-      ...round('driver.ErrBadConn'),
-      ...round('main.wrappedBadConn'),
-      ['UPDATE retry_end', undefined],
-    ]);
-    expect((await agent.stop()).report.lost).toEqual([]);
-  });
+  test.each(['stripped', 'unoptimised'] as const)(
+    'attempts on bad connections are one operation: %s',
+    async (variant) => {
+      const fixture = await start('1.26', variant);
+      const agent = await traced(fixture);
+      await fixture.order('fast retries');
+      const spans = await spansOf(world.receiver, fixture.pid, 31);
+      const round = (error: string | undefined) => [
+        ['PREPARE retry_stmt', undefined],
+        ['SELECT retry_query', error],
+        ['UPDATE retry_exec', error],
+        ['SELECT retry_stmt', error],
+        ['SELECT retry_stmt', error],
+      ];
+      expect(spans.map(failureOf)).toEqual([
+        ...[1, 1, 2, 2].flatMap(() => round(undefined)),
+        ...round('driver.ErrBadConn'),
+        ...round('main.wrappedBadConn'),
+        ['UPDATE retry_end', undefined],
+      ]);
+      expect((await agent.stop()).report.lost).toEqual([]);
+    },
+  );
 
   test('an operation that a panic leaves is counted, and the next one is a span', async () => {
     const fixture = await start();

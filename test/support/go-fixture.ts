@@ -24,9 +24,11 @@ const buildArgs = {
   stripped: ['-ldflags=-s -w'],
   pie: ['-buildmode=pie'],
   'stripped-pie': ['-buildmode=pie', '-ldflags=-s -w'],
+  unoptimised: ['-gcflags=all=-N -l'],
 } as const satisfies Record<string, readonly string[]>;
 export type GoVariant = keyof typeof buildArgs;
-export const allGoVariants = Object.keys(buildArgs) as readonly GoVariant[];
+/** How programs are built that run somewhere. What debuggers run, `unoptimised`, has tests of its own. */
+export const allGoVariants = (Object.keys(buildArgs) as GoVariant[]).filter((variant) => variant !== 'unoptimised');
 
 /** Programs of test/fixtures. */
 export type GoFixtureName = 'go-otel' | 'go-http' | 'go-link' | 'go-rounds' | 'go-sql' | 'go-sql-drivers';

@@ -82,9 +82,34 @@ function constants(binary: Binary): Constants {
   view.setUint16(GoSqlConfig.connDb, connDb, true);
   view.setUint16(GoSqlConfig.txConn, txConn, true);
   view.setUint16(GoSqlConfig.txCtx, txCtx, true);
+  view.setUint16(GoSqlConfig.final, isNegated(binary) ? 1 : 0, true);
   putDrivers(types, view);
   return { found: true, bytes: new Uint8Array(view.buffer), ...goFacts(binary) };
 }
+
+/**
+ * Whether `!errors.Is(…)` in `retry` is in its register by the next branch, in place of `errors.Is(…)`. The compiler writes it so if it does
+ * not optimise (-N): the result is stored at an offset from the stack pointer, and its lowest bit is turned over.
+ */
+function isNegated(binary: Binary): boolean {
+  const [retry, is] = [sql('(*DB).retry'), 'errors.Is'].map((name) => binary.symbols.find(name));
+  if (binary.machine !== 'x64' || !retry || !is) return false;
+  const code = Buffer.from(binary.code(retry, 4096));
+  for (let at = code.indexOf(callOpcode); at >= 0 && at + 5 <= code.length; at = code.indexOf(callOpcode, at + 1)) {
+    const behind = at + 5;
+    if (retry.address + behind + code.readInt32LE(at + 1) !== is.address) continue;
+    const store = code.subarray(behind, behind + 4);
+    const isStored = store[0] === 0x88 && store[1] === 0x44 && store[2] === 0x24; // mov %al,N(%rsp)
+    const from = isStored ? behind + 4 : behind;
+    return code.subarray(from, from + 3).equals(xorOne);
+  }
+  return false;
+}
+
+/** `call rel32`. */
+const callOpcode = 0xe8;
+/** `xor $1,%eax`. */
+const xorOne = Buffer.from([0x83, 0xf0, 0x01]);
 
 /** The known types that the program has. */
 function putDrivers(types: GoTypes, view: DataView): void {
