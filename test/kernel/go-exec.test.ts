@@ -87,6 +87,7 @@ describeKernel('exec and pid reuse', () => {
     for (let start = 0; start < 20; start++) {
       const env = { OTEL_SERVICE_NAME: `start-${start}` };
       const child = await startProcess('/usr/bin/setsid', ['env', 'nice', path, '1', '3', '1h'], { env });
+      await child.waitForLine(/^served$/);
       await agent.attached(child.pid);
       await child.stop();
     }
