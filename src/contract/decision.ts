@@ -201,6 +201,8 @@ export interface ProbeDefinition {
   readonly libraries?: RegExp;
   /** What makes the same spans in a Go program itself. */
   readonly instrumentedBy?: readonly Instrumentation[];
+  /** Whether it is a server on TCP, whose work shows by its connections too: see targets/never-hit.ts. */
+  readonly servesTcp?: true;
   /** Hits that a usual span takes, for people. */
   readonly hitsPerSpan: number;
   /** `build/bpf/<object>.bpf.o`, its program, and its map of configurations (index: attachment id). */

@@ -9,6 +9,7 @@ import type { ProcessFacts } from '../discovery/processes/process-facts.ts';
 import { readProcess, readProgramPath } from '../discovery/processes/read-process.ts';
 import { scanProcesses } from '../discovery/processes/scan-processes.ts';
 import { type TargetRules, TargetSelector } from '../discovery/processes/select-targets.ts';
+import { served } from '../discovery/processes/served.ts';
 import type { Guard } from '../guard.ts';
 import type { Attacher } from '../probes/attach/attacher.ts';
 import type { Binaries } from '../probes/attach/binaries.ts';
@@ -23,9 +24,10 @@ import { EndedProcesses } from './ended-processes.ts';
 import { Foresight } from './foresight.ts';
 import { Identities, type IdentitiesOptions } from './identities.ts';
 import { LibraryWatch } from './library-watch.ts';
+import { NeverHit } from './never-hit.ts';
 import { Primaries } from './primaries.ts';
 import { isSameProgram, isTraced, type Target } from './target.ts';
-import { tellAttached, tellEnded, tellLeftToSdk } from './tell.ts';
+import { tellAttached, tellEnded, tellLeftToSdk, tellNeverHit } from './tell.ts';
 import { Timers } from './timers.ts';
 
 export interface TargetsOptions extends IdentitiesOptions {
@@ -69,6 +71,7 @@ export class Targets {
   readonly #foresight: Foresight;
   readonly #ended: EndedProcesses;
   readonly #wantsLibraries: boolean;
+  readonly #neverHit: NeverHit;
   #sdkLookIsNear = false;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
   #sweepIsNear = false;
@@ -83,6 +86,7 @@ export class Targets {
     this.#foresight = new Foresight({ ...options, selector: this.#selector });
     this.#wantsLibraries = options.definitions.some(({ libraries }) => libraries);
     this.#timers = new Timers(guard);
+    this.#neverHit = new NeverHit({ served, warn: (found) => tellNeverHit(options.notify, found) });
     this.#libraries = new LibraryWatch(this.#timers, (pid) => {
       void guard.settle('a look for libraries', () => this.#lookForLibraries(pid));
     });
@@ -127,6 +131,7 @@ export class Targets {
     const alive = new Set(processes.map(({ pid }) => pid));
     this.#libraries.lookInTurn(librariesPerRescan);
     void guard.settle('a look for SDKs', () => this.#lookForSdks());
+    guard.run('a look for probes that are never hit', () => this.#neverHit.look(this.#options.binaries.all()));
     const looks: Promise<void>[] = this.#scanned
       ? []
       : [guard.settle('the programs that rules name', () => this.#foresight.lookAt(this.#options.rules.exeGlobs))];

@@ -71,3 +71,14 @@ export function tellLeftToSdk(notify: Notify, { file, pids }: RunningFile, detai
     detail,
   });
 }
+
+/** Tells that a program serves, and its server's probes see none of it. */
+export function tellNeverHit(
+  notify: Notify,
+  found: { readonly process: number; readonly exe: string; readonly definition: string; readonly port: number },
+): void {
+  notify('warn', 'never hit', {
+    ...found,
+    fix: 'its clients may speak another protocol on this port: see docs/troubleshooting.md, "It is attached, but there are no spans"',
+  });
+}

@@ -26,6 +26,7 @@ export const goHttpServer = {
   library: 'net/http (server, HTTP/1.x)',
   versions: 'Go 1.18 – 1.27',
   runtime: 'go',
+  servesTcp: true,
   hitsPerSpan: 2,
   object: 'go_http',
   program: 'go_http_server',

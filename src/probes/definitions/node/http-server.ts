@@ -21,6 +21,7 @@ export const nodeHttpServer = {
   library: 'http, https (server, HTTP/1.x)',
   versions: 'Node.js 18 – 26, official builds',
   runtime: 'node',
+  servesTcp: true,
   hitsPerSpan: 2,
   object: 'node_http_server',
   program: 'node_http_server',
