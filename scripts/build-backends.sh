@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+use_toolchain
 jaeger_version=v1.76.0
 collector_version=v0.155.0
 manifest=$PWD/toolchain/collector/builder.yaml
@@ -64,7 +65,7 @@ trap 'rm -rf "$work"' EXIT
 case ${1:-build} in
   path) path_of "${2:?which backend?}" ;;
   build)
-    have go || die 'Go is needed: https://go.dev/doc/install'
+    have go || die 'Go is needed: run scripts/setup-go.sh'
     build jaeger
     build otelcol
     ;;

@@ -4,11 +4,20 @@ say() { printf '%s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# step TEXT: says what begins now and how long it takes. setup.sh gives the number.
+step() { say "${USPAN_STEP:+[$USPAN_STEP] }$*"; }
+
+# The Makefile does the same for its targets: what setup brought comes first.
+use_toolchain() { export PATH=$PWD/.toolchain/node/node_modules/.bin:$PWD/.toolchain/go/go/bin:$PWD/node_modules/.bin:$PATH; }
+
 # version_at_least FOUND WANTED: true when dotted number FOUND >= WANTED.
 version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 # Prints the first dotted number in what a command prints, or nothing.
 version_of() { "$@" 2>/dev/null | grep -oE '[0-9]+\.[0-9.]*[0-9]' | head -n 1 || true; }
+
+# 1.24 is what the example shop's module asks for.
+new_enough_go() { version_at_least "$(version_of go version)" 1.24; }
 
 # Prints the newest clang >= 15 (CLANG overrides): 15 is the first that knows every BTF kind and builtin our BPF uses.
 find_clang() {
