@@ -2,8 +2,9 @@
  * Runs the whole example shop on free loopback ports: front and inventory (go-app), pricing (node-app) and, where PostgreSQL is
  * installed, a throw-away database for the prices. `make demo` traces it, and it knows nothing of that.
  *
- *   node examples/shop/main.mjs [--load 20/s] [--no-postgres] [--node PATH]
+ *   node examples/shop/main.mjs [--load 20/s] [--no-postgres] [--no-go] [--node PATH]
  *
+ * Without its Go half, a small inventory in Node.js takes the place of inventory, and --load visits pricing.
  * Prints a line `NAME PID [URL]` for each part, then `ready`. Ends, with all parts, on SIGTERM or SIGINT or when standard input does.
  */
 import { join } from 'node:path';
@@ -13,12 +14,14 @@ import { startPart } from './part.mjs';
 import { startPostgres } from './postgres.mjs';
 
 const goApp = join(import.meta.dirname, '..', '..', 'build', 'examples', 'go-app');
+const standIn = (name) => join(import.meta.dirname, name);
 const nodeApp = join(import.meta.dirname, '..', 'node-app', 'main.mjs');
 
 const { values } = parseArgs({
   options: {
     load: { type: 'string' },
     'no-postgres': { type: 'boolean' },
+    'no-go': { type: 'boolean' },
     node: { type: 'string', default: process.execPath },
   },
 });
@@ -48,7 +51,9 @@ async function open(signal) {
     say('postgres', database);
   }
   signal.throwIfAborted();
-  const inventory = await service('inventory', goApp, ['-role', 'inventory', '-lifeline']);
+  const inventory = values['no-go']
+    ? await service('inventory', values.node, [standIn('inventory.mjs')])
+    : await service('inventory', goApp, ['-role', 'inventory', '-lifeline']);
   signal.throwIfAborted();
   const pricing = await service(
     'pricing',
@@ -57,8 +62,16 @@ async function open(signal) {
     database?.env,
   );
   signal.throwIfAborted();
-  const load = values.load ? ['-load', values.load] : [];
-  await service('front', goApp, ['-inventory', inventory.url, '-pricing', pricing.url, '-lifeline', ...load]);
+  if (!values['no-go']) {
+    const load = values.load ? ['-load', values.load] : [];
+    await service('front', goApp, ['-inventory', inventory.url, '-pricing', pricing.url, '-lifeline', ...load]);
+  } else if (values.load) {
+    const load = await startPart(values.node, [standIn('load.mjs'), pricing.url, values.load], {
+      OTEL_SERVICE_NAME: 'load',
+    });
+    parts.push(load);
+    say('load', load);
+  }
   console.log('ready');
 }
 

@@ -30,7 +30,7 @@ const flushWithinMs = 1000;
 
 /** `uspan demo`: the unmodified example shop under the agent, with its traces on the terminal. */
 export async function demo(options: DemoOptions, environment: Environment): Promise<number> {
-  for (const path of [goApp, node, launcher]) {
+  for (const path of [node, launcher]) {
     if (existsSync(path)) continue;
     throw new UspanError('E_NO_TARGET', 'the example shop is not built', {
       on: path,
@@ -40,10 +40,15 @@ export async function demo(options: DemoOptions, environment: Environment): Prom
   const stopped = untilStopped();
   const logger = openLogger('warn');
   const { agent, outputs } = await startAgent(await settingsOfDemo(options.json, environment), logger, false);
+  const hasGo = existsSync(goApp);
   stderr.printLines([
-    colours.dim('$ node examples/shop/main.mjs    # Go, Node.js and a database; nothing added to them'),
+    colours.dim(
+      `$ node examples/shop/main.mjs    # ${hasGo ? 'Go, ' : ''}Node.js and a database; nothing added to them`,
+    ),
+    ...(hasGo ? [] : ['without the Go services, which are not built: make examples says why']),
   ]);
-  const shop = spawn(process.execPath, [launcher, '--node', node, '--load', load], {
+  const half = hasGo ? [] : ['--no-go'];
+  const shop = spawn(process.execPath, [launcher, '--node', node, '--load', load, ...half], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   let report: Report;
