@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
-# Node.js 24 as brought by setup, then the tools of package.json.
-export PATH := $(CURDIR)/.toolchain/node/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# Node.js, npm and Go as brought by setup, then the tools of package.json.
+export PATH := $(CURDIR)/.toolchain/node/node_modules/.bin:$(CURDIR)/.toolchain/go/go/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # As root everything can run, so a skipped kernel test is a failed one.
 export REQUIRE_KERNEL ?= $(if $(filter 0,$(shell id -u)),1,)
 
@@ -15,21 +15,20 @@ results := build/test-results
 vitest := vitest run --reporter=default --reporter=json
 
 ##@ Use
-demo: build examples ## Run the example shop and show its traces
+demo: ## Run the example shop and show its traces (brings and builds what is missing)
+	@scripts/setup.sh demo
 	bin/uspan demo
+	@echo 'Next, as root: bin/uspan discover shows what uspan can trace here, bin/uspan run --console traces it.'
 
 examples: ## Build the example shop: Go, Node.js, and an addon
-	@$(MAKE) -C examples/go-app
-	@$(MAKE) -C examples/node-app
+	@scripts/setup.sh examples
 
 ##@ Build
 setup: ## Install what building needs (as root also Debian packages)
-	@scripts/setup.sh build
+	@scripts/setup.sh setup
 
-build: setup ## Build the native addon, the BPF objects and dist/
-	@scripts/build-native.sh
-	@scripts/build-bpf.sh
-	@$(MAKE) build/.dist
+build: ## Build the native addon, the BPF objects and dist/ (after setup)
+	@scripts/setup.sh build
 
 # From scratch, so that dist never holds a module whose source is gone.
 build/.dist: tsconfig.json tsconfig.build.json package-lock.json $(sources)
@@ -41,7 +40,7 @@ clean: ## Remove what a build makes (.toolchain and node_modules stay)
 	rm -rf build dist native/build coverage
 
 ##@ Test
-test: build examples ## Lint, type check and run all tests (as root those with the kernel too)
+test: ## Lint, type check and run all tests (as root those with the kernel too)
 	@scripts/setup.sh test
 	@$(MAKE) lint typecheck
 	$(vitest) --outputFile.json=$(results)/host.json
@@ -51,20 +50,21 @@ test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu
 	scripts/test-kernels.sh $(results)
 
 test-backends: build ## Build the real Jaeger and OpenTelemetry Collector (minutes, once) and test against them (root)
+	scripts/setup-go.sh
 	scripts/build-backends.sh
 	REQUIRE_BACKENDS=1 vitest run test/e2e/backends.test.ts
 
 fuzz: build ## Feed damaged files and SQL to every parser, for FUZZ_SECONDS (60)
 	node scripts/fuzz.ts --seconds $${FUZZ_SECONDS:-60}
 
-soak-node: build examples ## Load every Node.js release while uspan attaches and detaches (root; half an hour)
+soak-node: ## Load every Node.js release while uspan attaches and detaches (root; half an hour)
 	@scripts/setup.sh test
 	node scripts/soak-node.ts
 
 soak-outage: build ## Take the collector away for five minutes under load (root; six minutes)
 	node scripts/soak-outage.ts
 
-bench: build ## Measure what tracing costs a Go server (minutes; writes nothing)
+bench: ## Measure what tracing costs a Go server (minutes; writes nothing)
 	@scripts/setup.sh test
 	node bench/go-http.ts
 

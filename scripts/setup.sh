@@ -1,87 +1,77 @@
 #!/bin/bash
-# Brings what building (setup.sh build) or testing (setup.sh test) uspan needs: Debian packages, Node.js 24, npm packages, libbpf's sources.
-# Does nothing if everything is there. Needs Node.js and npm, Go and cargo on the machine, and root only to install packages.
+# setup.sh GOAL: the steps that a target of the Makefile needs, by number: `setup`, `build`, `examples`, `demo` or `test`.
+# A step with nothing to do says nothing. Packages come from the registries that apt, npm, pip, cargo and Go are configured with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
-purpose=${1:-build}
+goal=${1:-setup}
+[ "$(uname -s)" = Linux ] || die 'uspan is built and run on Linux only'
 
-# What cannot come by apt in a version new enough.
-check_machine() {
-  local missing=()
-  [ "$(uname -s)" = Linux ] || die 'uspan is built and run on Linux only'
-  have npm || missing+=('npm (with Node.js >= 20): https://nodejs.org/en/download')
-  version_at_least "$(version_of cargo --version)" 1.68 || missing+=('cargo >= 1.68: https://rustup.rs')
-  version_at_least "$(version_of go version)" 1.24 || missing+=('Go >= 1.24: https://go.dev/doc/install')
-  [ ${#missing[@]} -eq 0 ] || die "missing:$(printf '\n  %s' "${missing[@]}")"
+case $goal in
+  setup) steps=(packages node npm libbpf) ;;
+  build) steps=(packages node npm libbpf native bpf dist) ;;
+  examples) steps=(go go_app node_app) ;;
+  demo) steps=(packages node npm libbpf go postgresql native bpf dist go_app node_app) ;;
+  test) steps=(packages node npm libbpf go postgresql native bpf dist go_app node_app) ;;
+  *) die "no goal '$goal': setup, build, examples, demo, test" ;;
+esac
+
+step_packages() { scripts/setup-packages.sh "$goal"; }
+step_node() { scripts/setup-node.sh; }
+step_npm() { scripts/setup-npm.sh; }
+step_go() { optional 'Go' scripts/setup-go.sh; }
+# The demo's own user may not be root: then it takes the PostgreSQL that is there.
+step_postgresql() { [ "$goal" = demo ] && [ "$(id -u)" -ne 0 ] || optional 'PostgreSQL' scripts/setup-postgresql.sh; }
+
+step_libbpf() {
+  [ -f .cache/libbpf/.stamp ] || step 'libbpf, by cargo (30 s)'
+  scripts/vendor-libbpf.sh >/dev/null
 }
 
-has_header() { have cc && echo "#include <$1>" | cc -E - >/dev/null 2>&1; }
-
-install_packages() {
-  local packages=()
-  have make || packages+=(make)
-  have g++ || packages+=(g++)
-  have python3 || packages+=(python3) # node-gyp is written in it
-  have pkg-config || packages+=(pkg-config)
-  have bpftool || [ -x /usr/sbin/bpftool ] || packages+=(bpftool)
-  has_header libelf.h || packages+=(libelf-dev)
-  has_header zlib.h || packages+=(zlib1g-dev)
-  has_header sys/sdt.h || packages+=(systemtap-sdt-dev) # examples/node-app
-  find_clang >/dev/null && find_llvm_strip >/dev/null || packages+=(clang-19 llvm-19)
-  if [ "$purpose" = test ]; then
-    have readelf || packages+=(binutils)
-    have ld.lld || packages+=(lld)
-    have mold || packages+=(mold)
-    have wrk || packages+=(wrk)
-    have curl || packages+=(curl)
-    have openssl || packages+=(openssl)
-    have pgrep || packages+=(procps)
-    have java || packages+=(default-jdk-headless)
-    [ -x /usr/bin/python3.11 ] || packages+=(python3) # with USDT probes, which those of version managers have not
-  fi
-  apt_install "${packages[@]}"
-  [ "$purpose" = build ] || install_postgresql
+step_native() {
+  [ -f native/build/Release.stamp ] || step "the native addon (1 min)"
+  scripts/build-native.sh >/dev/null
 }
 
-# The programs only: the package would also make a cluster and start a server.
-install_postgresql() {
-  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
-  local settings=/etc/postgresql-common/createcluster.d status=0
-  [ "$(id -u)" -ne 0 ] || { mkdir -p $settings && echo 'create_main_cluster = false' >$settings/uspan.conf; }
-  # In a shell of its own, so that the setting goes again when that fails.
-  (apt_install postgresql) || status=$?
-  rm -f $settings/uspan.conf
-  rmdir --ignore-fail-on-non-empty $settings 2>/dev/null || true
-  return $status
+step_bpf() {
+  compgen -G 'build/bpf/*.o' >/dev/null || step 'the BPF programs (10 s)'
+  scripts/build-bpf.sh
 }
 
-# The pinned Node.js (its hash is in the lock file); on other machines than x86-64, the machine's own is used.
-install_node() {
-  [ "$(uname -m)" = x86_64 ] || return 0
-  local here=.toolchain/node
-  [ -x $here/node_modules/.bin/node ] && cmp -s toolchain/node/package-lock.json $here/package-lock.json && return
-  say 'installing Node.js 24 into .toolchain'
-  mkdir -p $here
-  cp toolchain/node/package.json $here
-  (cd $here && cp ../../toolchain/node/package-lock.json . && npm ci --no-audit --no-fund --loglevel=error >&2) ||
-    { rm -f $here/package-lock.json; die 'could not install Node.js 24 from the npm registry'; }
+step_dist() {
+  [ -f build/.dist ] || step 'TypeScript (5 s)'
+  make -s build/.dist
 }
 
-# By content, not by time: a checkout changes times.
-install_npm_packages() {
-  local stamp=node_modules/.uspan-setup want
-  want=$(cat package.json package-lock.json | sha256sum)
-  [ "$(cat $stamp 2>/dev/null)" = "$want" ] && return
-  say 'installing npm packages'
-  npm ci --no-audit --no-fund --loglevel=error >&2
-  echo "$want" >$stamp
+step_go_app() {
+  [ "$goal" != demo ] || new_enough_go || return 0
+  [ -f build/examples/go-app ] || step "the example shop's Go services, with their modules (2 min)"
+  optional "the shop's Go services" make -s -C examples/go-app
 }
 
-check_machine
-install_packages
-install_node
-PATH=$PWD/.toolchain/node/node_modules/.bin:$PATH
-version_at_least "$(version_of node --version)" 22.22 || die "Node.js >= 22.22 is needed to build, found $(version_of node --version)"
-install_npm_packages
-scripts/vendor-libbpf.sh
+step_node_app() {
+  [ -f build/examples/node ] || step "the example shop's Node.js service, with its packages (10 s)"
+  make -s -C examples/node-app >/dev/null
+}
+
+# optional WHAT COMMAND…: a demo shows what is there. Tests need all of it.
+optional() {
+  local what=$1
+  shift
+  "$@" || { [ "$goal" = demo ] && say "$what: not to be had, as said above. The demo goes on without."; }
+}
+
+# Of all steps, so that the numbers of one goal are the same in its every run.
+use_toolchain
+total=${#steps[@]}
+for i in "${!steps[@]}"; do
+  export USPAN_STEP="$((i + 1))/$total"
+  before=$SECONDS
+  "step_${steps[i]}"
+  [ $((SECONDS - before)) -lt 2 ] || say "       took $((SECONDS - before)) s"
+done
+
+case $goal in
+  setup) say 'Set up. Next: make build, or make demo to build uspan and see it trace an example shop.' ;;
+  build) say 'Built. Next, as root: bin/uspan doctor checks this host, bin/uspan run --console traces its programs.' ;;
+esac
