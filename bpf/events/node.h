@@ -62,7 +62,7 @@ enum uspan_node_client_field {
 	/* The reader of the record finds these in the head. */
 	USPAN_NODE_CLIENT_METHOD = 5,
 	USPAN_NODE_CLIENT_TARGET = 6,
-	USPAN_NODE_CLIENT_HOST = 7,
+	USPAN_NODE_CLIENT_HOST = 7, /* in a record: the header's line, and perhaps more, because it is not within the head that is kept */
 	USPAN_NODE_CLIENT_USER_AGENT = 8,
 	USPAN_NODE_CLIENT_TRACESTATE = 9,
 	USPAN_NODE_CLIENT_FIELDS = 10,
@@ -163,7 +163,7 @@ struct uspan_node_exchange {
 	__u8 bodiless;          /* of the request in this slot */
 	__u8 tunnel;
 	__u8 has_long;          /* it has an entry in node_long_fields */
-	__u8 reserved;
+	__u8 tunnelled;         /* of slot 0: it was taken over by a tunnel, CONNECT */
 };
 
 /* Fields that an entry has no room for, as they are in a record. */

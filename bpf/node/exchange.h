@@ -22,6 +22,13 @@ static __always_inline struct uspan_node_exchange *exchange_of(struct uspan_open
 
 static __always_inline void put_outcome(struct uspan_open_span *span, const struct uspan_node_exchange *connection, __u32 how);
 
+/* The response has made the connection one of another protocol. */
+static __always_inline void take_over(struct uspan_node_exchange *connection)
+{
+	connection->taken_over = 1;
+	connection->tunnelled = connection->response.tunnel;
+}
+
 /* The response to a request is next. */
 static __always_inline void expect_response(struct uspan_node_response *response, const struct uspan_node_exchange *request)
 {
@@ -49,6 +56,8 @@ static __always_inline void end_request(struct uspan_open_span *span, const stru
 		span->head.span_flags |= USPAN_SPAN_TLS;
 	if (how & FINISH_ABORTED)
 		span->head.span_flags |= USPAN_SPAN_ABORTED;
+	else if (connection->taken_over)
+		span->head.span_flags |= USPAN_SPAN_HIJACKED;
 	put_outcome(span, connection, how);
 	span_finish_head(span, &site, bpf_get_current_pid_tgid(), EXCHANGE_SOURCE,
 			 how & FINISH_AT_TOUCH && touched_ktime_ns ? touched_ktime_ns : bpf_ktime_get_ns());
@@ -141,7 +150,9 @@ static __always_inline void settle(const struct uspan_open_span_key *key, struct
 	struct uspan_node_exchange *connection = exchange_of(zero);
 
 	if (connection->taken_over) {
-		set_role(key, USPAN_NODE_ROLE_OTHER);
+		/* What a client sends through a tunnel begins like on a new connection. */
+		set_role(key, connection->tunnelled && EXCHANGE_SOURCE == USPAN_EVENT_NODE_HTTP_CLIENT ? USPAN_NODE_ROLE_UNKNOWN
+												       : USPAN_NODE_ROLE_OTHER);
 		abort_requests(key, zero, probe_and_how);
 	} else if (connection->queue.active == 0) {
 		span_release(&EXCHANGES, EXCHANGE_SOURCE, key);

@@ -75,6 +75,7 @@ struct hit_scratch {
 	__u32 traceparent_len;
 	__u32 window_len;
 	__u64 window_address; /* where the window comes from, or at the head of a server's request the text below */
+	__u64 host_address;   /* of the last line of a head that begins with "Host:"; 0: there was none */
 	__u32 long_used;
 	__u32 available;      /* pg: bytes of the message's body in the piece that it begins in */
 	__u32 piece;          /* pg: the next piece of a write */

@@ -21,6 +21,8 @@
 #define DASH_ENCODIN 0x6e69646f636e652dull  /* -encodin */
 #define TRACEPAR 0x7261706563617274ull      /* tracepar */
 #define ENT_COLON 0x3a746e65u               /* ent: */
+#define HOST_COLON 0x3a74736f68ull          /* host: */
+#define FIVE_BYTES 0xffffffffffull
 #define HTTP_1_DOT 0x2e312f50545448ull      /* HTTP/1. */
 #define UNDECIDED 2 /* is_request, until the first line's end is seen */
 #define SEVEN_BYTES 0xffffffffffffffull
@@ -91,6 +93,8 @@ static __always_inline void look_at_line(struct uspan_node_head *head, struct hi
 
 	if (first == CONTENT_DASH || first == TRANSFER || first == TRACEPAR)
 		scan_line(head, scratch, at);
+	else if ((first & FIVE_BYTES) == HOST_COLON)
+		scratch->host_address = scratch->window_address + at;
 }
 
 /* Index of the lowest bit of `bits`, which is not 0. */
@@ -224,6 +228,7 @@ __noinline int scan_head(struct uspan_node_head *head, struct hit_scratch *scrat
 		head->in_line = head->has_length = head->has_encoding = 0;
 		head->is_request = UNDECIDED;
 		scratch->traceparents = scratch->traceparent_len = 0;
+		scratch->host_address = 0;
 	}
 	for (__u32 i = 0; i < MAX_WINDOWS && at < len; i++) {
 		__u32 left = len - at, bytes = left > WINDOW_BYTES ? WINDOW_BYTES : left;

@@ -120,6 +120,21 @@ static __always_inline void put_short_head(struct uspan_open_span *span, struct 
 	span->used = at + FIELD_HEAD + ((head.len + 3) & ~3u);
 }
 
+#define MAX_HOST_LINE_BYTES 256
+
+/* Puts the line of the Host header, with what may be behind it in the head, if the part of the head that is kept has not all of it. */
+static __always_inline void put_far_host(struct uspan_open_span *span, struct hit_scratch *scratch, __u64 head, __u64 len)
+{
+	__u64 at = scratch->host_address - head, left = len - at;
+	__u32 bytes = left < MAX_HOST_LINE_BYTES ? left : MAX_HOST_LINE_BYTES;
+
+	if (!scratch->host_address || at >= len || at + MAX_HOST_LINE_BYTES <= USPAN_NODE_HEAD_BYTES)
+		return;
+	barrier_var(bytes);
+	if (bytes <= MAX_HOST_LINE_BYTES && bpf_probe_read_user(scratch->text, bytes, (void *)scratch->host_address) == 0)
+		put_scratch_text(span, scratch, 0, bytes, USPAN_NODE_CLIENT_HOST);
+}
+
 /* Puts the head as it is written. User space takes it apart. */
 static __always_inline void put_head(struct uspan_open_span *span, struct hit_scratch *scratch, const struct uspan_open_span_key *key,
 				     const struct request_head *request)
@@ -142,6 +157,8 @@ static __always_inline void put_head(struct uspan_open_span *span, struct hit_sc
 		return;
 	}
 	put_scratch_text(span, scratch, 0, bytes, field);
+	if (len > USPAN_NODE_HEAD_BYTES)
+		put_far_host(span, scratch, request->first.base, len);
 	exchange_of(span)->has_long = keep_long(span, scratch, key, USPAN_NODE_CLIENT_HEAD);
 }
 
@@ -215,7 +232,7 @@ static __noinline int on_write(const struct hit *hit, const struct uspan_open_sp
 	}
 	request.len = scan_head(&request.head, scratch, request.first.base,
 				request.first.len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : request.first.len, 1);
-	if (begins_http2(request.head.line[0])) {
+	if (begins_http2(request.head.line[0]) || begins_http2_server(&request.first, request.head.line[0])) {
 		count(USPAN_COUNTER_SKIPPED_HTTP2);
 		set_role(key, USPAN_NODE_ROLE_OTHER);
 	} else if (request.head.is_request == 1 && begins_request(request.head.line[0])) {
@@ -247,7 +264,7 @@ static long read_response(__u32 index __attribute__((unused)), struct responses_
 		return 1;
 	if (response->ended) {
 		if (takes_over(response, response->status))
-			connection->taken_over = 1;
+			take_over(connection);
 		finish_request(read->key, read->zero, read->probe_and_how);
 		connection->request_left = 0;
 	}

@@ -238,7 +238,7 @@ static long follow_piece(__u32 index, struct write *write)
 	follow_response(response, write->scratch, buf.base, buf.len > MAX_PIECE_BYTES ? MAX_PIECE_BYTES : buf.len);
 	if (response->ended) {
 		if (takes_over(response, response->status))
-			connection->taken_over = 1;
+			take_over(connection);
 		finish_request(write->key, write->zero, write->probe_and_how);
 	}
 	return 0;

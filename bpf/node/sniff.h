@@ -16,20 +16,27 @@ struct uv_buf {
 
 #define FOUR(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
 
-/* The methods of RFC 9110, PATCH and QUERY, by four bytes. The end of the line shows whether it is a request. */
+/*
+ * The methods of the registry that RFC 9110 §16.1 keeps, and what else Node.js's own parser knows of HTTP, by four bytes. The end of the
+ * line shows whether it is a request.
+ */
 static __always_inline bool begins_request(__u32 word)
 {
 	switch (word) {
-	case FOUR('G', 'E', 'T', ' '):
-	case FOUR('P', 'O', 'S', 'T'):
-	case FOUR('P', 'U', 'T', ' '):
-	case FOUR('H', 'E', 'A', 'D'):
-	case FOUR('D', 'E', 'L', 'E'):
-	case FOUR('P', 'A', 'T', 'C'):
-	case FOUR('O', 'P', 'T', 'I'):
-	case FOUR('C', 'O', 'N', 'N'):
-	case FOUR('T', 'R', 'A', 'C'):
-	case FOUR('Q', 'U', 'E', 'R'):
+	case FOUR('A', 'C', 'L', ' '): case FOUR('B', 'A', 'S', 'E'): case FOUR('B', 'I', 'N', 'D'):
+	case FOUR('C', 'H', 'E', 'C'): case FOUR('C', 'O', 'N', 'N'): case FOUR('C', 'O', 'P', 'Y'):
+	case FOUR('D', 'E', 'L', 'E'): case FOUR('G', 'E', 'T', ' '): case FOUR('H', 'E', 'A', 'D'):
+	case FOUR('L', 'A', 'B', 'E'): case FOUR('L', 'I', 'N', 'K'): case FOUR('L', 'O', 'C', 'K'):
+	case FOUR('M', 'E', 'R', 'G'): case FOUR('M', 'K', 'A', 'C'): case FOUR('M', 'K', 'C', 'A'):
+	case FOUR('M', 'K', 'C', 'O'): case FOUR('M', 'K', 'R', 'E'): case FOUR('M', 'K', 'W', 'O'):
+	case FOUR('M', 'O', 'V', 'E'): case FOUR('O', 'P', 'T', 'I'): case FOUR('O', 'R', 'D', 'E'):
+	case FOUR('P', 'A', 'T', 'C'): case FOUR('P', 'O', 'S', 'T'): case FOUR('P', 'R', 'O', 'P'):
+	case FOUR('P', 'U', 'T', ' '): case FOUR('Q', 'U', 'E', 'R'): case FOUR('R', 'E', 'B', 'I'):
+	case FOUR('R', 'E', 'P', 'O'): case FOUR('S', 'E', 'A', 'R'): case FOUR('T', 'R', 'A', 'C'):
+	case FOUR('U', 'N', 'B', 'I'): case FOUR('U', 'N', 'C', 'H'): case FOUR('U', 'N', 'L', 'I'):
+	case FOUR('U', 'N', 'L', 'O'): case FOUR('U', 'P', 'D', 'A'): case FOUR('V', 'E', 'R', 'S'):
+	case FOUR('M', '-', 'S', 'E'): case FOUR('N', 'O', 'T', 'I'): case FOUR('P', 'U', 'R', 'G'):
+	case FOUR('S', 'U', 'B', 'S'): case FOUR('U', 'N', 'S', 'U'):
 		return true;
 	}
 	return false;
@@ -39,6 +46,12 @@ static __always_inline bool begins_request(__u32 word)
 static __always_inline bool begins_http2(__u32 word)
 {
 	return word == FOUR('P', 'R', 'I', ' ');
+}
+
+/* What a server of HTTP/2 writes first: SETTINGS, with no flags, on stream 0 (RFC 9113 §3.4, §6.5). The type is behind three bytes of length. */
+static __always_inline bool begins_http2_server(const struct uv_buf *first, __u64 word)
+{
+	return (word & 0xffffffffff00ffffull) == 0x04000000ull && first->len >= 9;
 }
 
 #define PROTOCOL_3_0 196608
@@ -71,7 +84,7 @@ static __always_inline bool begins_statement(const struct uv_buf *piece, __u64 w
 /* The role whose program looks at a write that begins with the eight bytes, or the first five, in `word`. 0: none. */
 static __always_inline __u32 sniff(const struct uv_buf *first, __u64 word)
 {
-	if (begins_request(word) || begins_http2(word))
+	if (begins_request(word) || begins_http2(word) || begins_http2_server(first, word))
 		return USPAN_NODE_ROLE_CLIENT;
 	if (begins_postgres(first, word) || begins_statement(first, word))
 		return USPAN_NODE_ROLE_PG;

@@ -611,7 +611,7 @@ export const NodeExchange = {
   bodiless: 92,
   tunnel: 93,
   hasLong: 94,
-  reserved: 95,
+  tunnelled: 95,
 } as const;
 
 export const NodeLong = {

@@ -116,6 +116,72 @@ describe.skipIf(process.arch !== 'x64')("the stream of a client's connection", (
     });
   });
 
+  test('plain HTTP behind a CONNECT on the same connection', () => {
+    const tunnel = [asked(request('shop.test:80', 'CONNECT')), { read: 'HTTP/1.1 200 Connected\r\n\r\n' }];
+    const behind = [asked(request('/a')), { read: 'HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n' }];
+    expect(outcomes([...tunnel, ...behind], { cuts: 100 }).outcomes).toEqual([
+      ['shop.test:80', 200],
+      ['/a', 404],
+    ]);
+  });
+
+  test('every method of the registry is a request, what only begins like one is none', () => {
+    const methods = [
+      'ACL',
+      'BASELINE-CONTROL',
+      'BIND',
+      'CHECKIN',
+      'CHECKOUT',
+      'COPY',
+      'DELETE',
+      'GET',
+      'LABEL',
+      'LINK',
+      'LOCK',
+    ];
+    methods.push(
+      'MERGE',
+      'MKACTIVITY',
+      'MKCALENDAR',
+      'MKCOL',
+      'MKREDIRECTREF',
+      'MKWORKSPACE',
+      'MOVE',
+      'OPTIONS',
+      'ORDERPATCH',
+    );
+    methods.push(
+      'PATCH',
+      'POST',
+      'PROPFIND',
+      'PROPPATCH',
+      'PUT',
+      'QUERY',
+      'REBIND',
+      'REPORT',
+      'SEARCH',
+      'TRACE',
+      'UNBIND',
+    );
+    methods.push('UNCHECKOUT', 'UNLINK', 'UNLOCK', 'UPDATE', 'UPDATEREDIRECTREF', 'VERSION-CONTROL');
+    const happened = methods.flatMap((method) => [
+      asked(request(`/${method}`, method)),
+      { read: responses['length']![0] },
+    ]);
+    expect(outcomes(happened).outcomes).toEqual(methods.map((method): Outcome => [`/${method}`, 200]));
+    expect(outcomes([asked('COPY items FROM STDIN\r\n'), { read: 'what' }])).toEqual({
+      outcomes: [],
+      counters: {},
+      entries: 0,
+    });
+  });
+
+  test('HTTP/2 is counted, of clients and of servers', () => {
+    const settings = '\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64';
+    for (const first of ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', settings, '\0\0\0\x04\0\0\0\0\0'])
+      expect(outcomes([asked(first), asked(settings)]).counters).toEqual({ SKIPPED_HTTP2: 1 });
+  });
+
   test('a body that lasts as long as the connection, and one that it cuts off', () => {
     const open = 'HTTP/1.1 200 OK\r\n\r\nsome bytes HTTP/1.1 500 \r\n\r\n';
     expect(outcomes([asked(request('/a')), { read: open }], { cuts: 100 }).outcomes).toEqual([['/a', 200]]);

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { allNodeReleases, type NodeFixture, type NodeRelease } from '../support/node-fixture.ts';
@@ -142,6 +142,72 @@ describeKernel('Node.js client spans, every release', () => {
       ['GET', `${http}/abort`, undefined, 'connection_closed', 2],
       ['GET', `${http}/cut`, 200, 'connection_closed', 2],
       ['GET', `${http}/sleep?ms=300`, undefined, 'aborted', 2],
+    ]);
+  });
+
+  test('heads and bodies that come in pieces: each request has its own response', async () => {
+    const body = (number: number) => `Content-Length: 3\r\n\r\n${'abcd'.slice(number, number + 3)}`;
+    const answers: readonly (readonly string[])[] = [
+      ['HTTP/1.1 201 OK\r\nX-A: 1\r\n', body(0)],
+      ['HTTP/1.1 202 OK\r\nX-A: 1\r\nContent-', 'Length: 3\r\n\r\nabc'],
+      ['HTTP/1.1 203 OK\r\nContent-Length: 1', '0\r\n\r\n0123456789'],
+      ['HTTP/1.1 404', ' Not Found\r\nContent-Length: 3\r\n\r\nabc'],
+      ['HTTP/1.1 ', `503 X\r\n${body(1)}`],
+      [`HTTP/1.1 206 OK\r\nX: ${'y'.repeat(1400)}`, 'y\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n', '0\r\n\r\n'],
+      ['HTTP/1.1 209 OK\r\nContent-Length: 3\r\n\r', '\nabc'],
+      [`HTTP/1.1 210 OK\r\nSet-Cookie: ${'y'.repeat(9000)}\r\n`, body(0)],
+      [`HTTP/1.1 200 OK\r\n${body(0)}`],
+    ];
+    let next = 0;
+    const server = createTcpServer((socket) => {
+      socket.setNoDelay(true).on('error', () => {});
+      socket.on('data', async () => {
+        for (const piece of answers[next++]!) {
+          await new Promise((resolve) => socket.write(piece, resolve));
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      });
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    try {
+      const spans = await made(
+        '24',
+        answers.map((_, i) => ({ url: `${url}${i}` })),
+        answers.length,
+      );
+      expect(spans.map(({ attributes }) => [attributes['url.full'], attributes['http.response.status_code']])).toEqual(
+        [201, 202, 203, 404, 503, 206, 209, 210, 200].map((status, i) => [`${url}${i}`, status]),
+      );
+    } finally {
+      server.close();
+    }
+  });
+
+  test('a head whose Host and traceparent are behind 2,048 bytes, and rare methods', async () => {
+    const program = programs.get('24')!;
+    const http = `http://127.0.0.1:${program.port}`;
+    const headers = { authorization: `Bearer ${'j'.repeat(2100)}`, host: `127.0.0.1:${program.port}`, traceparent };
+    const spans = await made(
+      '24',
+      [
+        { url: `${http}/hello`, headers },
+        { url: `${http}/hello`, method: 'PROPFIND' },
+        { url: `${http}/hello`, method: 'REPORT' },
+        { url: `${http}/hello`, method: 'SEARCH' },
+      ],
+      8,
+    );
+    expect(
+      clients(spans).map(({ name, attributes, traceId }) => [
+        name,
+        attributes['url.full'],
+        attributes['server.address'],
+        traceId === headers.traceparent.slice(3, 35),
+      ]),
+    ).toEqual([
+      ['GET', `${http}/hello`, '127.0.0.1', true],
+      ...['PROPFIND', 'REPORT', 'SEARCH'].map(() => ['HTTP', `${http}/hello`, '127.0.0.1', false]),
     ]);
   });
 

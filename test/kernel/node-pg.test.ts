@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { randomFrom } from '../fuzz/random.ts';
 import { leavesNothingInKernel } from '../support/kernel-leftovers.ts';
 import { allNodeReleases, type NodeFixture, type NodeRelease } from '../support/node-fixture.ts';
 import type { DecodedSpan } from '../support/otlp-receiver.ts';
@@ -187,6 +189,58 @@ describeKernel('pg, every release of Node.js', () => {
     const { outcomes, spans } = await ran('24', 'pool', statements);
     expect(outcomes).toEqual(statements.map(() => 1));
     expect(spans.every(({ attributes }) => attributes['db.query.text'] !== undefined)).toBe(true);
+  });
+
+  /** Passes on what the server sends in pieces of at most `pieceBytes` bytes, each in a turn of its own. */
+  async function cuttingProxy(pieceBytes: () => number): Promise<{ port: number; close(): void }> {
+    const proxy = createTcpServer((client) => {
+      const server = connect(postgres.port, postgres.host);
+      client.setNoDelay(true).on('error', () => server.destroy());
+      server.on('error', () => client.destroy());
+      client.pipe(server);
+      server.on('end', () => client.end());
+      let sent = Promise.resolve();
+      server.on('data', (bytes) => {
+        for (let at = 0; at < bytes.length; ) {
+          const piece = bytes.subarray(at, at + pieceBytes());
+          at += piece.length;
+          sent = sent.then(async () => {
+            await new Promise((resolve) => client.write(piece, resolve));
+            await new Promise((resolve) => setImmediate(resolve));
+          });
+        }
+      });
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => proxy.once('listening', resolve));
+    return { port: (proxy.address() as AddressInfo).port, close: () => proxy.close() };
+  }
+
+  test('results that come in pieces: each statement its own answer, also an error behind many rows', async () => {
+    const random = randomFrom(7);
+    const proxy = await cuttingProxy(() => 1 + random.below(random.pick([4, 40, 400])));
+    const program = await world.fixture(await world.binary('24'), 'node-pg', {
+      env: { ...postgres.env, PGPORT: String(proxy.port) },
+    });
+    const agent = await world.agent({ pids: [program.pid] });
+    await program.control('reconnect');
+    const statements = Array.from({ length: 60 }, (_, i): Statement => {
+      const text = [
+        `SELECT g AS rows_${i} FROM generate_series(1, ${5 * i}) g`,
+        `SELECT 1 / (200 - g) AS late_${i} FROM generate_series(1, 300) g`,
+        `SELECT 1 / $1::int AS prepared_${i}`,
+      ][i % 3]!;
+      return i % 3 === 2 ? { text, values: [i % 2] } : { text };
+    });
+    const { outcomes } = (await program.control(`run ${JSON.stringify(statements)}`)) as { outcomes: unknown[] };
+    const spans = await spansOf(world.receiver, program.pid, statements.length);
+    expect(spans.map(({ attributes }) => attributes['db.response.status_code'])).toEqual(
+      outcomes.map((outcome) => (typeof outcome === 'string' ? outcome : undefined)),
+    );
+    expect(spans.map(({ attributes }) => /\w+_\d+/.exec(String(attributes['db.query.text']))![0])).toEqual(
+      statements.map(({ text }) => /\w+_\d+(?= FROM|$)/.exec(text)![0]),
+    );
+    expect((await agent.stop()).report.lost).toEqual([]);
+    proxy.close();
   });
 
   test('over TLS', async () => {

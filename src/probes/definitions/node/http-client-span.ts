@@ -68,6 +68,13 @@ function takeApart(record: SpanRecord): Written | undefined {
   const targetLength = indexOf(bytes, space, target, lineEnd) - target;
   findHeaders(bytes, lineEnd, end, headers);
   const { host, userAgent, traceState } = headers;
+  if (record.length(Field.HOST) > 0) {
+    const line = record.at(Field.HOST);
+    const hostEnd = indexOf(bytes, carriageReturn, line, line + record.length(Field.HOST));
+    host[0] = line + 'host:'.length;
+    while (host[0] < hostEnd && bytes[host[0]] === space) host[0]++;
+    host[1] = hostEnd;
+  }
   record.set(Field.METHOD, head, methodEnd - head);
   record.set(Field.TARGET, target, targetLength);
   record.set(Field.HOST, host[0], host[1] - host[0]);
