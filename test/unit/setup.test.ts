@@ -129,26 +129,26 @@ describe('scripts/setup.sh', () => {
   /** Products that a step would only say that it makes. */
   const products = ['.cache/libbpf/.stamp', 'native/build/Release.stamp', 'build/bpf/a.o', 'build/.dist'];
 
-  /** Its own copy, with stand-ins that say their number, for a machine that has `make` and nothing else. */
+  /** Its own copy, with stand-ins that note their number, for a machine that has `make` and nothing else. */
   function standIns(failing: string[] = []): void {
     for (const name of ['setup.sh', 'lib.sh']) {
       cpSync(join(root, 'scripts', name), join(directory, 'scripts', name));
     }
-    for (const name of [...steps, ...builds]) {
-      const end = failing.includes(name) ? 'exit 1' : '';
-      write(`scripts/${name}`, `#!/bin/sh\necho "$USPAN_STEP ${name}" "$@"\n${end}\n`, 0o755);
-    }
-    write('path/make', `#!/bin/sh\necho "$USPAN_STEP make" "$@"\n${failing.includes('make') ? 'exit 1' : ''}\n`, 0o755);
+    const standIn = (name: string) =>
+      `#!/bin/sh\necho "$USPAN_STEP ${name}" "$@" >>"${directory}/steps"\n${failing.includes(name) ? 'exit 1' : ''}\n`;
+    for (const name of [...steps, ...builds]) write(`scripts/${name}`, standIn(name), 0o755);
+    write('path/make', standIn('make'), 0o755);
     for (const product of [...products, 'build/examples/go-app', 'build/examples/node']) write(product, '');
   }
   const setup = (goal: string, go = '') => {
     if (go) write('path/go', `#!/bin/sh\necho go version go${go}\n`, 0o755);
+    write('steps', '');
     const PATH = `${join(directory, 'path')}:${pathOf('bash', 'dirname', 'basename', 'uname', 'grep', 'sort', 'head', 'id')}`;
-    const { status, stdout, stderr } = spawnSync('bash', [join(directory, 'scripts/setup.sh'), goal], {
+    const { status, stderr } = spawnSync('bash', [join(directory, 'scripts/setup.sh'), goal], {
       encoding: 'utf8',
       env: { PATH },
     });
-    return { status, steps: stdout.trimEnd().split('\n'), stderr };
+    return { status, steps: readFileSync(join(directory, 'steps'), 'utf8').trimEnd().split('\n'), stderr };
   };
 
   test('numbers the steps of a goal and says what comes next', () => {
@@ -162,7 +162,7 @@ describe('scripts/setup.sh', () => {
       '4/7 vendor-libbpf.sh',
       '5/7 build-native.sh',
       '6/7 build-bpf.sh',
-      '7/7 make build/.dist',
+      '7/7 make -s build/.dist',
     ]);
   });
 
@@ -184,16 +184,16 @@ describe('scripts/setup.sh', () => {
   test('a demo goes on without Go and PostgreSQL, tests do not', () => {
     standIns(['setup-go.sh', 'setup-postgresql.sh']);
     const { status, steps, stderr } = setup('demo');
-    expect([status, steps.at(-1)]).toEqual([0, '11/11 make -C examples/node-app']);
-    expect(steps).not.toContain('10/11 make -C examples/go-app');
+    expect([status, steps.at(-1)]).toEqual([0, '11/11 make -s -C examples/node-app']);
+    expect(steps).not.toContain('10/11 make -s -C examples/go-app');
     expect(stderr).toMatch(/^Go: .* goes on without/m);
     expect(setup('test')).toMatchObject({ status: 1, steps: expect.not.arrayContaining(['7/11 build-native.sh']) });
   });
 
   test('with Go, a demo builds its Go services', () => {
     standIns();
-    expect(setup('demo', '1.23.9').steps).not.toContain('10/11 make -C examples/go-app');
-    expect(setup('demo', '1.24.0').steps).toContain('10/11 make -C examples/go-app');
+    expect(setup('demo', '1.23.9').steps).not.toContain('10/11 make -s -C examples/go-app');
+    expect(setup('demo', '1.24.0').steps).toContain('10/11 make -s -C examples/go-app');
   });
 
   test('a step that fails ends it', () => {
