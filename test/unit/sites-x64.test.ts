@@ -150,13 +150,18 @@ test.each([
   ['48 89 5d 08', {}], // mov %rbx,0x8(%rbp)
   ['8b 47 34', { reads: ['rdi', 0x34, 4] }], // mov 0x34(%rdi),%eax
   ['b9 20 2a 00 00', { sets: ['rcx', 0x2a20] }], // mov $0x2a20,%ecx
+  ['83 f0 01', { negates: 'rax' }], // xor $1,%eax
+  ['34 01', { negates: 'rax' }], // xor $1,%al
+  ['83 f0 03', {}], // xor $3,%eax
+  ['31 c0', {}], // xor %eax,%eax
 ])('%s does to registers: %o', (hex, expected) => {
-  const [{ tests, saves, reads, sets } = {} as never] = x64.effects(bytesOf(hex));
+  const [{ tests, saves, reads, sets, negates } = {} as never] = x64.effects(bytesOf(hex));
   const told = {
     ...(tests === undefined ? {} : { tests: x64.registers[tests] }),
     ...(saves ? { saves: [x64.registers[saves.register], saves.offset] } : {}),
     ...(reads ? { reads: [x64.registers[reads.base], reads.offset, reads.bytes] } : {}),
     ...(sets ? { sets: [x64.registers[sets.register], sets.value] } : {}),
+    ...(negates === undefined ? {} : { negates: x64.registers[negates] }),
   };
   expect(told).toEqual(expected);
 });

@@ -39,6 +39,8 @@ export interface Effects {
   readonly reads: { readonly base: number; readonly offset: number; readonly bytes: number } | undefined;
   /** A constant that it moves into a register: a u32. */
   readonly sets: { readonly register: number; readonly value: number } | undefined;
+  /** The register whose lowest bit alone it turns over, as `!` does to a bool. */
+  readonly negates: number | undefined;
 }
 
 /** What is at the address of a USDT note. */

@@ -19,6 +19,7 @@ export function* effects(code: Uint8Array): Generator<Effects, void> {
         saves: savesOf(instruction),
         reads: readsOf(instruction),
         sets: setsOf(instruction),
+        negates: negatesOf(instruction),
       };
     }
   } finally {
@@ -88,4 +89,12 @@ function setsOf(instruction: Instruction): Effects['sets'] {
   if (instruction.code !== iced().Code.Mov_r32_imm32) return undefined;
   const register = generalRegister(instruction.op0Register);
   return register === undefined ? undefined : { register, value: instruction.immediate32 };
+}
+
+/** `xor $1, r`. */
+function negatesOf(instruction: Instruction): number | undefined {
+  const { Mnemonic, OpKind } = iced();
+  if (instruction.mnemonic !== Mnemonic.Xor || instruction.op0Kind !== OpKind.Register) return undefined;
+  if (instruction.op1Kind === OpKind.Register || instruction.op1Kind === OpKind.Memory) return undefined;
+  return Number(instruction.immediate(1)) === 1 ? generalRegister(instruction.op0Register) : undefined;
 }

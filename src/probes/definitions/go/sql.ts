@@ -1,5 +1,7 @@
 import type { Binary, GoTypes } from '../../../contract/binary.ts';
 import type { Constants, ProbeDefinition } from '../../../contract/decision.ts';
+import { registerSet } from '../../../discovery/isa/isa.ts';
+import { isaOf } from '../../../discovery/isa/isa-of.ts';
 import { spanWriter } from '../../../semconv/span-table.ts';
 import { EventKind, GoSqlConfig, SqlDriverType } from '../../layout.gen.ts';
 import { openSpans } from '../../open-spans.ts';
@@ -93,23 +95,22 @@ function constants(binary: Binary): Constants {
  */
 function isNegated(binary: Binary): boolean {
   const [retry, is] = [sql('(*DB).retry'), 'errors.Is'].map((name) => binary.symbols.find(name));
-  if (binary.machine !== 'x64' || !retry || !is) return false;
-  const code = Buffer.from(binary.code(retry, 4096));
-  for (let at = code.indexOf(callOpcode); at >= 0 && at + 5 <= code.length; at = code.indexOf(callOpcode, at + 1)) {
-    const behind = at + 5;
-    if (retry.address + behind + code.readInt32LE(at + 1) !== is.address) continue;
-    const store = code.subarray(behind, behind + 4);
-    const isStored = store[0] === 0x88 && store[1] === 0x44 && store[2] === 0x24; // mov %al,N(%rsp)
-    const from = isStored ? behind + 4 : behind;
-    return code.subarray(from, from + 3).equals(xorOne);
+  if (!retry || !is) return false;
+  const isa = isaOf(binary.machine);
+  const code = binary.code(retry, maxRetryBytes);
+  const call = isa
+    .decode(code, retry.address, maxRetryBytes)
+    .find(({ flow, target }) => flow === 'call' && target === is.address);
+  if (!call) return false;
+  let left = 3;
+  for (const { negates, writes } of isa.effects(code.subarray(call.address + call.length - retry.address))) {
+    if (negates === isa.goRegisters[0]) return true;
+    if (writes & registerSet(isa.goRegisters.slice(0, 1)) || --left === 0) return false;
   }
   return false;
 }
 
-/** `call rel32`. */
-const callOpcode = 0xe8;
-/** `xor $1,%eax`. */
-const xorOne = Buffer.from([0x83, 0xf0, 0x01]);
+const maxRetryBytes = 4096;
 
 /** The known types that the program has. */
 function putDrivers(types: GoTypes, view: DataView): void {
