@@ -201,7 +201,7 @@ function writePeerText(slab: Slab, from: number, length: number, out: SpanWriter
   out.int(key.peerPort, number);
 }
 
-/** Error on 5xx, if a panic or runtime.Goexit() left the handler, and if the client went away before the end. */
+/** Error on 5xx, if a panic or runtime.Goexit() left the handler, and if the connection ended before the response did. */
 function writeOutcome(written: number, implicit: number, flags: number, out: SpanWriter): void {
   const panicked = (flags & SpanFlag.PANIC) !== 0;
   const hijacked = (flags & SpanFlag.HIJACKED) !== 0;
@@ -223,6 +223,6 @@ function writeOutcome(written: number, implicit: number, flags: number, out: Spa
   } else if (flags & SpanFlag.ABORTED && !hijacked) {
     // Reading the end of a connection that was taken over through net/http's own buffer also sets the mark. That is intended.
     out.text(key.errorType, 'aborted');
-    out.status(StatusCode.error, 'the client went away before the response was complete');
+    out.status(StatusCode.error, 'the connection ended before the response was complete');
   }
 }

@@ -272,7 +272,7 @@ describe('outcome', () => {
   test('the client went away', () => {
     expect(outcomeOf({ status: 200, flags: SpanFlag.ABORTED })).toEqual({
       ...failed,
-      message: 'the client went away before the response was complete',
+      message: 'the connection ended before the response was complete',
       http: 200,
       error: 'aborted',
     });
