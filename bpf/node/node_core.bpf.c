@@ -70,6 +70,8 @@ static __always_inline __u32 role_of_first_write(const struct core_hit *hit, con
 		return 0;
 	bpf_probe_read_user(&word, first.len < 8 ? 5 : 8, (void *)first.base);
 	role = sniff(&first, word);
+	if (!role && is_own_reply(&first, word))
+		count(USPAN_COUNTER_SERVER_REPLIED);
 	if (!role || hit->config->probes[role] == USPAN_FIELD_ABSENT)
 		return 0;
 	connection = add_connection(key);

@@ -244,6 +244,17 @@ static long follow_piece(__u32 index, struct write *write)
 	return 0;
 }
 
+/* Nothing is in flight, so what is written may be the server's own reply to a request that its parser has refused. */
+static __always_inline void count_own_reply(const struct hit_scratch *scratch)
+{
+	struct uv_buf first;
+	__u64 word = 0;
+
+	if (scratch->len && bpf_probe_read_user(&first, sizeof(first), (void *)scratch->data) == 0 && first.len >= sizeof(word) &&
+	    bpf_probe_read_user(&word, sizeof(word), (void *)first.base) == 0 && is_own_reply(&first, word))
+		count(USPAN_COUNTER_SERVER_REPLIED);
+}
+
 static __always_inline void on_write(const struct hit *hit, const struct uspan_open_span_key *key, __u32 probe_and_how)
 {
 	struct uspan_open_span *zero = span_find(&node_http_server_in_flight, key);
@@ -255,8 +266,10 @@ static __always_inline void on_write(const struct hit *hit, const struct uspan_o
 		.probe_and_how = probe_and_how,
 	};
 
-	if (!zero || exchange_of(zero)->queue.active == 0)
+	if (!zero || exchange_of(zero)->queue.active == 0) {
+		count_own_reply(hit->scratch);
 		return;
+	}
 	bpf_loop(hit->scratch->len, follow_piece, &write, 0);
 	if (exchange_of(zero)->response.ending) {
 		exchange_of(zero)->response.ending = 0;

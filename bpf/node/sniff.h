@@ -54,6 +54,22 @@ static __always_inline bool begins_http2_server(const struct uv_buf *first, __u6
 	return (word & 0xffffffffff00ffffull) == 0x04000000ull && first->len >= 9;
 }
 
+#define HTTP_1_BEGINS 0x2e312f50545448ull    /* HTTP/1. */
+#define LOSE_END 0x0a0d0a0d65736f6cull    /* lose\r\n\r\n */
+#define MAX_REPLY_BYTES 96
+
+/*
+ * What Node's server writes by itself to a request that it cannot read, or does not want to: a status of 400, 408, 413 or 431, and
+ * `Connection: close` (socketOnError() in lib/_http_server.js of the Node.js tree).
+ */
+static __always_inline bool is_own_reply(const struct uv_buf *first, __u64 word)
+{
+	__u64 end = 0;
+
+	return (word & 0xffffffffffffffull) == HTTP_1_BEGINS && first->len > 32 && first->len <= MAX_REPLY_BYTES &&
+	       bpf_probe_read_user(&end, sizeof(end), (void *)(first->base + first->len - sizeof(end))) == 0 && end == LOSE_END;
+}
+
 #define PROTOCOL_3_0 196608
 #define PROTOCOL_3_2 196610
 

@@ -166,7 +166,7 @@ describe.skipIf(process.arch !== 'x64')("the stream of a client's connection", (
     methods.push('UNCHECKOUT', 'UNLINK', 'UNLOCK', 'UPDATE', 'UPDATEREDIRECTREF', 'VERSION-CONTROL');
     const happened = methods.flatMap((method) => [
       asked(request(`/${method}`, method)),
-      { read: responses['length']![0] },
+      { read: responses.length![0] },
     ]);
     expect(outcomes(happened).outcomes).toEqual(methods.map((method): Outcome => [`/${method}`, 200]));
     expect(outcomes([asked('COPY items FROM STDIN\r\n'), { read: 'what' }])).toEqual({
@@ -180,6 +180,13 @@ describe.skipIf(process.arch !== 'x64')("the stream of a client's connection", (
     const settings = '\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64';
     for (const first of ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', settings, '\0\0\0\x04\0\0\0\0\0'])
       expect(outcomes([asked(first), asked(settings)]).counters).toEqual({ SKIPPED_HTTP2: 1 });
+  });
+
+  test("a server's own replies are counted, others that begin so are not", () => {
+    const reply = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
+    expect(outcomes([asked(reply)]).counters).toEqual({ SERVER_REPLIED: 1 });
+    expect(outcomes([asked(`${reply}and a body`)]).counters).toEqual({});
+    expect(outcomes([asked('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')]).counters).toEqual({});
   });
 
   test('a body that lasts as long as the connection, and one that it cuts off', () => {

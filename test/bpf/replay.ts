@@ -90,7 +90,7 @@ function parse(output: string): Replayed {
     else spans.push({ kind: Number(first), flags: Number(second), ...fieldsOf(rest) });
   }
   const { NODE_REQUESTS: requests = 0, ...others } = counters;
-  if (requests !== spans.length) others['NODE_REQUESTS'] = requests;
+  if (requests !== spans.length) others.NODE_REQUESTS = requests;
   return { spans, counters: others, entries };
 }
 

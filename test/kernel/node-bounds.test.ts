@@ -65,4 +65,20 @@ describeKernel('Node.js: what is not sampled, and what finds no room', () => {
     expect(report.counters.node_requests).toBe(spans.length);
     expect(spans.length + report.counters.lost_in_flight_full!).toBe(count + 2);
   });
+
+  test('what the server answers itself is counted, on new connections and on used ones', async () => {
+    const replying = await world.fixture(await world.binary(), 'node-http', { env: { OWN_REPLIES: '1' } });
+    const agent = await world.agent({ pids: [replying.pid] });
+    const fresh = await RawConnection.open(replying.port);
+    fresh.send('this is no request\r\n\r\n');
+    expect((await fresh.receive()).status).toBe(400);
+    const used = await RawConnection.open(replying.port);
+    await used.request({ target: '/hello' });
+    used.send('this is no request\r\n\r\n');
+    expect((await used.receive()).status).toBe(400);
+    await Promise.all([fresh.close(), used.close()]);
+    const { report } = await agent.stop();
+    expect(report.counters).toMatchObject({ server_replied: 2, spans: 1 });
+    expect(report.lost).toEqual([]);
+  });
 });
