@@ -43,11 +43,16 @@ clean: ## Remove what a build makes (.toolchain and node_modules stay)
 test: ## Lint, type check and run all tests (as root those with the kernel too)
 	@scripts/setup.sh test
 	@$(MAKE) lint typecheck
-	$(vitest) --outputFile.json=$(results)/host.json
+	$(vitest) --exclude 'test/matrix/**' --outputFile.json=$(results)/host.json
 	@[ -z "$(REQUIRE_KERNEL)" ] || node .ci/summary.mjs $(results) host
 
 test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu (root)
 	scripts/test-kernels.sh $(results)
+
+test-matrix: build ## Build Caddy, Prometheus and others (minutes, once) and trace them (root)
+	@scripts/setup.sh test
+	$(vitest) --outputFile.json=$(results)/matrix.json test/matrix
+	@[ -z "$(REQUIRE_KERNEL)" ] || node .ci/summary.mjs $(results) matrix
 
 test-backends: build ## Build the real Jaeger and OpenTelemetry Collector (minutes, once) and test against them (root)
 	scripts/setup-go.sh
@@ -80,4 +85,4 @@ typecheck: ## Check types
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-.PHONY: demo examples setup build clean test test-kernels test-backends fuzz soak-node soak-outage bench lint format typecheck help
+.PHONY: demo examples setup build clean test test-kernels test-matrix test-backends fuzz soak-node soak-outage bench lint format typecheck help

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 const [directory, ...names] = process.argv.slice(2);
-const needsKernel = /^test\/(kernel|e2e|bpf|contract)\//;
+const needsKernel = /^test\/(kernel|e2e|bpf|contract|matrix)\//;
 const total = { passed: 0, failed: 0, skipped: 0 };
 let good = true;
 
