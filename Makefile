@@ -49,7 +49,7 @@ test: ## Lint, type check and run all tests (as root those with the kernel too)
 test-kernels: build ## Run the core kernel test under Linux 6.1 and 6.12 in qemu (root)
 	scripts/test-kernels.sh $(results)
 
-test-matrix: build ## Build Caddy, Prometheus and others (minutes, once) and trace them (root)
+test-matrix: ## Build Caddy, Prometheus and others (minutes, once) and trace them (root)
 	@scripts/setup.sh test
 	$(vitest) --outputFile.json=$(results)/matrix.json test/matrix
 	@[ -z "$(REQUIRE_KERNEL)" ] || node .ci/summary.mjs $(results) matrix
