@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { useWorld } from '../kernel/go-world.ts';
 import { describeKernel } from '../kernel/native-fixture.ts';
 import type { RunningAgent } from '../support/agent.ts';
@@ -50,8 +50,11 @@ describeKernel('real programs with otelhttp inside', () => {
       directory = await mkdtemp(join(tmpdir(), 'uspan-real-'));
     }, buildDeadlineMs);
 
-    afterAll(async () => {
+    afterEach(async () => {
       await running?.stop();
+    });
+
+    afterAll(async () => {
       await rm(directory, { recursive: true, force: true });
     });
 
@@ -87,7 +90,6 @@ describeKernel('real programs with otelhttp inside', () => {
       const traces = Map.groupBy(spans(), ({ traceId }) => traceId);
       expect(inOrder([...traces.values()].flatMap(said))).toEqual(inOrder(expected));
       expect(report).toMatchObject({ lost: [], lostTotal: 0 });
-      await running!.stop();
     }
 
     test(`running before the agent: ${requests} requests, ${requests} server spans`, async () => {
