@@ -79,11 +79,14 @@ describe.skipIf(!asRoot && !process.env.REQUIRE_KERNEL)('with a Go server', () =
   test('discover explains the sites, and attaches nothing', async () => {
     const { code, stdout } = await runProcess(uspan, ['discover', '--explain', '--pid', String(server.pid)]);
     expect(code).toBe(0);
-    expect(stdout).toContain('go/net/http/server  2 hits a span  (start push, end call, panic call)');
+    expect(stdout).toContain('go/net/http/server  2 hits a span  (start push, end call, panic call, replied call ×6)');
     expect(stdout).toContain('push after the stack check');
     expect(stdout).toContain('1 of 1 processes can be traced');
     const [found] = JSON.parse((await runProcess(uspan, ['discover', '--json', '--pid', String(server.pid)])).stdout);
-    expect(found.decisions[0].sites.map((site: { class: string }) => site.class)).toEqual(['push', 'call', 'call']);
+    expect(found.decisions[0].sites.map((site: { class: string }) => site.class)).toEqual([
+      'push',
+      ...Array(8).fill('call'),
+    ]);
   });
 
   test('run --json prints a span a line, and nothing else, to stdout', async () => {

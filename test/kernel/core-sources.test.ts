@@ -116,33 +116,34 @@ describeKernel('every source of spans', () => {
       const agent = await world.agent({ pids: [program.pid, postgres.pid] });
       const run = (...statements: { text: string; values?: number[] }[]) =>
         program.control(`run ${JSON.stringify(statements)}`);
-      // uspan knows the connection from the answer to its first statement on.
+      // The first statement of a connection from before the agent tells it that it speaks PostgreSQL's protocol.
       await run({ text: 'SELECT 1' });
       await run(
         { text: `SELECT id FROM items /*traceparent='${traceparent}'*/` },
         { text: 'SELECT count(*) FROM items WHERE id = $1', values: [1] },
         { text: 'SELECT * FROM nowhere' },
       );
-      const client = await spansOf(world.receiver, program.pid, 3, withinMs);
+      const client = await spansOf(world.receiver, program.pid, 4, withinMs);
       const told = ({ name, attributes, status }: DecodedSpan) => [
         name,
         attributes['db.response.status_code'],
         status.code,
       ];
       const expected = [
+        ['SELECT', undefined, 0],
         ['SELECT items', undefined, 0],
         ['SELECT items', undefined, 0],
         ['SELECT nowhere', '42P01', 2],
       ];
       expect(client.map(told)).toEqual(expected);
-      const server = (await spansOf(world.receiver, postgres.pid, 4, withinMs)).slice(1);
+      const server = await spansOf(world.receiver, postgres.pid, 4, withinMs);
       expect(server.map(told)).toEqual(expected);
-      for (const span of [client[0], server[0]]) expect(span).toMatchObject({ traceId, parentSpanId });
-      for (const span of [client[1], server[1]]) expect(span!.parentSpanId).toBeUndefined();
+      for (const span of [client[1], server[1]]) expect(span).toMatchObject({ traceId, parentSpanId });
+      for (const span of [client[2], server[2]]) expect(span!.parentSpanId).toBeUndefined();
       const { report } = await agent.stop();
       nothingWrong(report);
       expect(hits(report, 'postgresql').executed).toBeGreaterThanOrEqual(3);
-      expect(report.spans).toMatchObject({ client: 3, server: 4 });
+      expect(report.spans).toMatchObject({ client: 4, server: 4 });
     } finally {
       await world.close();
       await postgres.stop();
