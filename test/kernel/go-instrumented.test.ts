@@ -99,7 +99,10 @@ describeKernel('Go programs with an SDK of their own', () => {
   });
 
   test('one that the program configures itself: left alone when its exporter has connected', async () => {
-    const collector = createServer((_, response) => response.end()).listen(4318, otlpHost);
+    const collector = createServer((_, response) => response.end());
+    // As collectors do, it keeps the connection longer than the pause between two looks. Node's own 5 s are shorter.
+    collector.keepAliveTimeout = 60_000;
+    collector.listen(4318, otlpHost);
     await once(collector, 'listening');
     const endpoint = `${otlpHost}:${(collector.address() as AddressInfo).port}`;
     await using([`-sdk=${endpoint}`], {}, async ({ pid }, port) => {
