@@ -136,4 +136,15 @@ static __always_inline __u32 put_peer_first(struct uspan_open_span *span, const 
 	return PEER_FIELD_BYTES;
 }
 
+/* An open span gets no end, because what is known of its connection is no longer certain. `has_long` as above. */
+static __always_inline void forget(struct uspan_open_span *span, const struct uspan_open_span_key *key, bool has_long)
+{
+	if (!span->open)
+		return;
+	span->open = 0;
+	count(span->sampled ? USPAN_COUNTER_LOST_DESYNCHRONISED : USPAN_COUNTER_SAMPLED_OUT);
+	if (has_long)
+		bpf_map_delete_elem(&node_long_fields, key);
+}
+
 #endif

@@ -286,12 +286,8 @@ static long forget_request(__u32 index __attribute__((unused)), struct ending *e
 	key.slot = queue->first;
 	give_slot(queue);
 	span = key.slot ? span_find(&node_http_client_in_flight, &key) : ending->zero;
-	if (span && span->open) {
-		span->open = 0;
-		count(span->sampled ? USPAN_COUNTER_LOST_DESYNCHRONISED : USPAN_COUNTER_SAMPLED_OUT);
-		if (exchange_of(span)->has_long)
-			bpf_map_delete_elem(&node_long_fields, &key);
-	}
+	if (span)
+		forget(span, &key, exchange_of(span)->has_long);
 	if (key.slot)
 		span_delete(&node_http_client_in_flight, USPAN_EVENT_NODE_HTTP_CLIENT, &key);
 	return 0;

@@ -183,12 +183,8 @@ static long forget_statement(__u32 index __attribute__((unused)), struct ending 
 	key.slot = queue->first;
 	give_slot(queue);
 	span = key.slot ? span_find(&node_pg_in_flight, &key) : ending->zero;
-	if (span && span->open) {
-		span->open = 0;
-		count(span->sampled ? USPAN_COUNTER_LOST_DESYNCHRONISED : USPAN_COUNTER_SAMPLED_OUT);
-		if (pg_of(span)->has_long)
-			bpf_map_delete_elem(&node_long_fields, &key);
-	}
+	if (span)
+		forget(span, &key, pg_of(span)->has_long);
 	if (key.slot)
 		span_delete(&node_pg_in_flight, USPAN_EVENT_NODE_SQL, &key);
 	return 0;
@@ -196,7 +192,7 @@ static long forget_statement(__u32 index __attribute__((unused)), struct ending 
 
 /*
  * What was read or written contradicts what is known of a connection. Any answer could belong to any of its statements now, so they have no
- * end. It begins anew when it is certain again what is in flight: see observe.h. A connection that only looked like one to PostgreSQL is
+ * end. It begins anew when it is certain again what is in flight: see pg_observe.h. A connection that only looked like one to PostgreSQL is
  * none.
  */
 static __noinline int lose_track(const struct uspan_open_span_key *key, struct uspan_open_span *zero)
