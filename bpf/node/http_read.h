@@ -208,10 +208,7 @@ __noinline int follow_read(struct uspan_node_response *response, struct hit_scra
 		if (response->lost)
 			return len;
 		status = status_of(&response->head);
-		if (status >= 200 || status == 101) {
-			response->status = status;
-			response->proto_minor = (response->head.line[0] >> 56) - '0';
-		}
+		keep_status(response, status);
 		if (!response->ended)
 			return len;
 		response->phase = USPAN_NODE_PHASE_HEAD;
@@ -231,15 +228,7 @@ __noinline int follow_read(struct uspan_node_response *response, struct hit_scra
 	}
 	response->touched_ktime_ns = bpf_ktime_get_ns();
 	if (response->phase == USPAN_NODE_PHASE_LENGTH) {
-		__u32 rest = len - at;
-
-		if (response->left > rest) {
-			response->left -= rest;
-			return len;
-		}
-		at += response->left;
-		response->left = 0;
-		response->ended = 1;
+		at += take_left(response, len - at);
 	} else if (response->phase == USPAN_NODE_PHASE_CHUNKED) {
 		at += take_bytes(response, scratch, address + at, len - at);
 	} else {

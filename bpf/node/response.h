@@ -49,6 +49,29 @@ static __always_inline bool has_body(struct uspan_node_response *response, __u32
 	return response->left != 0;
 }
 
+/* Keeps what its final head says. */
+static __always_inline void keep_status(struct uspan_node_response *response, __u32 status)
+{
+	if (status >= 200 || status == 101) {
+		response->status = status;
+		response->proto_minor = (response->head.line[0] >> 56) - '0';
+	}
+}
+
+/* Takes `len` bytes of a body of known length. Returns how many of them belong to it, and sets `ended` if it is complete with them. */
+static __always_inline __u32 take_left(struct uspan_node_response *response, __u32 len)
+{
+	__u32 taken = response->left;
+
+	if (response->left > len) {
+		response->left -= len;
+		return len;
+	}
+	response->left = 0;
+	response->ended = 1;
+	return taken;
+}
+
 /*
  * Follows a response that a server writes through `len` more bytes at `address`, a piece as Node's server made it. Returns how many of them
  * belong to it, and sets `ended` when it has ended. The end of a chunked body is a piece of its own, or follows the head at once. Then
@@ -70,10 +93,7 @@ __noinline int follow_response(struct uspan_node_response *response, struct hit_
 		status = status_of(&response->head);
 		if (status == 0)
 			return len;
-		if (status >= 200 || status == 101) {
-			response->status = status;
-			response->proto_minor = (response->head.line[0] >> 56) - '0';
-		}
+		keep_status(response, status);
 		response->phase = USPAN_NODE_PHASE_HEAD;
 		if (at == 0) {
 			response->phase = USPAN_NODE_PHASE_HEAD_REST;
@@ -88,16 +108,9 @@ __noinline int follow_response(struct uspan_node_response *response, struct hit_
 		}
 	}
 	if (response->phase == USPAN_NODE_PHASE_LENGTH) {
-		__u32 rest = len - at;
-
-		if (response->left > rest) {
-			response->left -= rest;
-			return len;
-		}
-		at += response->left;
-		response->left = 0;
-		response->phase = USPAN_NODE_PHASE_HEAD;
-		response->ended = 1;
+		at += take_left(response, len - at);
+		if (response->ended)
+			response->phase = USPAN_NODE_PHASE_HEAD;
 		return at;
 	}
 	if (response->phase == USPAN_NODE_PHASE_CLOSE)
