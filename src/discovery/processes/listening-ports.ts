@@ -1,11 +1,9 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { readProcFile } from './proc-file.ts';
+import { TcpState, tcpSockets } from './tcp-table.ts';
 
 /** Enough for 7,000 sockets. The kernel lists the listening ones before all others (net/ipv4/tcp_ipv4.c, tcp_seq_start). */
 const maxTableBytes = 1024 * 1024;
-
-/** `TCP_LISTEN` of include/net/tcp_states.h as the tables print it. */
-const listenState = '0A';
 
 /**
  * The TCP ports that a process listens on, in rising order, as seen in its own network namespace. Empty if its descriptors are unreadable.
@@ -28,11 +26,8 @@ export function listeningPorts(pid: number): number[] {
 /** Socket inode to local port, from the listening lines of /proc/net/tcp or tcp6 (proc_pid_net(5)). */
 export function parseListening(table: string): Map<string, number> {
   const found = new Map<string, number>();
-  for (const line of table.split('\n').slice(1)) {
-    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-    if (state !== listenState || !local || !inode) continue;
-    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
-    if (port > 0) found.set(inode, port);
+  for (const { inode, localPort } of tcpSockets(table, TcpState.listen)) {
+    if (localPort > 0) found.set(inode, localPort);
   }
   return found;
 }

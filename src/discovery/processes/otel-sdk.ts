@@ -1,6 +1,7 @@
 import { readEnviron } from './environ.ts';
 import { socketInodes } from './listening-ports.ts';
 import { readProcFile } from './proc-file.ts';
+import { TcpState, tcpSockets } from './tcp-table.ts';
 
 /** Where OpenTelemetry SDKs send by default: OTLP/gRPC and OTLP/HTTP (OTLP specification, "Default port"). */
 const otlpPorts = [4317, 4318];
@@ -15,8 +16,6 @@ const exporterVariables = [
 const processContext = /(?: \/memfd:OTEL_CTX| \[anon_shmem:OTEL_CTX\]| \[anon:OTEL_CTX\])(?: \(deleted\))?$/m;
 const maxMapsBytes = 8 << 20;
 const maxTableBytes = 8 << 20;
-/** `TCP_ESTABLISHED` of include/net/tcp_states.h as the tables print it. */
-const established = '01';
 
 /** What shows that an OpenTelemetry SDK runs in a process. */
 export interface SdkEvidence {
@@ -73,11 +72,8 @@ function otlpConnection(pid: number): number | undefined {
 /** Socket inode to remote port, from the lines of /proc/net/tcp or tcp6 (proc_pid_net(5)) with connections to OTLP receivers. */
 export function parseOtlpConnections(table: string): Map<string, number> {
   const found = new Map<string, number>();
-  for (const line of table.split('\n').slice(1)) {
-    const [, , remote, state, , , , , , inode] = line.trim().split(/\s+/);
-    if (state !== established || !remote || !inode) continue;
-    const port = Number.parseInt(remote.slice(remote.lastIndexOf(':') + 1), 16);
-    if (otlpPorts.includes(port)) found.set(inode, port);
+  for (const { inode, remotePort } of tcpSockets(table, TcpState.established)) {
+    if (otlpPorts.includes(remotePort)) found.set(inode, remotePort);
   }
   return found;
 }

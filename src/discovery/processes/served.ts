@@ -1,9 +1,8 @@
 import { parseListening, socketInodes } from './listening-ports.ts';
 import { readProcFile } from './proc-file.ts';
+import { TcpState, tcpSockets } from './tcp-table.ts';
 
 const maxTableBytes = 8 * 1024 * 1024;
-/** `TCP_ESTABLISHED` of include/net/tcp_states.h as the tables print it. */
-const established = '01';
 
 /** What shows that a process serves clients at the moment. */
 export interface Served {
@@ -35,11 +34,8 @@ export function portWithClient(table: string, inodes: ReadonlySet<string>): numb
   const listening = new Set<number>();
   for (const [inode, port] of parseListening(table)) if (inodes.has(inode)) listening.add(port);
   if (listening.size === 0) return undefined;
-  for (const line of table.split('\n').slice(1)) {
-    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-    if (state !== established || !local || !inode || !inodes.has(inode)) continue;
-    const port = Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
-    if (listening.has(port)) return port;
+  for (const { inode, localPort } of tcpSockets(table, TcpState.established)) {
+    if (inodes.has(inode) && listening.has(localPort)) return localPort;
   }
   return undefined;
 }
